@@ -1,0 +1,1 @@
+//! Throughput of each stage and of the whole, and what bounds it.

@@ -1,0 +1,1 @@
+//! Talks to a Kusto cluster: sign-in, commands, queries, queued ingestion and its status.

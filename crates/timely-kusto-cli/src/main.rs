@@ -1,0 +1,6 @@
+//! The command `timely-kusto`.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A sink for timely and differential dataflows into Azure Data Explorer (Kusto).
