@@ -1,1 +1,29 @@
-//! Talks to a Kusto cluster: sign-in, commands, queries, queued ingestion and its status.
+//! Talks to a Kusto cluster (Azure Data Explorer, Fabric Eventhouse): sign-in, commands, queries, queued ingestion
+//! and its status. Knows no dataflow and no log.
+//!
+//! ```text
+//!                 ┌───────────────────────── Client ─────────────────────────┐
+//! ConnectionOptions ─► tokens ─► engine: commands (v1), queries (v2)          │
+//!                 │       └────► data management: resources, identity token   │
+//!                 │                   └─► blobs, queues, status table (SAS)   │
+//!                 └──────────── implements [`Service`], the seam ────────────┘
+//! ```
+//!
+//! What a sink needs of a cluster is the small trait [`Service`]. `Client` is the real one; `testing` has one in
+//! memory and one that injects faults; all pass the suite in `conformance`.
+
+mod error;
+mod service;
+mod table;
+
+pub use error::{Effect, Error, ErrorKind};
+pub use service::{
+    Backoff, Blob, FailureStatus, Ingestion, IngestionMapping, IngestionState, IngestionStatus, Report,
+    Result, Service, Ticket, UploadedBlob,
+};
+pub use table::{Column, Table};
+
+/// A URL without its query, where signatures live: what may stand in a log or an error.
+pub fn without_query(url: &str) -> &str {
+    url.split_once('?').map_or(url, |(address, _)| address)
+}
