@@ -1,1 +1,4 @@
 //! A local Kusto cluster on loopback: engine, data management, blob, queue and table storage, sign-in.
+
+pub mod clock;
+pub mod seed;
