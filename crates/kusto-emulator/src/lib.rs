@@ -2,3 +2,6 @@
 
 pub mod clock;
 pub mod seed;
+
+#[allow(dead_code, unused_imports)]
+mod data;
