@@ -5,3 +5,5 @@ pub mod seed;
 
 #[allow(dead_code, unused_imports)]
 mod data;
+#[allow(dead_code, unused_imports)]
+mod kql;

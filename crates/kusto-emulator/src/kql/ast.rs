@@ -1,0 +1,252 @@
+//! The syntax of a query as the parser finds it: names unresolved, types unknown.
+
+use crate::data::{ColumnType, Schema, Value};
+
+/// A parsed query: declarations, then one tabular expression.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Query {
+    /// `declare query_parameters(..)`.
+    pub(crate) parameters: Vec<Parameter>,
+    /// `let name = ..`, in order.
+    pub(crate) lets: Vec<(String, Expr)>,
+    /// `set option [= value]`, in order.
+    pub(crate) options: Vec<(String, Value)>,
+    /// What the query answers with.
+    pub(crate) body: Pipeline,
+}
+
+/// A declared query parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Parameter {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its type.
+    pub(crate) ty: ColumnType,
+    /// Its value when the request gives none.
+    pub(crate) default: Option<Value>,
+}
+
+/// A tabular expression: a source and the operators it is piped through.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pipeline {
+    /// Where rows come from.
+    pub(crate) source: Source,
+    /// What is done to them, in order.
+    pub(crate) operators: Vec<Operator>,
+}
+
+/// Where rows come from.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Source {
+    /// A table or a `let` variable.
+    Name(String),
+    /// A tabular expression in brackets.
+    Nested(Box<Pipeline>),
+    /// `print a, b = 1`
+    Print(Vec<Named>),
+    /// `datatable(a:long)[1, 2]`
+    Datatable(Schema, Vec<Expr>),
+    /// `range x from a to b step c`
+    Range(String, Box<[Expr; 3]>),
+    /// `union A, B`
+    Union(Union),
+    /// The rows that the caller gives: a command's result.
+    Given,
+}
+
+/// The arguments of `union`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Union {
+    /// `kind=inner`: only the columns common to all.
+    pub(crate) inner: bool,
+    /// `withsource=name`: a column that tells each row's table.
+    pub(crate) source_column: Option<String>,
+    /// `isfuzzy=true`: tables that do not exist are left out.
+    pub(crate) fuzzy: bool,
+    /// The tables.
+    pub(crate) tables: Vec<Pipeline>,
+}
+
+/// An expression, with the name it is given where one is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Named {
+    /// `name =`
+    pub(crate) name: Option<String>,
+    /// The expression.
+    pub(crate) expr: Expr,
+}
+
+/// A sort key.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SortKey {
+    /// What is compared.
+    pub(crate) expr: Expr,
+    /// High to low.
+    pub(crate) descending: bool,
+    /// Nulls before everything else.
+    pub(crate) nulls_first: bool,
+}
+
+/// A tabular operator.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Operator {
+    /// `where`, `filter`
+    Where(Expr),
+    /// `project`
+    Project(Vec<Named>),
+    /// `extend`
+    Extend(Vec<Named>),
+    /// `project-away`: patterns with `*`
+    ProjectAway(Vec<String>),
+    /// `project-keep`
+    ProjectKeep(Vec<String>),
+    /// `project-rename new = old`
+    ProjectRename(Vec<(String, String)>),
+    /// `project-reorder`: patterns, each with an order of the names it matches
+    ProjectReorder(Vec<(String, NameOrder)>),
+    /// `summarize aggregates by keys`
+    Summarize(Vec<Named>, Vec<Named>),
+    /// `distinct`; empty for `*`
+    Distinct(Vec<Named>),
+    /// `count`
+    Count,
+    /// `take`, `limit`
+    Take(Expr),
+    /// `top n by key`
+    Top(Expr, Vec<SortKey>),
+    /// `sort by`, `order by`
+    Sort(Vec<SortKey>),
+    /// `mv-expand column [to typeof(type)], ..`
+    MvExpand(Vec<(Named, Option<ColumnType>)>, Option<Expr>),
+    /// `union` with what comes in as the first table
+    Union(Union),
+    /// `getschema`
+    GetSchema,
+    /// `as name`, `serialize`: nothing to do for rows
+    Pass,
+}
+
+/// The order of names that one pattern of `project-reorder` matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameOrder {
+    /// As they stand.
+    Kept,
+    /// `asc`
+    Ascending,
+    /// `desc`
+    Descending,
+}
+
+/// Operators of two operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BinaryOp {
+    /// `+`
+    Add,
+    /// `-`
+    Sub,
+    /// `*`
+    Mul,
+    /// `/`
+    Div,
+    /// `%`
+    Mod,
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterEqual,
+}
+
+/// How a string operator compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextOp {
+    /// `=~`
+    Equal,
+    /// `contains`
+    Contains,
+    /// `startswith`
+    StartsWith,
+    /// `endswith`
+    EndsWith,
+    /// `has`
+    Has,
+    /// `hasprefix`
+    HasPrefix,
+    /// `hassuffix`
+    HasSuffix,
+    /// `matches regex`
+    Regex,
+}
+
+/// How a value is held against a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListOp {
+    /// `in`
+    In,
+    /// `in~`
+    InIgnoringCase,
+    /// `has_any`
+    HasAny,
+    /// `has_all`
+    HasAll,
+}
+
+/// A scalar expression (or, where one may stand, a tabular one).
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Expr {
+    /// A literal.
+    Literal(Value, ColumnType),
+    /// A column or variable.
+    Name(String),
+    /// `*`, as an argument.
+    Star,
+    /// `a.b`
+    Member(Box<Expr>, String),
+    /// `a[b]`
+    Index(Box<Expr>, Box<Expr>),
+    /// `f(a, b)`
+    Call(String, Vec<Expr>),
+    /// `-a`
+    Negate(Box<Expr>),
+    /// `a + b`, `a == b`
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `a and b and c`
+    And(Vec<Expr>),
+    /// `a or b or c`
+    Or(Vec<Expr>),
+    /// `a contains b`
+    Text {
+        /// How texts are compared.
+        op: TextOp,
+        /// `_cs`
+        case_sensitive: bool,
+        /// `!contains`
+        negated: bool,
+        /// Left and right.
+        operands: Box<[Expr; 2]>,
+    },
+    /// `a in (b, c)`
+    List {
+        /// How the list is searched.
+        op: ListOp,
+        /// `!in`
+        negated: bool,
+        /// What is looked for.
+        value: Box<Expr>,
+        /// Where: scalars, a dynamic array, or one tabular expression.
+        list: Vec<Expr>,
+    },
+    /// `a between (b .. c)`
+    Between(bool, Box<[Expr; 3]>),
+    /// `typeof(type)`, as an argument
+    TypeOf(ColumnType),
+    /// A tabular expression.
+    Table(Box<Pipeline>),
+}

@@ -1,0 +1,119 @@
+//! What a query needs from its surroundings: tables, the time, the caller.
+
+use super::error::KqlError;
+use crate::data::{ColumnData, ResultTable, Schema, Value};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// The database a query runs in, as its caller may see it.
+///
+/// A query asks for each table once, before it reads any row, and works on what it got: the answer shows one state.
+pub(crate) trait Catalog {
+    /// The table called `name`; [`KqlError::no_table`] when there is none that the caller may see.
+    fn table(&self, name: &str) -> Result<Arc<dyn TableSource>, KqlError>;
+
+    /// The time of the request, in ticks since 0001-01-01: one value for the whole query.
+    fn now(&self) -> i64;
+
+    /// The fully qualified name of the caller (`aadapp=<id>;<tenant>`), for `current_principal()`.
+    fn principal(&self) -> String;
+
+    /// The name of the database, for `current_database()`.
+    fn database(&self) -> String {
+        String::new()
+    }
+}
+
+/// A table as it was when the query began.
+pub(crate) trait TableSource: fmt::Debug + Send + Sync {
+    /// The columns.
+    fn schema(&self) -> &Schema;
+
+    /// The extents with rows. The columns of a batch stand for those of the schema, in order.
+    fn extents(&self) -> Vec<ExtentBatch>;
+}
+
+/// The rows of one extent. Columns are shared, nothing is copied.
+#[derive(Clone, Debug)]
+pub(crate) struct ExtentBatch {
+    /// `extent_id()`
+    pub(crate) id: u128,
+    /// `extent_tags()`
+    pub(crate) tags: Arc<[String]>,
+    /// `ingestion_time()`, in ticks; none when the table does not record it.
+    pub(crate) ingestion_time: Option<i64>,
+    /// One column per column of the schema. A column may be shorter than the schema says only if it is missing: the batch of an
+    /// extent from before a column was added leaves it out at the end, and it reads as null.
+    pub(crate) columns: Vec<Arc<ColumnData>>,
+    /// The number of rows.
+    pub(crate) rows: usize,
+}
+
+/// A result used as a table.
+#[derive(Debug)]
+pub(super) struct Given(pub(super) ResultTable);
+
+impl TableSource for Given {
+    fn schema(&self) -> &Schema {
+        &self.0.schema
+    }
+
+    fn extents(&self) -> Vec<ExtentBatch> {
+        vec![ExtentBatch {
+            id: 0,
+            tags: Arc::from([]),
+            ingestion_time: None,
+            columns: self.0.columns.clone(),
+            rows: self.0.rows,
+        }]
+    }
+}
+
+/// How a request wants its query to be run.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// Rows that an answer may have; more are an error (`truncationmaxrecords`).
+    pub(crate) max_rows: usize,
+    /// Bytes that an answer may have; more are an error (`truncationmaxsize`).
+    pub(crate) max_bytes: usize,
+    /// No limits on the answer (`notruncation`).
+    pub(crate) no_truncation: bool,
+    /// Bytes that one operator may hold (`maxmemoryconsumptionperiterator`).
+    pub(crate) max_memory: usize,
+    /// Rows to answer with at most, without an error (`query_take_max_records`).
+    pub(crate) take_max: Option<usize>,
+    /// Values of declared parameters, as KQL literals or plain text for strings.
+    pub(crate) parameters: HashMap<String, String>,
+}
+
+impl Default for Options {
+    /// The service's limits: 500,000 rows, 64 MB, 5 GB per operator
+    /// (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/concepts/query-limits.md`).
+    fn default() -> Options {
+        Options {
+            max_rows: 500_000,
+            max_bytes: 64 << 20,
+            no_truncation: false,
+            max_memory: 5 << 30,
+            take_max: None,
+            parameters: HashMap::new(),
+        }
+    }
+}
+
+impl Options {
+    /// Takes over the options that a query sets for itself (`set notruncation;`) or a request carries; unknown ones are ignored,
+    /// as the service ignores options that do not concern it.
+    pub(crate) fn set(&mut self, name: &str, value: &Value) {
+        let number = value.as_i64().and_then(|n| usize::try_from(n).ok());
+        match (name, number) {
+            ("notruncation", _) => self.no_truncation = *value != Value::Bool(false),
+            ("truncationmaxrecords" | "truncation_max_records", Some(n)) => self.max_rows = n,
+            ("truncationmaxsize" | "truncation_max_size", Some(n)) => self.max_bytes = n,
+            ("maxmemoryconsumptionperiterator", Some(n)) => self.max_memory = n,
+            ("query_take_max_records", Some(n)) => self.take_max = Some(n),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The query language: from text to tables.
+//!
+//! ```text
+//!  text ─ lexer ─ parser ─► ast::Query ─ bind ─► plan: operators over typed expressions ─ run ─► batches ─► ResultTable
+//!                                         ▲ schemas                                        ▲ columns of extents, shared
+//!                                         └──────────────────── Catalog ───────────────────┘
+//! ```
+//!
+//! What it promises:
+//! 1. A query is checked as a whole before a row is read: names, types, numbers of arguments. What this subset does not know is an
+//!    error in the service's terms, never a guess.
+//! 2. Rows flow in batches through operators that pull; only `sort`, `top`, `summarize`, `distinct` hold rows. `take` stops its
+//!    source.
+//! 3. Expressions are evaluated over whole columns; no allocation per row on comparisons, arithmetic, string predicates and grouping.
+//! 4. Everything has a bound: depth and size of the text, rows and bytes of the answer, memory of an operator.
+//!
+//! Semantics: `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/query/`.
+
+mod ast;
+mod catalog;
+mod error;
+mod lexer;
+mod literal;
+mod parse_expr;
+mod parse_op;
+mod parser;
+
+pub(crate) use ast::{Operator, Pipeline, Query};
+pub(crate) use catalog::{Catalog, ExtentBatch, Options, TableSource};
+pub(crate) use error::{ErrorKind, KqlError};
+pub(crate) use lexer::{Kind, Punct, Token, Tokens};
+
+/// Parses a query.
+///
+/// # Errors
+/// When the text is no query, or uses something that is not supported.
+pub(crate) fn parse(text: &str) -> Result<Query, KqlError> {
+    parser::Parser::new(Tokens::new(text)).query()
+}
+
+/// Parses the operators behind a command: `| where .. | project ..`, up to the end of the text. Empty text has none.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_operators(text: &str) -> Result<Vec<Operator>, KqlError> {
+    let mut parser = parser::Parser::new(Tokens::new(text));
+    let operators = parser.operators()?;
+    while parser.tokens.eat(Punct::Semicolon) {}
+    if parser.tokens.at_end() {
+        Ok(operators)
+    } else {
+        Err(parser.tokens.unexpected("'|' or the end of the command"))
+    }
+}

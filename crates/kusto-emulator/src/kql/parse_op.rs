@@ -1,0 +1,215 @@
+//! The operators behind a pipe.
+
+use super::ast::{Expr, NameOrder, Named, Operator, SortKey};
+use super::error::KqlError;
+use super::lexer::{Kind, Punct};
+use super::parser::Parser;
+use crate::data::ColumnType;
+
+impl Parser<'_> {
+    /// One operator, behind its pipe.
+    pub(super) fn operator(&mut self) -> Result<Operator, KqlError> {
+        let Some((name, count)) = self.tokens.hyphenated() else {
+            return Err(self.tokens.unexpected("a tabular operator"));
+        };
+        let name = name.to_owned();
+        let known = self.by_name(&name, count)?;
+        known.ok_or_else(|| KqlError::unsupported(format_args!("the operator '{name}'")))
+    }
+
+    fn by_name(&mut self, name: &str, words: usize) -> Result<Option<Operator>, KqlError> {
+        (0..words).for_each(|_| drop(self.tokens.next()));
+        Ok(Some(match name {
+            "where" | "filter" => Operator::Where(self.scalar()?),
+            "project" => Operator::Project(self.optional_list()?),
+            "extend" => Operator::Extend(self.named_list()?),
+            "project-away" => Operator::ProjectAway(self.patterns()?),
+            "project-keep" => Operator::ProjectKeep(self.patterns()?),
+            "project-rename" => Operator::ProjectRename(self.renames()?),
+            "project-reorder" => Operator::ProjectReorder(self.reorders()?),
+            "summarize" => self.summarize()?,
+            "distinct" => self.distinct()?,
+            "count" => Operator::Count,
+            "take" | "limit" => Operator::Take(self.scalar()?),
+            "top" => {
+                let count = self.scalar()?;
+                Operator::Top(count, self.sort_keys()?)
+            }
+            "sort" | "order" => {
+                self.hints()?;
+                Operator::Sort(self.sort_keys()?)
+            }
+            "mv-expand" | "mvexpand" => self.mv_expand()?,
+            "union" => Operator::Union(self.union()?),
+            "getschema" => Operator::GetSchema,
+            "as" => {
+                self.tokens.expect_name("a name")?;
+                Operator::Pass
+            }
+            "serialize" if self.ends_operator() => Operator::Pass,
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Whether the operator ends here.
+    fn ends_operator(&mut self) -> bool {
+        matches!(
+            self.tokens.peek().kind,
+            Kind::End | Kind::Punct(Punct::Pipe | Punct::Semicolon | Punct::Close | Punct::CloseBrace)
+        )
+    }
+
+    fn optional_list(&mut self) -> Result<Vec<Named>, KqlError> {
+        if self.ends_operator() { Ok(Vec::new()) } else { self.named_list() }
+    }
+
+    /// `hint.name=value`: advice on how to run, which has no effect on the answer.
+    fn hints(&mut self) -> Result<(), KqlError> {
+        while self.tokens.word() == Some("hint") && self.tokens.peek_nth(1).kind == Kind::Punct(Punct::Dot) {
+            self.tokens.next();
+            self.tokens.next();
+            self.tokens.expect_name("a hint")?;
+            self.tokens.expect(Punct::Assign)?;
+            self.tokens.next();
+        }
+        Ok(())
+    }
+
+    /// Names of columns, each perhaps with `*` in it.
+    fn patterns(&mut self) -> Result<Vec<String>, KqlError> {
+        let mut patterns = Vec::new();
+        loop {
+            self.count()?;
+            patterns.push(self.pattern()?);
+            if !self.tokens.eat(Punct::Comma) {
+                return Ok(patterns);
+            }
+        }
+    }
+
+    fn pattern(&mut self) -> Result<String, KqlError> {
+        let mut pattern = String::new();
+        if !self.tokens.is(Punct::Star) {
+            pattern = self.tokens.expect_name("a column's name")?;
+        }
+        let mut end = self.tokens.position();
+        while self.tokens.is(Punct::Star) && (pattern.is_empty() || self.tokens.peek().start == end) {
+            self.tokens.next();
+            pattern.push('*');
+            end = self.tokens.position();
+            if self.tokens.peek().start == end
+                && let Some(word) = self.tokens.word()
+            {
+                pattern.push_str(word);
+                self.tokens.next();
+                end = self.tokens.position();
+            }
+        }
+        Ok(pattern)
+    }
+
+    fn renames(&mut self) -> Result<Vec<(String, String)>, KqlError> {
+        let mut renames = Vec::new();
+        loop {
+            self.count()?;
+            let new = self.tokens.expect_name("a new column name")?;
+            self.tokens.expect(Punct::Assign)?;
+            renames.push((new, self.tokens.expect_name("a column's name")?));
+            if !self.tokens.eat(Punct::Comma) {
+                return Ok(renames);
+            }
+        }
+    }
+
+    fn reorders(&mut self) -> Result<Vec<(String, NameOrder)>, KqlError> {
+        let mut reorders = Vec::new();
+        loop {
+            self.count()?;
+            let pattern = self.pattern()?;
+            let order = match self.tokens.word() {
+                Some("asc") => NameOrder::Ascending,
+                Some("desc") => NameOrder::Descending,
+                _ => NameOrder::Kept,
+            };
+            if order != NameOrder::Kept {
+                self.tokens.next();
+            }
+            reorders.push((pattern, order));
+            if !self.tokens.eat(Punct::Comma) {
+                return Ok(reorders);
+            }
+        }
+    }
+
+    fn summarize(&mut self) -> Result<Operator, KqlError> {
+        self.hints()?;
+        let aggregates = if self.tokens.word() == Some("by") { Vec::new() } else { self.optional_list()? };
+        let keys = if self.tokens.eat_word("by") { self.named_list()? } else { Vec::new() };
+        if aggregates.is_empty() && keys.is_empty() {
+            return Err(self.tokens.unexpected("an aggregate or 'by'"));
+        }
+        Ok(Operator::Summarize(aggregates, keys))
+    }
+
+    fn distinct(&mut self) -> Result<Operator, KqlError> {
+        let keys = self.named_list()?;
+        let star = matches!(keys.as_slice(), [Named { expr: Expr::Star, .. }]);
+        Ok(Operator::Distinct(if star { Vec::new() } else { keys }))
+    }
+
+    /// `by key [asc|desc] [nulls first|last], ..`
+    fn sort_keys(&mut self) -> Result<Vec<SortKey>, KqlError> {
+        if !self.tokens.eat_word("by") {
+            return Err(self.tokens.unexpected("'by'"));
+        }
+        let mut keys = Vec::new();
+        loop {
+            self.count()?;
+            keys.push(self.sort_key()?);
+            if !self.tokens.eat(Punct::Comma) {
+                return Ok(keys);
+            }
+        }
+    }
+
+    fn sort_key(&mut self) -> Result<SortKey, KqlError> {
+        let expr = self.scalar()?;
+        let ascending = self.tokens.eat_word("asc");
+        let descending = !ascending;
+        if !ascending {
+            self.tokens.eat_word("desc");
+        }
+        let mut nulls_first = ascending;
+        if self.tokens.eat_word("nulls") {
+            nulls_first = self.tokens.eat_word("first");
+            if !nulls_first && !self.tokens.eat_word("last") {
+                return Err(self.tokens.unexpected("'first' or 'last'"));
+            }
+        }
+        Ok(SortKey { expr, descending, nulls_first })
+    }
+
+    fn mv_expand(&mut self) -> Result<Operator, KqlError> {
+        let mut columns = Vec::new();
+        loop {
+            self.count()?;
+            let named = self.named()?;
+            columns.push((named, self.to_typeof()?));
+            if !self.tokens.eat(Punct::Comma) {
+                break;
+            }
+        }
+        let limit = if self.tokens.eat_word("limit") { Some(self.scalar()?) } else { None };
+        Ok(Operator::MvExpand(columns, limit))
+    }
+
+    fn to_typeof(&mut self) -> Result<Option<ColumnType>, KqlError> {
+        if !self.tokens.eat_word("to") {
+            return Ok(None);
+        }
+        match self.scalar()? {
+            Expr::TypeOf(ty) => Ok(Some(ty)),
+            _ => Err(self.tokens.unexpected("typeof(type)")),
+        }
+    }
+}
