@@ -9,11 +9,15 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// An error of this crate, boxed so that results stay small.
+/// An error of this crate, boxed so that results stay small. A clone shares its source: everybody who waited for one
+/// failed attempt gets the same error.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     effect: Effect,
@@ -26,7 +30,7 @@ struct Inner {
     code: Option<String>,
     client_request_id: Option<String>,
     activity_id: Option<String>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 /// What an error means for the caller.
@@ -136,7 +140,7 @@ impl Error {
 
     /// Keeps the cause. Its text must hold no secret: HTTP errors are stripped of their URL first.
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 

@@ -12,11 +12,19 @@
 //! What a sink needs of a cluster is the small trait [`Service`]. `Client` is the real one; `testing` has one in
 //! memory and one that injects faults; all pass the suite in `conformance`.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
 mod error;
+mod ingest;
+mod kql;
+mod redact;
 mod service;
 mod table;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use error::{Effect, Error, ErrorKind};
+pub use kql::{is_command, quote_name, quote_string};
 pub use service::{
     Backoff, Blob, FailureStatus, Ingestion, IngestionMapping, IngestionState, IngestionStatus, Report,
     Result, Service, Ticket, UploadedBlob,
