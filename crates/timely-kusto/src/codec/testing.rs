@@ -1,0 +1,1 @@
+//! For tests: codecs that are no compression, and the suite that every codec passes.
