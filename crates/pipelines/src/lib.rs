@@ -1,1 +1,29 @@
 //! Sources with positions, schema inference and the runner that binds them to the sink.
+//!
+//! ```text
+//! Source ─► source operators ─► convert ─► sink ─► clock
+//!             │ positions ───────────────────────► keeper: <state>/positions, behind the clock
+//! ```
+//!
+//! - [`source`]: the seam between a pipeline and what it reads, and its promises.
+//! - [`file`], [`generator`]: the sources there are.
+//! - [`types`], [`infer`], [`names`], [`schema`]: which columns a source's fields belong to, and what they must be.
+//! - [`convert`]: checked rows from a file's blocks.
+//! - [`run`]: everything together, on workers, processes and through restarts.
+
+pub mod convert;
+mod csv;
+mod error;
+pub mod file;
+pub mod infer;
+mod json;
+pub mod names;
+pub mod sample;
+pub mod schema;
+pub mod source;
+pub mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod types;
+
+pub use error::{Error, ErrorKind, Result};
