@@ -1,0 +1,130 @@
+//! How much memory the rows on their way may take, counted per process and sink.
+//!
+//! Every buffer that holds rows (an open chunk, a chunk that waits for its compression, a body that is being uploaded)
+//! holds a [`Reservation`]; dropping it gives the bytes back. Two marks act on the sum:
+//!
+//! 1. From the limit on, the sink is *full*: sources that look at
+//!    [`SinkHandle::is_full`](crate::SinkHandle::is_full) are not polled.
+//! 2. From twice the limit on, the operator holds its worker until bytes are given back: the bound for dataflows whose
+//!    input nobody holds back.
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use timely::scheduling::activate::SyncActivator;
+
+/// The bytes in use and who waits for them.
+pub(crate) struct Budget {
+    limit: usize,
+    state: Mutex<State>,
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    used: usize,
+    peak: usize,
+    closed: bool,
+    wake: Vec<SyncActivator>,
+}
+
+impl Budget {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Budget { limit, state: Mutex::default(), freed: Condvar::new() })
+    }
+
+    /// A reservation of no bytes, to be grown with [`Reservation::resize`].
+    pub(crate) fn reserve(self: &Arc<Self>) -> Reservation {
+        Reservation { budget: Arc::clone(self), bytes: 0 }
+    }
+
+    /// Bytes in use.
+    pub(crate) fn used(&self) -> usize {
+        self.lock().used
+    }
+
+    /// The most bytes ever in use at once.
+    pub(crate) fn peak(&self) -> usize {
+        self.lock().peak
+    }
+
+    /// Whether the first mark is reached: take no more rows in.
+    pub(crate) fn is_full(&self) -> bool {
+        self.used() >= self.limit
+    }
+
+    /// Whether the second mark is reached.
+    pub(crate) fn is_over(&self) -> bool {
+        self.used() >= self.limit.saturating_mul(2)
+    }
+
+    /// Blocks until less than twice the limit is in use, or the budget is closed.
+    pub(crate) fn wait(&self) {
+        let over = |state: &mut State| !state.closed && state.used >= self.limit.saturating_mul(2);
+        drop(self.freed.wait_while(self.lock(), over).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Ends all waiting for good: nothing more will be delivered.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.freed.notify_all();
+        self.wake();
+    }
+
+    /// Activates `activator` each time the sink stops being full.
+    pub(crate) fn wake_when_room(&self, activator: SyncActivator) {
+        self.lock().wake.push(activator);
+    }
+
+    fn resize(&self, from: usize, to: usize) {
+        let mut state = self.lock();
+        let before = state.used;
+        state.used = before - from + to;
+        state.peak = state.peak.max(state.used);
+        let (after, limit) = (state.used, self.limit);
+        drop(state);
+        if after < before {
+            self.freed.notify_all();
+            if before >= limit && after < limit {
+                self.wake();
+            }
+        }
+    }
+
+    fn wake(&self) {
+        self.lock().wake.retain(|activator| activator.activate().is_ok());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget").field("limit", &self.limit).field("used", &self.used()).finish()
+    }
+}
+
+/// Bytes taken from a [`Budget`] until dropped.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Reservation {
+    /// Takes or gives back bytes so that `bytes` are held.
+    pub(crate) fn resize(&mut self, bytes: usize) {
+        if bytes != self.bytes {
+            self.budget.resize(self.bytes, bytes);
+            self.bytes = bytes;
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.resize(0);
+    }
+}

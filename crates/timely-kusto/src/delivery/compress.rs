@@ -1,0 +1,47 @@
+//! Compression: one member per blob, on a thread made for blocking work.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::Courier;
+use crate::budget::Reservation;
+use crate::chunk::Chunk;
+use crate::{Result, SinkError};
+
+/// A compressed chunk and the memory that it takes.
+#[derive(Debug)]
+pub(super) struct Packed {
+    pub(super) body: Bytes,
+    pub(super) rows: u64,
+    pub(super) raw_bytes: u64,
+    /// Held until the body is dropped.
+    pub(super) memory: Reservation,
+}
+
+impl Courier {
+    /// Compresses a chunk and gives its buffer back.
+    pub(super) async fn compress(&self, chunk: Chunk) -> Result<Packed> {
+        let permit = Arc::clone(&self.compressors).acquire_owned().await.map_err(|_| SinkError::Stopped)?;
+        if let Some(stopped) = self.stopped() {
+            return Err(stopped);
+        }
+        let codec = Arc::clone(&self.codec);
+        let counters = Arc::clone(&self.counters);
+        let buffers = Arc::clone(&self.buffers);
+        let pack = move || {
+            let _permit = permit;
+            let started = Instant::now();
+            let Chunk { raw, rows, mut memory, .. } = chunk;
+            let mut body = Vec::new();
+            codec.compress(&raw, &mut body)?;
+            let raw_bytes = raw.len() as u64;
+            buffers.give(raw);
+            memory.resize(body.len());
+            counters.compressed(raw_bytes, body.len() as u64, started.elapsed());
+            Ok(Packed { body: Bytes::from(body), rows, raw_bytes, memory })
+        };
+        tokio::task::spawn_blocking(pack).await.map_err(|_| SinkError::Stopped)?
+    }
+}

@@ -1,0 +1,107 @@
+//! The wait for the service's word on an ingestion.
+//!
+//! | state of the status row | what it means here |
+//! |---|---|
+//! | Succeeded | delivered |
+//! | Skipped, or Failed with `Skipped_IngestByTagAlreadyExists` | delivered as skipped when `ingest_if_not_exists` was asked for, else a failure |
+//! | Failed, and the failure may pass (Transient, Exhausted) | queued again, under a new source id; the blob is kept |
+//! | Failed otherwise, PartiallySucceeded | a failure for good: sending the rows again would fail again, or repeat some |
+//! | Queued | a failure: the row will never change |
+//! | Pending until `poll_timeout` | a failure that says that the outcome is unknown |
+
+use std::time::{Duration, Instant};
+
+use kusto_client::{ErrorKind, FailureStatus, IngestionState, IngestionStatus, Ticket};
+
+use super::retry::{Again, retry};
+use super::{Courier, Delivered};
+use crate::{Result, SinkError};
+
+/// The service's code for rows that `ingest_if_not_exists` kept out.
+const SKIPPED_BY_TAG: &str = "Skipped_IngestByTagAlreadyExists";
+
+/// What a final state asks for.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// Done.
+    Delivered(Delivered),
+    /// The same blob may be queued again; the error is what to report when no attempt is left.
+    QueueAgain(SinkError),
+}
+
+impl Courier {
+    /// Looks at the status of `ticket` until it is final.
+    pub(super) async fn confirm(&self, ticket: &Ticket, blob: &str, rows: u64) -> Result<Verdict> {
+        let started = Instant::now();
+        let mut pause = self.options.poll_interval().min(FIRST_LOOK);
+        let verdict = loop {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(self.options.poll_interval());
+            let status = self.look(ticket, rows).await?;
+            if status.state != IngestionState::Pending {
+                break self.judge(status, ticket, blob, rows);
+            }
+            if let Some(stopped) = self.stopped() {
+                return Err(stopped);
+            }
+            let waited = started.elapsed();
+            if waited >= self.options.poll_timeout() {
+                break Err(self.unconfirmed(ticket, blob, rows, waited));
+            }
+        };
+        self.counters.confirmed(started.elapsed());
+        verdict
+    }
+
+    async fn look(&self, ticket: &Ticket, rows: u64) -> Result<IngestionStatus> {
+        let _permit = self.looks.acquire().await.map_err(|_| SinkError::Stopped)?;
+        let again = |error: &kusto_client::Error| {
+            // A look changes nothing: it may always be repeated, also where a lagging table does not show the row yet.
+            Again::when(error.is_transient() || error.kind() == ErrorKind::NotFound)
+        };
+        retry(self, "status", again, || self.service.status(ticket))
+            .await
+            .map_err(|given_up| self.undelivered(rows, given_up))
+    }
+
+    fn judge(&self, status: IngestionStatus, ticket: &Ticket, blob: &str, rows: u64) -> Result<Verdict> {
+        let by_tag = status.error_code.as_deref() == Some(SKIPPED_BY_TAG);
+        let wanted = !self.options.ingest_if_not_exists().is_empty();
+        match status.state {
+            IngestionState::Succeeded => Ok(Verdict::Delivered(Delivered::Rows)),
+            IngestionState::Skipped if wanted => Ok(Verdict::Delivered(Delivered::Skipped)),
+            IngestionState::Failed if by_tag && wanted => Ok(Verdict::Delivered(Delivered::Skipped)),
+            IngestionState::Failed if may_pass(&status) => {
+                Ok(Verdict::QueueAgain(self.refused(status, ticket, blob, rows)))
+            }
+            _ => Err(self.refused(status, ticket, blob, rows)),
+        }
+    }
+
+    fn refused(&self, status: IngestionStatus, ticket: &Ticket, blob: &str, rows: u64) -> SinkError {
+        SinkError::Ingestion {
+            rows,
+            table: self.table(),
+            blob: blob.to_owned(),
+            source_id: ticket.source_id,
+            status: Box::new(status),
+        }
+    }
+
+    fn unconfirmed(&self, ticket: &Ticket, blob: &str, rows: u64, waited: Duration) -> SinkError {
+        SinkError::Unconfirmed {
+            rows,
+            table: self.table(),
+            blob: blob.to_owned(),
+            source_id: ticket.source_id,
+            waited,
+        }
+    }
+}
+
+/// The first look comes early, for clusters that ingest at once; the pause then doubles up to `poll_interval`.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+
+fn may_pass(status: &IngestionStatus) -> bool {
+    matches!(status.failure, FailureStatus::Transient | FailureStatus::Exhausted)
+}

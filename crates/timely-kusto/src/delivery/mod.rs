@@ -1,0 +1,148 @@
+//! The way of a chunk to its table, off the worker threads.
+//!
+//! ```text
+//! Chunk ─► compress ─► upload ─► queue ─► confirm ─► Delivered
+//!          (a thread)   (blob)   (message)  (status row)
+//! ```
+//!
+//! One file per stage; each is an async function over the [`Courier`], which has what all chunks share. A stage makes as
+//! many attempts as [`retry`] allows and then gives up with the error that names table, rows and cause.
+//!
+//! 1. The raw rows are freed as soon as they are compressed, the compressed body as soon as it is uploaded: what waits
+//!    for the service holds no rows.
+//! 2. An upload is repeated whatever became of the attempt before (names are unique to their content).
+//! 3. A queue post whose outcome is unknown is repeated at once, with the same source id and the same blob: messages
+//!    that meet in one batch are ingested once (`BlobAlreadyReceived_BlobAlreadyFoundInBatch`).
+//! 4. A chunk is delivered only when the state asked for by [`Delivery`](crate::Delivery) was seen.
+//! 5. After the first failure of the sink no further attempt is begun.
+
+mod compress;
+mod confirm;
+mod queue;
+pub(crate) mod retry;
+mod upload;
+
+use std::sync::Arc;
+
+use kusto_client::Service;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::chunk::{Buffers, Chunk};
+use crate::codec::Codec;
+use crate::failure::Failure;
+use crate::options::{Delivery, WriteOptions};
+use crate::stats::Counters;
+use crate::{Result, SinkError};
+
+/// What all chunks of a sink share on their way.
+#[derive(Debug)]
+pub(crate) struct Courier {
+    pub(crate) service: Arc<dyn Service>,
+    pub(crate) options: Arc<WriteOptions>,
+    pub(crate) codec: Arc<dyn Codec>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) failure: Arc<Failure>,
+    pub(crate) buffers: Arc<Buffers>,
+    compressors: Arc<Semaphore>,
+    uploads: Semaphore,
+    looks: Semaphore,
+}
+
+/// How a chunk ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// Its rows are where [`Delivery`] wants them.
+    Rows,
+    /// The service skipped them since `ingest_if_not_exists` found its tag.
+    Skipped,
+    /// They could not be delivered, and [`Delivery::None`] asks to go on.
+    Dropped,
+}
+
+impl Courier {
+    /// Status rows read at the same time. A look takes a few milliseconds; more would only hammer the status table
+    /// of the cluster, which all clients share.
+    const LOOKS: usize = 8;
+
+    pub(crate) fn new(
+        service: Arc<dyn Service>,
+        options: Arc<WriteOptions>,
+        codec: Arc<dyn Codec>,
+        failure: Arc<Failure>,
+    ) -> Arc<Self> {
+        Arc::new(Courier {
+            compressors: Arc::new(Semaphore::new(options.compressors())),
+            uploads: Semaphore::new(options.uploads()),
+            looks: Semaphore::new(Self::LOOKS),
+            service,
+            options,
+            codec,
+            counters: Arc::default(),
+            failure,
+            buffers: Buffers::new(),
+        })
+    }
+
+    /// Brings one chunk all the way.
+    ///
+    /// # Errors
+    /// What stopped it after all attempts. With [`Delivery::None`] that is counted and logged instead.
+    pub(crate) async fn deliver(&self, chunk: Chunk) -> Result<Delivered> {
+        let rows = chunk.rows;
+        match self.bring(chunk).await {
+            Err(error) if self.options.delivery() == Delivery::None => {
+                self.counters.rows_dropped(rows);
+                tracing::error!(rows, table = self.options.table(), "rows dropped: {error}");
+                Ok(Delivered::Dropped)
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn bring(&self, chunk: Chunk) -> Result<Delivered> {
+        let (rows, mapping) = (chunk.rows, chunk.mapping.clone());
+        let id = Uuid::new_v4();
+        let packed = self.compress(chunk).await?;
+        let blob = self.upload(self.blob_name(id), packed).await?;
+        let mut ingestion = self.options.ingestion(id, mapping);
+        let mut attempt = 0;
+        loop {
+            let ticket = self.queue(&ingestion, &blob, rows).await?;
+            if self.options.delivery() != Delivery::Ingested {
+                return Ok(Delivered::Rows);
+            }
+            match self.confirm(&ticket, &blob.name, rows).await? {
+                confirm::Verdict::Delivered(delivered) => return Ok(delivered),
+                confirm::Verdict::QueueAgain(error) => {
+                    retry::pause_or(self.options.retry(), attempt, error).await?;
+                    attempt += 1;
+                    self.counters.retried();
+                    ingestion.source_id = Uuid::new_v4();
+                }
+            }
+        }
+    }
+
+    /// `<database>__<table>__<id>.<format>[.gz]`, as the official clients name blobs; the suffix is how the service
+    /// knows the compression.
+    fn blob_name(&self, id: Uuid) -> String {
+        let options = &self.options;
+        let (database, table) = (options.database(), options.table());
+        format!("{database}__{table}__{id}{}{}", options.format().suffix(), self.codec.suffix())
+    }
+
+    /// The target, for errors and logs.
+    pub(crate) fn table(&self) -> String {
+        qualified(&self.options)
+    }
+
+    fn stopped(&self) -> Option<SinkError> {
+        self.failure.get().map(|_| SinkError::Stopped)
+    }
+}
+
+/// `database.table`, for errors and logs.
+pub(crate) fn qualified(options: &WriteOptions) -> String {
+    format!("{}.{}", options.database(), options.table())
+}

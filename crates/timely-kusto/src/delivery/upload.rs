@@ -1,0 +1,27 @@
+//! The upload of a compressed chunk into the cluster's temporary storage.
+
+use std::time::Instant;
+
+use kusto_client::{Blob, UploadedBlob};
+
+use super::Courier;
+use super::compress::Packed;
+use super::retry::{Again, retry};
+use crate::{Result, SinkError};
+
+impl Courier {
+    /// Uploads `packed` as `name` and frees its memory.
+    pub(super) async fn upload(&self, name: String, packed: Packed) -> Result<UploadedBlob> {
+        let _permit = self.uploads.acquire().await.map_err(|_| SinkError::Stopped)?;
+        let started = Instant::now();
+        let Packed { body, rows, raw_bytes, memory } = packed;
+        let blob = Blob { name, body, rows, raw_bytes };
+        let attempt = || self.service.upload(blob.clone());
+        // Safe whatever became of the attempt before: the name belongs to this content.
+        let uploaded = retry(self, "upload", |error| Again::when(error.is_transient()), attempt).await;
+        drop(memory);
+        let uploaded = uploaded.map_err(|given_up| self.undelivered(rows, given_up))?;
+        self.counters.uploaded(started.elapsed());
+        Ok(uploaded)
+    }
+}
