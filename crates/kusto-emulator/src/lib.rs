@@ -7,3 +7,5 @@ pub mod seed;
 mod data;
 #[allow(dead_code, unused_imports)]
 mod kql;
+#[allow(dead_code, unused_imports)]
+mod engine;

@@ -1,0 +1,106 @@
+//! Parts that several commands share: looking past an entity, lists of extent ids, conditions on tags.
+
+use uuid::Uuid;
+
+use super::super::catalog::Table;
+use super::super::error::EngineResult;
+use super::super::extent::Extent;
+use super::super::tag::TagFilter;
+use super::properties;
+use crate::data::Value;
+use crate::kql::{Kind, Punct, Tokens};
+
+/// The word behind `table T` or `database [D]`, without taking anything.
+pub(super) fn word_behind_entity<'a>(tokens: &mut Tokens<'a>) -> Option<&'a str> {
+    let entity = tokens.word()?;
+    if !matches!(entity, "table" | "database") {
+        return None;
+    }
+    let quoted = tokens.peek_nth(1).kind == Kind::Punct(Punct::OpenBracket);
+    let behind = tokens.word_nth(if quoted { 4 } else { 2 });
+    match behind {
+        None if entity == "database" => tokens.word_nth(1),
+        word => word,
+    }
+}
+
+/// Which extents a command means.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ExtentFilter {
+    /// Only these, where given.
+    pub(super) ids: Option<Vec<Uuid>>,
+    /// All of these hold.
+    pub(super) tags: Vec<TagFilter>,
+}
+
+impl ExtentFilter {
+    /// Takes `[(id, ...)] [hot] [where tags has 'x' [and tags ...]] [with (...)]`.
+    pub(super) fn parse(tokens: &mut Tokens<'_>) -> EngineResult<Self> {
+        let ids = if tokens.is(Punct::Open) { Some(ids(tokens)?) } else { None };
+        tokens.eat_word("hot");
+        let mut tags = Vec::new();
+        if tokens.eat_word("where") {
+            tags.push(tag(tokens)?);
+            while tokens.eat_word("and") {
+                tags.push(tag(tokens)?);
+            }
+        }
+        let mut given = properties::parse(tokens)?;
+        given.remove("extentsShowFilteringRuntimePolicy");
+        properties::refuse_others(".show extents", given.keys())?;
+        Ok(Self { ids, tags })
+    }
+
+    /// The extents of a table that pass.
+    pub(super) fn of<'t>(&self, table: &'t Table) -> Vec<&'t Extent> {
+        let listed = |extent: &&Extent| self.ids.as_ref().is_none_or(|ids| ids.contains(&extent.id));
+        let tagged = |extent: &&Extent| self.tags.iter().all(|filter| filter.passes(&extent.tags));
+        table.extents.iter().map(|extent| &**extent).filter(listed).filter(tagged).collect()
+    }
+}
+
+/// Takes `(id, ...)`.
+pub(super) fn ids(tokens: &mut Tokens<'_>) -> EngineResult<Vec<Uuid>> {
+    tokens.expect(Punct::Open)?;
+    let mut ids = Vec::new();
+    while !tokens.eat(Punct::Close) {
+        ids.push(id(tokens)?);
+        if !tokens.eat(Punct::Comma) {
+            tokens.expect(Punct::Close)?;
+            break;
+        }
+    }
+    Ok(ids)
+}
+
+/// Takes an id: bare, as `guid(...)`, or in quotes.
+pub(super) fn id(tokens: &mut Tokens<'_>) -> EngineResult<Uuid> {
+    let found = match &tokens.peek().kind {
+        Kind::Literal(Value::Guid(id), _) => Some(Uuid::from_u128(*id)),
+        Kind::Text { text, .. } => Uuid::try_parse(text.trim()).ok(),
+        _ => None,
+    };
+    match found {
+        Some(id) => {
+            tokens.next();
+            Ok(id)
+        }
+        None => Err(tokens.unexpected("an id (a guid)").into()),
+    }
+}
+
+fn tag(tokens: &mut Tokens<'_>) -> EngineResult<TagFilter> {
+    if !tokens.eat_word("tags") {
+        return Err(tokens.unexpected("'tags'").into());
+    }
+    let negated = tokens.eat(Punct::Not);
+    let whole = tokens.eat_word("has");
+    if !whole && !tokens.eat_word("contains") {
+        return Err(tokens.unexpected("'has', 'contains', '!has' or '!contains'").into());
+    }
+    let text = match tokens.eat_text() {
+        Some(text) => text,
+        None => tokens.expect_name("a tag in quotes")?,
+    };
+    Ok(TagFilter { whole, negated, text })
+}

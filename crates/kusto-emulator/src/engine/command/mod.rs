@@ -1,0 +1,194 @@
+//! Control commands: the text behind the dot, one file per family.
+//!
+//! Every family parses its command to the end before it changes anything, then asks for the caller's right on the very
+//! state that it changes. Operators behind a `.show` are run over its result by the query engine. A command that is not
+//! known, or goes on in a way that is not known, is the service's syntax error.
+//!
+//! Syntax and results: the command pages under `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/`.
+
+pub(super) mod databases;
+mod extents;
+mod filters;
+mod ingest;
+mod mappings;
+mod operations;
+mod policies;
+pub(super) mod principals;
+mod properties;
+mod rename;
+mod schema;
+mod show;
+mod tables;
+
+use std::sync::Arc;
+
+use super::catalog::{Database, State, Table};
+use super::error::{EngineError, EngineResult};
+use super::roles::Rights;
+use super::{Engine, RequestContext, RequestProperties};
+use crate::data::{ColumnType, ResultTable, Schema, Value};
+use crate::kql::{Punct, Tokens};
+
+/// The name of a command's only result table.
+const RESULT_NAME: &str = "Table_0";
+
+/// What a command runs with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Session<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) context: &'a RequestContext,
+    /// The database in context.
+    pub(crate) database: &'a str,
+    pub(crate) properties: &'a RequestProperties,
+}
+
+/// See [`Engine::execute`].
+pub(super) fn execute(
+    engine: &Engine,
+    context: &RequestContext,
+    database: &str,
+    text: &str,
+    properties: &RequestProperties,
+) -> EngineResult<ResultTable> {
+    let session = Session { engine, context, database, properties };
+    session.run(text)
+}
+
+impl<'a> Session<'a> {
+    /// Runs the command in `text`.
+    pub(crate) fn run(&self, text: &str) -> EngineResult<ResultTable> {
+        let mut tokens = Tokens::new(text);
+        tokens.expect(Punct::Dot)?;
+        let Some((verb, length)) = tokens.hyphenated() else {
+            return Err(tokens.unexpected("a command such as .show tables").into());
+        };
+        (0..length).for_each(|_| drop(tokens.next()));
+        match verb {
+            "show" => show::run(self, &mut tokens),
+            "create" | "create-or-alter" | "create-merge" => self.create(verb, &mut tokens),
+            "alter" | "alter-merge" | "delete" => self.alter(verb, &mut tokens),
+            "drop" => self.drop(&mut tokens),
+            "rename" => rename::run(self, &mut tokens),
+            "clear" => tables::clear(self, &mut tokens),
+            "move" => extents::move_extents(self, &mut tokens),
+            "add" => principals::change(self, principals::Action::Add, &mut tokens),
+            "set" if principals::is_role_command(&mut tokens) => {
+                principals::change(self, principals::Action::Set, &mut tokens)
+            }
+            "set" | "append" | "set-or-append" | "set-or-replace" => {
+                ingest::from_query(self, verb, &mut tokens)
+            }
+            "ingest" => ingest::run(self, &mut tokens),
+            _ => Err(unknown(&format!(".{verb}"))),
+        }
+    }
+
+    fn create(&self, verb: &str, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
+        match (verb, tokens.word()) {
+            ("create" | "create-or-alter", Some("table" | "database")) if mappings::follows(tokens) => {
+                mappings::create(self, verb == "create-or-alter", tokens)
+            }
+            ("create" | "create-merge", Some("table")) => {
+                tables::create(self, verb == "create-merge", tokens)
+            }
+            _ => Err(tokens.unexpected(&format!("'table' behind .{verb}")).into()),
+        }
+    }
+
+    fn alter(&self, verb: &str, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
+        match (verb, tokens.word_nth(2)) {
+            _ if policies::follows(tokens) => policies::change(self, verb, tokens),
+            ("alter", Some("docstring" | "folder")) => tables::describe(self, tokens),
+            ("alter" | "alter-merge", _) if tokens.word() == Some("table") => {
+                tables::alter(self, verb == "alter-merge", tokens)
+            }
+            _ => Err(tokens.unexpected(&format!("a table or a policy behind .{verb}")).into()),
+        }
+    }
+
+    fn drop(&self, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
+        match tokens.word() {
+            Some("extents" | "extent") => extents::drop_extents(self, tokens),
+            Some("table" | "database") if principals::is_role_command(tokens) => {
+                principals::change(self, principals::Action::Drop, tokens)
+            }
+            Some("table" | "database") if mappings::follows(tokens) => mappings::drop(self, tokens),
+            Some("table" | "tables") => tables::drop(self, tokens),
+            _ => Err(tokens.unexpected("'table', 'tables' or 'extents' behind .drop").into()),
+        }
+    }
+
+    /// The caller's rights on a state.
+    pub(crate) fn rights<'s>(&'s self, state: &'s State) -> Rights<'s> {
+        Rights { access: self.engine.access, state, caller: &self.context.principal }
+    }
+
+    /// The database in context.
+    pub(crate) fn context_database<'s>(&self, state: &'s State) -> EngineResult<&'s Arc<Database>> {
+        state.database(self.database)
+    }
+
+    /// A table of the database in context.
+    pub(crate) fn table<'s>(
+        &self,
+        state: &'s State,
+        name: &str,
+    ) -> EngineResult<(&'s Arc<Database>, &'s Arc<Table>)> {
+        let database = self.context_database(state)?;
+        Ok((database, database.table(name)?))
+    }
+}
+
+/// The error of a command that nobody knows.
+fn unknown(command: &str) -> EngineError {
+    EngineError::syntax(format!("'{command}' is not recognized as a command by the local cluster"))
+}
+
+/// Refuses what stands behind a whole command.
+fn end(tokens: &mut Tokens<'_>) -> EngineResult<()> {
+    tokens.eat(Punct::Semicolon);
+    if tokens.at_end() { Ok(()) } else { Err(tokens.unexpected("the end of the command").into()) }
+}
+
+/// A result from rows of values.
+fn result(columns: &[(&str, ColumnType)], rows: Vec<Vec<Value>>) -> ResultTable {
+    ResultTable::from_rows(RESULT_NAME, Schema::of(columns), rows)
+}
+
+/// Takes `(a, b, ...)` or one name.
+fn names(tokens: &mut Tokens<'_>, what: &str) -> EngineResult<Vec<String>> {
+    if !tokens.eat(Punct::Open) {
+        return Ok(vec![tokens.expect_name(what)?]);
+    }
+    let mut names = vec![tokens.expect_name(what)?];
+    while tokens.eat(Punct::Comma) {
+        names.push(tokens.expect_name(what)?);
+    }
+    tokens.expect(Punct::Close)?;
+    Ok(names)
+}
+
+/// A table, or a database, as it is named behind `table` or `database`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Entity {
+    /// A table of the database in context.
+    Table(String),
+    /// A database; the one in context when not named.
+    Database(String),
+}
+
+impl Entity {
+    /// Takes `table T` or `database D`.
+    fn parse(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<Self> {
+        if tokens.eat_word("table") {
+            return Ok(Self::Table(tokens.expect_name("a table name")?));
+        }
+        if tokens.eat_word("database") {
+            let unnamed = matches!(tokens.word(), Some("policy" | "principals" | "ingestion"));
+            let name =
+                if unnamed { session.database.to_owned() } else { tokens.expect_name("a database name")? };
+            return Ok(Self::Database(name));
+        }
+        Err(tokens.unexpected("'table' or 'database'").into())
+    }
+}

@@ -1,0 +1,200 @@
+//! `.alter`, `.alter-merge`, `.show` and `.delete` of policies.
+
+use serde_json::{Value as Json, json};
+
+use super::super::catalog::{Database, Settings, State, Table};
+use super::super::change::Change;
+use super::super::error::{EngineError, EngineResult};
+use super::super::policy::{PolicyKind, timespan_text};
+use super::super::roles::{DatabaseAction, TableAction};
+use super::super::transaction::Decision;
+use super::{Entity, Session, end, result};
+use crate::data::{ColumnType, ResultTable, Value};
+use crate::kql::{Kind, Punct, Tokens};
+
+const COLUMNS: [(&str, ColumnType); 5] = [
+    ("PolicyName", ColumnType::String),
+    ("EntityName", ColumnType::String),
+    ("Policy", ColumnType::String),
+    ("ChildEntities", ColumnType::String),
+    ("EntityType", ColumnType::String),
+];
+
+/// Whether the entity that comes next is followed by `policy`.
+pub(super) fn follows(tokens: &mut Tokens<'_>) -> bool {
+    super::filters::word_behind_entity(tokens) == Some("policy")
+}
+
+/// What a policy belongs to, in a state.
+struct Owner<'s> {
+    database: &'s Database,
+    table: Option<&'s Table>,
+}
+
+impl<'s> Owner<'s> {
+    fn find(session: &Session<'_>, state: &'s State, entity: &Entity) -> EngineResult<Self> {
+        match entity {
+            Entity::Table(name) => {
+                let (database, table) = session.table(state, name)?;
+                Ok(Self { database, table: Some(table) })
+            }
+            Entity::Database(name) => Ok(Self { database: state.database(name)?, table: None }),
+        }
+    }
+
+    fn settings(&self) -> &'s Settings {
+        self.table.map_or(&self.database.settings, |table| &table.settings)
+    }
+
+    fn check(&self, session: &Session<'_>, state: &State, change: bool) -> EngineResult<()> {
+        let rights = session.rights(state);
+        match (self.table, change) {
+            (Some(table), true) => rights.on_table(self.database, table, TableAction::Administer),
+            (Some(table), false) => rights.on_table(self.database, table, TableAction::Show),
+            (None, true) => rights.on_database(self.database, DatabaseAction::Administer),
+            (None, false) => rights.on_database(self.database, DatabaseAction::Show),
+        }
+    }
+
+    fn with(&self, settings: Settings) -> Change {
+        match self.table {
+            Some(table) => super::tables::put_change(self.database, Table { settings, ..table.header() }),
+            None => {
+                Change::SetDatabase { database: self.database.name.clone(), settings: Box::new(settings) }
+            }
+        }
+    }
+
+    fn shown(&self, kind: PolicyKind, policy: Option<&Json>) -> ResultTable {
+        let database = &self.database.name;
+        let (name, children, entity) = match self.table {
+            Some(table) => (format!("[{database}].[{}]", table.name), String::new(), "Table"),
+            None => {
+                let tables: Vec<_> = self.database.tables.keys().collect();
+                (format!("[{database}]"), json!(tables).to_string(), "Database")
+            }
+        };
+        let policy = policy.map_or_else(|| "null".to_owned(), Json::to_string);
+        let row = [kind.policy_name(), &name, &policy, &children, entity].map(Value::from).to_vec();
+        result(&COLUMNS, vec![row])
+    }
+}
+
+/// `.alter|.alter-merge|.delete table T|database D policy <kind> [...]`; answers with the policy as it is then.
+pub(super) fn change(
+    session: &Session<'_>,
+    verb: &str,
+    tokens: &mut Tokens<'_>,
+) -> EngineResult<ResultTable> {
+    let entity = Entity::parse(session, tokens)?;
+    let kind = kind(tokens)?;
+    let given = if verb == "delete" { None } else { Some(value(kind, tokens)?) };
+    end(tokens)?;
+    session.engine.transact(|state| {
+        let owner = Owner::find(session, state, &entity)?;
+        owner.check(session, state, true)?;
+        let mut settings = owner.settings().clone();
+        match &given {
+            None | Some(Json::Null) => drop(settings.policies.remove(&kind)),
+            Some(given) => {
+                let current = settings.policies.get(&kind).filter(|_| verb == "alter-merge");
+                let inherited = owner.table.and_then(|_| owner.database.policies.get(&kind));
+                let base = current.or(inherited.filter(|_| verb == "alter-merge"));
+                let policy = kind.complete(given, base)?;
+                settings.policies.insert(kind, policy);
+            }
+        }
+        let shown = owner.shown(kind, settings.policies.get(&kind));
+        Ok(Decision::new(vec![owner.with(settings)], shown))
+    })
+}
+
+/// `.show table T|database D policy <kind>`; the entity was taken. `null` when the entity has none of its own.
+pub(super) fn show(
+    session: &Session<'_>,
+    entity: &Entity,
+    tokens: &mut Tokens<'_>,
+) -> EngineResult<ResultTable> {
+    let kind = kind(tokens)?;
+    let state = session.engine.snapshot();
+    let owner = Owner::find(session, &state, entity)?;
+    owner.check(session, &state, false)?;
+    Ok(owner.shown(kind, owner.settings().policies.get(&kind)))
+}
+
+/// Takes `policy <kind>`.
+fn kind(tokens: &mut Tokens<'_>) -> EngineResult<PolicyKind> {
+    if !tokens.eat_word("policy") {
+        return Err(tokens.unexpected("'policy'").into());
+    }
+    match tokens.word().and_then(PolicyKind::from_word) {
+        Some(kind) => {
+            tokens.next();
+            Ok(kind)
+        }
+        None => Err(tokens.unexpected("a policy that the local cluster knows").into()),
+    }
+}
+
+/// The policy as a command gives it: JSON in quotes, or the short form of its kind.
+fn value(kind: PolicyKind, tokens: &mut Tokens<'_>) -> EngineResult<Json> {
+    if let Some(text) = tokens.eat_text() {
+        return serde_json::from_str(&text).map_err(|error| {
+            EngineError::bad_request(format!("the policy {} is no JSON: {error}.", kind.word()))
+        });
+    }
+    match kind {
+        PolicyKind::StreamingIngestion => switch(tokens, "enable", "disable"),
+        PolicyKind::IngestionTime => switch(tokens, "true", "false"),
+        PolicyKind::Retention => retention(tokens),
+        PolicyKind::Caching => caching(tokens),
+        _ => Err(tokens.unexpected("the policy as JSON in quotes").into()),
+    }
+}
+
+fn switch(tokens: &mut Tokens<'_>, on: &str, off: &str) -> EngineResult<Json> {
+    let word = tokens.word().unwrap_or_default();
+    if word != on && word != off {
+        return Err(tokens.unexpected(&format!("'{on}', '{off}' or the policy as JSON in quotes")).into());
+    }
+    tokens.next();
+    Ok(json!({"IsEnabled": word == on}))
+}
+
+/// `softdelete = 1d [recoverability = enabled|disabled]`, in any order.
+fn retention(tokens: &mut Tokens<'_>) -> EngineResult<Json> {
+    let mut policy = json!({});
+    loop {
+        if tokens.eat_word("softdelete") {
+            tokens.expect(Punct::Assign)?;
+            policy["SoftDeletePeriod"] = Json::String(span(tokens)?);
+        } else if tokens.eat_word("recoverability") {
+            tokens.expect(Punct::Assign)?;
+            policy["Recoverability"] = Json::String(tokens.expect_name("'enabled' or 'disabled'")?);
+        } else if policy == json!({}) {
+            return Err(tokens
+                .unexpected("'softdelete', 'recoverability' or the policy as JSON in quotes")
+                .into());
+        } else {
+            return Ok(policy);
+        }
+    }
+}
+
+/// `hot = 1d`.
+fn caching(tokens: &mut Tokens<'_>) -> EngineResult<Json> {
+    if !tokens.eat_word("hot") {
+        return Err(tokens.unexpected("'hot' or the policy as JSON in quotes").into());
+    }
+    tokens.expect(Punct::Assign)?;
+    let span = span(tokens)?;
+    Ok(json!({"DataHotSpan": {"Value": span}, "IndexHotSpan": {"Value": span}}))
+}
+
+fn span(tokens: &mut Tokens<'_>) -> EngineResult<String> {
+    let Kind::Literal(Value::TimeSpan(ticks), _) = tokens.peek().kind else {
+        return Err(tokens.unexpected("a timespan such as 1d").into());
+    };
+    tokens.next();
+    Ok(timespan_text(ticks))
+}

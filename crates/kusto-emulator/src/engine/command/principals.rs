@@ -1,0 +1,241 @@
+//! `.add`, `.drop`, `.set` of roles, and who has which.
+
+use super::super::Engine;
+use super::super::catalog::{Database, Settings, State, Table};
+use super::super::change::Change;
+use super::super::error::{EngineError, EngineResult};
+use super::super::principal::Principal;
+use super::super::roles::{DatabaseAction, Grant, Rights, Role, TableAction};
+use super::super::transaction::Decision;
+use super::{Entity, Session, end, result};
+use crate::data::{ColumnType, ResultTable, Value};
+use crate::kql::{Punct, Tokens};
+
+const PRINCIPALS: [(&str, ColumnType); 6] = [
+    ("Role", ColumnType::String),
+    ("PrincipalType", ColumnType::String),
+    ("PrincipalDisplayName", ColumnType::String),
+    ("PrincipalObjectId", ColumnType::String),
+    ("PrincipalFQN", ColumnType::String),
+    ("Notes", ColumnType::String),
+];
+
+const OWN_ROLES: [(&str, ColumnType); 4] = [
+    ("Scope", ColumnType::String),
+    ("DisplayName", ColumnType::String),
+    ("AADObjectID", ColumnType::String),
+    ("Role", ColumnType::String),
+];
+
+/// What a command does to the holders of a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// These too.
+    Add,
+    /// Not these any more.
+    Drop,
+    /// These and no others.
+    Set,
+}
+
+/// See [`Engine::add_cluster_admin`].
+pub(in super::super) fn add_cluster_admin(engine: &Engine, principal: &Principal) -> EngineResult<()> {
+    engine.transact(|state| {
+        if state.admins.contains(principal) {
+            return Ok(Decision::nothing(()));
+        }
+        let admins = state.admins.iter().cloned().chain([principal.clone()]).collect();
+        Ok(Decision::new(vec![Change::SetAdmins(admins)], ()))
+    })
+}
+
+/// Whether an entity and one of its roles come next, as in `table T admins`.
+pub(super) fn is_role_command(tokens: &mut Tokens<'_>) -> bool {
+    super::filters::word_behind_entity(tokens).is_some_and(|word| Role::from_plural(word).is_some())
+}
+
+/// A change of roles as it was written.
+struct Request {
+    entity: Entity,
+    role: Role,
+    principals: Vec<Principal>,
+    skip_results: bool,
+    notes: String,
+}
+
+fn parse(session: &Session<'_>, action: Action, tokens: &mut Tokens<'_>) -> EngineResult<Request> {
+    let entity = Entity::parse(session, tokens)?;
+    let role = tokens.word().and_then(Role::from_plural);
+    let fits = |role: &Role| role.is_table_role() || matches!(entity, Entity::Database(_));
+    let Some(role) = role.filter(fits) else {
+        return Err(tokens.unexpected("a role, such as 'admins'").into());
+    };
+    tokens.next();
+    let mut principals = Vec::new();
+    if !(action == Action::Set && tokens.eat_word("none")) {
+        tokens.expect(Punct::Open)?;
+        while !tokens.eat(Punct::Close) {
+            principals.push(Principal::parse(&one_text(tokens, "a principal in quotes")?)?);
+            if !tokens.eat(Punct::Comma) {
+                tokens.expect(Punct::Close)?;
+                break;
+            }
+        }
+    }
+    let skip_results = tokens.eat_hyphenated("skip-results");
+    let notes = tokens.eat_text().unwrap_or_default();
+    end(tokens)?;
+    Ok(Request { entity, role, principals, skip_results, notes })
+}
+
+fn one_text(tokens: &mut Tokens<'_>, what: &str) -> EngineResult<String> {
+    Ok(tokens.expect_text(what)?)
+}
+
+/// Runs the command; answers with the entity's principals unless told to skip that.
+pub(super) fn change(
+    session: &Session<'_>,
+    action: Action,
+    tokens: &mut Tokens<'_>,
+) -> EngineResult<ResultTable> {
+    let request = parse(session, action, tokens)?;
+    session.engine.transact(|state| match &request.entity {
+        Entity::Database(name) => {
+            let database = state.database(name)?;
+            session.rights(state).on_database(database, DatabaseAction::Administer)?;
+            let settings =
+                Settings { grants: request.applied(action, &database.grants), ..database.settings.clone() };
+            let answer = request.answer(&settings.grants, &format!("Database {}", database.name));
+            let change =
+                Change::SetDatabase { database: database.name.clone(), settings: Box::new(settings) };
+            Ok(Decision::new(vec![change], answer))
+        }
+        Entity::Table(name) => {
+            let (database, table) = session.table(state, name)?;
+            session.rights(state).on_table(database, table, TableAction::Administer)?;
+            if action != Action::Drop {
+                request.known_to(session, state, database)?;
+            }
+            let settings =
+                Settings { grants: request.applied(action, &table.grants), ..table.settings.clone() };
+            let answer = request.answer(&settings.grants, &format!("Table {}", table.name));
+            let next = Table { settings, ..table.header() };
+            Ok(Decision::new(vec![super::tables::put_change(database, next)], answer))
+        }
+    })
+}
+
+impl Request {
+    fn applied(&self, action: Action, old: &[Grant]) -> Vec<Grant> {
+        let named = |grant: &Grant| self.principals.contains(&grant.principal);
+        let stays = |grant: &&Grant| {
+            grant.role != self.role
+                || (action == Action::Add && !named(grant))
+                || (action == Action::Drop && !named(grant))
+        };
+        let mut grants: Vec<Grant> = old.iter().filter(stays).cloned().collect();
+        if action != Action::Drop {
+            grants.extend(self.principals.iter().map(|principal| Grant {
+                role: self.role,
+                principal: principal.clone(),
+                notes: self.notes.clone(),
+            }));
+        }
+        grants
+    }
+
+    /// A table role is given only to who has a role in the database.
+    fn known_to(&self, session: &Session<'_>, state: &State, database: &Database) -> EngineResult<()> {
+        let known = |principal: &&Principal| {
+            let rights = Rights { access: session.engine.access, state, caller: principal };
+            rights.is_cluster_admin() || rights.database_roles(database).next().is_some()
+        };
+        match self.principals.iter().find(|principal| !known(principal)) {
+            None => Ok(()),
+            Some(stranger) => Err(EngineError::bad_request(format!(
+                "principal '{stranger}' has no role in database '{}', so that it can have none on a table of it: add it \
+                 to the database first, for instance with .add database {} users ('{stranger}').",
+                database.name,
+                super::super::names::quoted(&database.name),
+            ))),
+        }
+    }
+
+    fn answer(&self, grants: &[Grant], scope: &str) -> ResultTable {
+        if self.skip_results { result(&PRINCIPALS, Vec::new()) } else { listed(grants, scope) }
+    }
+}
+
+fn listed(grants: &[Grant], scope: &str) -> ResultTable {
+    let row = |grant: &Grant| {
+        let role = format!("{scope} {}", grant.role);
+        let Principal { kind, id, .. } = &grant.principal;
+        let fqn = grant.principal.fqn();
+        [&role, kind.title(), id, id, &fqn, &grant.notes].map(Value::from).to_vec()
+    };
+    result(&PRINCIPALS, grants.iter().map(row).collect())
+}
+
+/// `.show table T principals [roles]`-like: the entity and `principals` were taken.
+pub(super) fn show(session: &Session<'_>, entity: &Entity) -> EngineResult<ResultTable> {
+    let state = session.engine.snapshot();
+    let rights = session.rights(&state);
+    match entity {
+        Entity::Database(name) => {
+            let database = state.database(name)?;
+            rights.on_database(database, DatabaseAction::Administer)?;
+            Ok(listed(&database.grants, &format!("Database {}", database.name)))
+        }
+        Entity::Table(name) => {
+            let (database, table) = session.table(&state, name)?;
+            rights.on_table(database, table, TableAction::Administer)?;
+            Ok(listed(&table.grants, &format!("Table {}", table.name)))
+        }
+    }
+}
+
+/// The caller's own roles: on a table, on a database, or (without an entity) everywhere.
+pub(super) fn own_roles(session: &Session<'_>, entity: Option<&Entity>) -> EngineResult<ResultTable> {
+    let state = session.engine.snapshot();
+    let rights = session.rights(&state);
+    let mut rows = Vec::new();
+    if rights.is_cluster_admin() {
+        rows.push(own_role(session, "Cluster", "AllDatabasesAdmin"));
+    }
+    let on_database = |database: &Database, rows: &mut Vec<Vec<Value>>| {
+        let scope = format!("Database {}", database.name);
+        rows.extend(
+            rights
+                .database_roles(database)
+                .map(|role| own_role(session, &scope, &format!("Database {role}"))),
+        );
+    };
+    let on_table = |database: &Database, table: &Table, rows: &mut Vec<Vec<Value>>| {
+        let scope = format!("Table {}", table.name);
+        rows.extend(
+            rights
+                .table_roles(database, table)
+                .map(|role| own_role(session, &scope, &format!("Table {role}"))),
+        );
+    };
+    match entity {
+        Some(Entity::Table(name)) => {
+            let (database, table) = session.table(&state, name)?;
+            on_database(database, &mut rows);
+            on_table(database, table, &mut rows);
+        }
+        Some(Entity::Database(name)) => on_database(state.database(name)?, &mut rows),
+        None => {
+            for database in state.databases.values() {
+                on_database(database, &mut rows);
+                database.tables.values().for_each(|table| on_table(database, table, &mut rows));
+            }
+        }
+    }
+    Ok(result(&OWN_ROLES, rows))
+}
+
+fn own_role(session: &Session<'_>, scope: &str, role: &str) -> Vec<Value> {
+    let id = session.context.principal.id.as_str();
+    [scope, id, id, role].map(Value::from).to_vec()
+}

@@ -1,0 +1,208 @@
+//! `.create[-merge] table`, `.alter[-merge] table`, `.drop table(s)`, `.clear table data`.
+
+use std::sync::Arc;
+
+use super::super::catalog::{Database, Settings, State, Table};
+use super::super::change::Change;
+use super::super::error::{EngineError, EngineResult};
+use super::super::names;
+use super::super::roles::{DatabaseAction, Grant, Role, TableAction};
+use super::super::transaction::Decision;
+use super::properties::{self, TableProperties};
+use super::{Session, end, result, schema};
+use crate::data::{ColumnType, ResultTable, Schema, Value};
+use crate::kql::{Punct, Tokens};
+
+/// `.create table T (...) [with (...)]`, a no-op if the name exists; `.create-merge table T (...)` adds missing columns.
+pub(super) fn create(
+    session: &Session<'_>,
+    merge: bool,
+    tokens: &mut Tokens<'_>,
+) -> EngineResult<ResultTable> {
+    tokens.next();
+    let name = tokens.expect_name("a table name")?;
+    names::validate("Table", &name)?;
+    let columns = schema::parse(tokens)?;
+    let mut given = properties::parse(tokens)?;
+    let about = TableProperties::take(&mut given)?;
+    properties::refuse_others(".create table", given.keys())?;
+    end(tokens)?;
+    session.engine.transact(|state| {
+        let database = session.context_database(state)?;
+        match database.tables.get(&name) {
+            None => {
+                let table = new_table(session, state, database, &name, columns.clone(), &about)?;
+                Ok(put(database, table))
+            }
+            Some(table) if merge => merge_into(session, state, database, table, &columns, &about),
+            Some(table) => {
+                session.rights(state).on_database(database, DatabaseAction::CreateTable)?;
+                Ok(Decision::nothing(schema::show_json(database, table)))
+            }
+        }
+    })
+}
+
+/// A new table, whose creator becomes its admin.
+///
+/// # Errors
+/// 403 unless the caller is a user of the database.
+pub(super) fn new_table(
+    session: &Session<'_>,
+    state: &State,
+    database: &Database,
+    name: &str,
+    columns: Schema,
+    about: &TableProperties,
+) -> EngineResult<Table> {
+    session.rights(state).on_database(database, DatabaseAction::CreateTable)?;
+    let creator =
+        Grant { role: Role::Admin, principal: session.context.principal.clone(), notes: String::new() };
+    let mut table = Table {
+        id: session.engine.new_id(),
+        name: name.to_owned(),
+        schema: Arc::new(columns),
+        folder: String::new(),
+        docstring: String::new(),
+        hidden: false,
+        settings: Settings { grants: vec![creator], ..Settings::default() },
+        extents: Vec::new(),
+    };
+    apply(about, &mut table);
+    Ok(table)
+}
+
+fn apply(about: &TableProperties, table: &mut Table) {
+    table.docstring = about.docstring.clone().unwrap_or_else(|| std::mem::take(&mut table.docstring));
+    table.folder = about.folder.clone().unwrap_or_else(|| std::mem::take(&mut table.folder));
+    table.hidden = about.hidden.unwrap_or(table.hidden);
+}
+
+fn put(database: &Database, table: Table) -> Decision<ResultTable> {
+    let shown = schema::show_json(database, &table);
+    Decision::new(vec![put_change(database, table)], shown)
+}
+
+/// The change that gives a database this table.
+pub(super) fn put_change(database: &Database, table: Table) -> Change {
+    Change::PutTable { database: database.name.clone(), table: Box::new(table.header()) }
+}
+
+fn merge_into(
+    session: &Session<'_>,
+    state: &State,
+    database: &Database,
+    table: &Table,
+    columns: &Schema,
+    about: &TableProperties,
+) -> EngineResult<Decision<ResultTable>> {
+    let rights = session.rights(state);
+    rights.on_database(database, DatabaseAction::CreateTable)?;
+    let merged = schema::merged(&table.name, &table.schema, columns)?;
+    let mut next = table.header();
+    apply(about, &mut next);
+    if merged == *table.schema && next.docstring == table.docstring && next.folder == table.folder {
+        return Ok(Decision::nothing(schema::show_json(database, table)));
+    }
+    rights.on_table(database, table, TableAction::Administer)?;
+    next.schema = Arc::new(merged);
+    Ok(put(database, next))
+}
+
+/// `.alter table T (...)`: exactly these columns; `.alter-merge table T (...)`: these too. Types never change.
+pub(super) fn alter(
+    session: &Session<'_>,
+    merge: bool,
+    tokens: &mut Tokens<'_>,
+) -> EngineResult<ResultTable> {
+    tokens.next();
+    let name = tokens.expect_name("a table name")?;
+    let columns = schema::parse(tokens)?;
+    let mut given = properties::parse(tokens)?;
+    let about = TableProperties::take(&mut given)?;
+    properties::refuse_others(".alter table", given.keys())?;
+    end(tokens)?;
+    session.engine.transact(|state| {
+        let (database, table) = session.table(state, &name)?;
+        session.rights(state).on_table(database, table, TableAction::Administer)?;
+        let merged = schema::merged(&table.name, &table.schema, &columns)?;
+        let mut next = table.header();
+        next.schema = Arc::new(if merge { merged } else { columns.clone() });
+        apply(&about, &mut next);
+        Ok(put(database, next))
+    })
+}
+
+/// `.alter table T docstring 'text'` and `.alter table T folder 'text'`.
+pub(super) fn describe(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
+    if !tokens.eat_word("table") {
+        return Err(tokens.unexpected("'table'").into());
+    }
+    let name = tokens.expect_name("a table name")?;
+    let folder = tokens.eat_word("folder") || !tokens.eat_word("docstring");
+    let text = tokens.expect_text("a text in quotes")?;
+    end(tokens)?;
+    session.engine.transact(|state| {
+        let (database, table) = session.table(state, &name)?;
+        session.rights(state).on_table(database, table, TableAction::Administer)?;
+        let mut next = table.header();
+        let about = if folder {
+            TableProperties { folder: Some(text.clone()), ..TableProperties::default() }
+        } else {
+            TableProperties { docstring: Some(text.clone()), ..TableProperties::default() }
+        };
+        apply(&about, &mut next);
+        Ok(put(database, next))
+    })
+}
+
+/// `.drop table T [ifexists]`, `.drop tables (A, B) [ifexists]`; answers with the tables that remain.
+pub(super) fn drop(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
+    tokens.next();
+    let names = super::names(tokens, "a table name")?;
+    let if_exists = tokens.eat_word("ifexists");
+    end(tokens)?;
+    session.engine.transact(|state| {
+        let database = session.context_database(state)?;
+        let mut changes = Vec::new();
+        for name in &names {
+            match database.tables.get(name) {
+                None if if_exists => {}
+                None => return Err(EngineError::not_found("Table", name)),
+                Some(table) => {
+                    session.rights(state).on_table(database, table, TableAction::Administer)?;
+                    changes.push(Change::DropTable { database: database.name.clone(), table: name.clone() });
+                }
+            }
+        }
+        if changes.is_empty() {
+            session.rights(state).on_database(database, DatabaseAction::CreateTable)?;
+        }
+        let left = database.tables.keys().filter(|name| !names.contains(name));
+        let rows =
+            left.map(|name| vec![Value::from(name.as_str()), Value::from(database.name.as_str())]).collect();
+        let columns = [("TableName", ColumnType::String), ("DatabaseName", ColumnType::String)];
+        Ok(Decision::new(changes, result(&columns, rows)))
+    })
+}
+
+/// `.clear table T data`: all extents go, the table stays.
+pub(super) fn clear(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
+    if !tokens.eat_word("table") {
+        return Err(tokens.unexpected("'table' behind .clear").into());
+    }
+    let name = tokens.expect_name("a table name")?;
+    if !tokens.eat_word("data") {
+        return Err(tokens.unexpected("'data'").into());
+    }
+    tokens.eat(Punct::Semicolon);
+    end(tokens)?;
+    session.engine.transact(|state| {
+        let (database, table) = session.table(state, &name)?;
+        session.rights(state).on_table(database, table, TableAction::Administer)?;
+        let ids = table.extents.iter().map(|extent| extent.id).collect();
+        let change = Change::DropExtents { database: database.name.clone(), table: name.clone(), ids };
+        let answer = result(&[("Result", ColumnType::String)], vec![vec![Value::from("Cleared")]]);
+        Ok(Decision::new(vec![change], answer))
+    })
+}

@@ -1,0 +1,195 @@
+//! Ingestion: blobs and inline text become extents.
+//!
+//! ```text
+//!   blob ─► source.rs: decompress, limits ─► delimited.rs | lines.rs | json.rs: records ─► columns.rs: one builder per column
+//!                                                                                              │
+//!   table, extents, tags ◄── one transaction ◄── extent files ◄── one extent per batch ◄───────┘ per source, or its failure
+//! ```
+//!
+//! A source that fails leaves nothing behind; the others of its batch are ingested. Values that do not fit their column
+//! become null, long ones are cut, and malformed lines of `json` are skipped, all in silence, as the service does
+//! (`MicrosoftDocs/dataexplorer-docs data-explorer/ingest-invalid-data.md`).
+
+mod columns;
+mod commit;
+mod delimited;
+mod json;
+mod lines;
+mod plan;
+mod source;
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::sync::Arc;
+
+use super::Engine;
+use super::batch::{
+    IngestFailure, IngestOutcome, IngestRequest, IngestSource, SourceOutcome, without_secret,
+};
+use super::catalog::{Database, Table};
+use super::log::FailedIngestion;
+use super::principal::Principal;
+use super::roles::{Rights, TableAction};
+use columns::Columns;
+pub(crate) use commit::{NewExtent, commit, refuse_if_ingested, write};
+use plan::Plan;
+
+/// See [`Engine::ingest`].
+pub(super) fn run(engine: &Engine, request: IngestRequest) -> Result<IngestOutcome, IngestFailure> {
+    let operation = Operation { engine, request: &request, id: engine.new_id(), started: engine.now() };
+    let result = operation.run();
+    operation.record(&result);
+    result
+}
+
+/// See [`Engine::check_ingestion`].
+pub(super) fn check(
+    engine: &Engine,
+    who: &Principal,
+    database: &str,
+    table: &str,
+) -> Result<(), IngestFailure> {
+    resolve(engine, who, database, table).map(drop)
+}
+
+/// The entities that a request names, if the caller may ingest into them.
+fn resolve(
+    engine: &Engine,
+    caller: &Principal,
+    database: &str,
+    table: &str,
+) -> Result<(Arc<Database>, Arc<Table>), IngestFailure> {
+    let state = engine.snapshot();
+    let found = state.find_database(database).map(Arc::clone).ok_or_else(|| {
+        IngestFailure::permanent(
+            "BadRequest_DatabaseNotExist",
+            format!("database '{database}' does not exist"),
+        )
+    })?;
+    let table = found.tables.get(table).map(Arc::clone).ok_or_else(|| {
+        let message = format!("table '{table}' does not exist in database '{}'", found.name);
+        IngestFailure::permanent("BadRequest_TableNotExist", message)
+    })?;
+    let rights = Rights { access: engine.access, state: &state, caller };
+    rights
+        .on_table(&found, &table, TableAction::Ingest)
+        .map_err(|error| IngestFailure::permanent("Forbidden", error.detail))?;
+    Ok((found, table))
+}
+
+struct Operation<'a> {
+    engine: &'a Engine,
+    request: &'a IngestRequest,
+    id: uuid::Uuid,
+    started: i64,
+}
+
+impl Operation<'_> {
+    fn run(&self) -> Result<IngestOutcome, IngestFailure> {
+        let request = self.request;
+        let (database, table) = resolve(self.engine, &request.principal, &request.database, &request.table)?;
+        refuse_if_ingested(&table, &request.properties)?;
+        let mut seen = HashSet::new();
+        let mut outcomes = Vec::with_capacity(request.sources.len());
+        let mut read = Vec::new();
+        for source in &request.sources {
+            let parsed = if seen.insert(source.url.as_str()) {
+                self.read(&database, &table, source)
+            } else {
+                Err(IngestFailure::permanent(
+                    "BlobAlreadyReceived_BlobAlreadyFoundInBatch",
+                    format!("blob '{}' stands in the batch twice", without_secret(&source.url)),
+                ))
+            };
+            outcomes.push(match &parsed {
+                Ok(columns) => SourceOutcome::Ingested { rows: columns.rows() },
+                Err(failure) => SourceOutcome::Failed(failure.clone()),
+            });
+            read.extend(parsed.ok().filter(|columns| columns.rows() > 0));
+        }
+        let new = NewExtent::merged(read, &table.schema);
+        let extents = commit(self.engine, &database, &table, &request.properties, new)?;
+        Ok(IngestOutcome { operation_id: self.id, extents, sources: outcomes })
+    }
+
+    fn read(
+        &self,
+        database: &Database,
+        table: &Table,
+        source: &IngestSource,
+    ) -> Result<Columns, IngestFailure> {
+        let plan = Plan::new(database, table, &self.request.properties, &source.url)?;
+        let blob = self.engine.blobs.open(&source.url)?;
+        read_source(&plan, table, blob, &source.url, &self.request.properties)
+    }
+
+    fn record(&self, result: &Result<IngestOutcome, IngestFailure>) {
+        let (state, status) = match result {
+            Ok(_) => ("Completed", String::new()),
+            Err(failure) => ("Failed", failure.to_string()),
+        };
+        self.engine.log.operation(super::log::Operation {
+            id: self.id,
+            kind: "DataIngestPull",
+            database: self.request.database.clone(),
+            principal: self.request.principal.fqn(),
+            started: self.started,
+            ended: self.engine.now(),
+            state,
+            status,
+            details: None,
+        });
+        match result {
+            Err(failure) => {
+                self.request.sources.iter().for_each(|source| self.record_failure(source, failure))
+            }
+            Ok(outcome) => {
+                for (source, outcome) in self.request.sources.iter().zip(&outcome.sources) {
+                    if let SourceOutcome::Failed(failure) = outcome {
+                        self.record_failure(source, failure);
+                    }
+                }
+            }
+        }
+    }
+
+    fn record_failure(&self, source: &IngestSource, failure: &IngestFailure) {
+        self.engine.log.failure(FailedIngestion {
+            operation_id: self.id,
+            operation_kind: "DataIngestPull",
+            activity_id: self.request.activity_id,
+            database: self.request.database.clone(),
+            table: self.request.table.clone(),
+            failed_on: self.engine.now(),
+            source: without_secret(&source.url).to_owned(),
+            principal: self.request.principal.fqn(),
+            sources: self.request.sources.len(),
+            failure: failure.clone(),
+        });
+    }
+}
+
+/// All rows of a source as columns of the table, or why there are none.
+fn read_source(
+    plan: &Plan,
+    table: &Table,
+    blob: Box<dyn Read + Send>,
+    url: &str,
+    properties: &super::IngestionProperties,
+) -> Result<Columns, IngestFailure> {
+    let mut input = source::open(blob, url, properties)?;
+    let mut columns = Columns::new(&table.schema);
+    plan.read(&mut input, &mut columns)?;
+    columns.finish(input.total())
+}
+
+/// Text that came with a command, as columns of the table.
+pub(super) fn read_inline(
+    database: &Database,
+    table: &Table,
+    text: &str,
+    properties: &super::IngestionProperties,
+) -> Result<Columns, IngestFailure> {
+    let plan = Plan::new(database, table, properties, "inline")?;
+    read_source(&plan, table, Box::new(std::io::Cursor::new(text.as_bytes().to_vec())), "inline", properties)
+}

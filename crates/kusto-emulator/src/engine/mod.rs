@@ -1,0 +1,234 @@
+//! The heart of the local cluster: catalog, roles, commands, queries, ingestion and what is kept on disk. No HTTP, no
+//! async, no thread of its own; every call is answered on the caller's thread and may take as long as its work does.
+//!
+//! ```text
+//!              execute(".create table ...")    query("T | count")       ingest(blobs, properties)
+//!                        │                          │                          │
+//!   roles.rs ──► may this principal do that? ───────┼──────────────────────────┤
+//!                        ▼                          ▼                          ▼
+//!                 command/*.rs                   query.rs                 ingest/*.rs
+//!                        │ changes                  │ reads                    │ extents, then changes
+//!                        ▼                          ▼                          ▼
+//!      transaction.rs: one writer ──► journal ──► snapshot (`Arc<State>`) ◄── readers, never blocked by it
+//!                                  store/         catalog.rs, change.rs
+//! ```
+//!
+//! Invariants:
+//! 1. A state is immutable. A reader works on the one snapshot that it took; two states are never mixed in one answer.
+//! 2. A command's changes are applied together or not at all, and are in the journal before anybody sees them.
+//! 3. What a call has acknowledged is there after the process was killed and started again on the same directory.
+//! 4. A source of an ingestion contributes all its rows or none; the extents of one ingestion appear together.
+//! 5. An extent never changes its rows. A move gives it a new id and keeps its tags and, unless asked, its ingestion time.
+//! 6. Names are resolved when a request starts; what it then does, it does to those entities, renamed or not, and fails
+//!    if they are gone.
+//! 7. Equal seeds, clocks and request sequences give equal answers, ids included.
+//! 8. What is not understood is refused with the service's 400; nothing is guessed.
+
+mod batch;
+mod catalog;
+mod change;
+mod command;
+mod error;
+mod extent;
+mod ingest;
+mod log;
+mod mapping;
+mod names;
+mod policy;
+mod principal;
+mod query;
+mod roles;
+mod store;
+mod tag;
+mod transaction;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, RwLock};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+pub(crate) use batch::{
+    BlobReader, IngestFailure, IngestOutcome, IngestRequest, IngestSource, IngestionProperties, NoBlobs,
+    SourceOutcome,
+};
+use catalog::State;
+pub(crate) use error::{EngineError, EngineResult, InnerError};
+pub(crate) use policy::{BatchingPolicy, PolicyKind};
+pub(crate) use principal::{Principal, PrincipalKind};
+pub(crate) use roles::{Access, Role};
+pub(crate) use store::StoreError;
+
+use crate::clock::Clock;
+use crate::data::{ResultTable, UNIX_EPOCH};
+use crate::seed::{Chance, Seed};
+
+/// How an engine is opened.
+#[derive(Debug)]
+pub(crate) struct EngineOptions {
+    /// The time of everything that is recorded.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The number that all ids come from.
+    pub(crate) seed: Seed,
+    /// Where databases are kept; none: in memory only.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Whether roles are looked at.
+    pub(crate) access: Access,
+    /// Where `.ingest into` and [`Engine::ingest`] find their blobs.
+    pub(crate) blobs: Arc<dyn BlobReader>,
+}
+
+/// Who asks, and under which ids.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestContext {
+    /// The caller.
+    pub(crate) principal: Principal,
+    /// The caller's id of the request (`x-ms-client-request-id`).
+    pub(crate) client_request_id: String,
+    /// The service's id of the request, as in `x-ms-activity-id`.
+    pub(crate) activity_id: Uuid,
+}
+
+/// The `properties` of a request's body.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RequestProperties {
+    /// `Options`: by documented name, unknown ones included.
+    pub(crate) options: Map<String, Json>,
+    /// `Parameters`: values of `declare query_parameters`, by name.
+    pub(crate) parameters: Map<String, Json>,
+}
+
+/// Catalog, data and their journal; shared behind an `Arc`.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    clock: Arc<dyn Clock>,
+    chance: Chance,
+    access: Access,
+    blobs: Arc<dyn BlobReader>,
+    state: RwLock<Arc<State>>,
+    /// Held while a transaction is decided, written and shown.
+    journal: Mutex<store::Journal>,
+    extents: store::ExtentStore,
+    log: log::Log,
+}
+
+impl Engine {
+    /// Opens the data directory, or an empty engine in memory.
+    ///
+    /// # Errors
+    /// If the directory cannot be used: locked by another process, written by another version, damaged, or unwritable.
+    pub(crate) fn new(options: EngineOptions) -> Result<Self, StoreError> {
+        let opened = store::open(options.data_dir.as_deref())?;
+        Ok(Self {
+            clock: options.clock,
+            chance: options.seed.stream(&format!("engine {}", opened.starts)),
+            access: options.access,
+            blobs: options.blobs,
+            state: RwLock::new(Arc::new(opened.state)),
+            journal: Mutex::new(opened.journal),
+            extents: opened.extents,
+            log: log::Log::default(),
+        })
+    }
+
+    /// Creates a database if there is none of that name (in any case).
+    ///
+    /// # Errors
+    /// If the name is not allowed or the journal cannot be written.
+    pub(crate) fn create_database(&self, name: &str) -> EngineResult<()> {
+        command::databases::create(self, name)
+    }
+
+    /// Makes `principal` an AllDatabasesAdmin; repeating it changes nothing.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub(crate) fn add_cluster_admin(&self, principal: &Principal) -> EngineResult<()> {
+        command::principals::add_cluster_admin(self, principal)
+    }
+
+    /// Whether a database of that name exists (in any case).
+    pub(crate) fn has_database(&self, name: &str) -> bool {
+        self.snapshot().find_database(name).is_some()
+    }
+
+    /// Runs a control command (`.show ...`, `.create ...`), query operators behind it included.
+    ///
+    /// # Errors
+    /// The service's answer: 400 for what is not understood or cannot be, 403 for a missing role.
+    pub(crate) fn execute(
+        &self,
+        context: &RequestContext,
+        database: &str,
+        text: &str,
+        properties: &RequestProperties,
+    ) -> EngineResult<ResultTable> {
+        command::execute(self, context, database, text, properties)
+    }
+
+    /// Runs a query and returns its result tables in order.
+    ///
+    /// # Errors
+    /// The service's answer: 400 for what is not understood or cannot be, 403 for a missing role.
+    pub(crate) fn query(
+        &self,
+        context: &RequestContext,
+        database: &str,
+        text: &str,
+        properties: &RequestProperties,
+    ) -> EngineResult<Vec<ResultTable>> {
+        query::run(self, context, database, text, properties)
+    }
+
+    /// Ingests a batch of blobs into one table as one operation, as data management does.
+    ///
+    /// # Errors
+    /// If nothing of the batch can be ingested: no such table, no role, no such mapping, tag there already, disk.
+    /// Failures of single sources are in the outcome.
+    pub(crate) fn ingest(&self, request: IngestRequest) -> Result<IngestOutcome, IngestFailure> {
+        ingest::run(self, request)
+    }
+
+    /// Whether `principal` may ingest into the table: what data management asks before it takes a message.
+    ///
+    /// # Errors
+    /// `BadRequest_DatabaseNotExist`, `BadRequest_TableNotExist`, or `Forbidden`.
+    pub(crate) fn check_ingestion(
+        &self,
+        principal: &Principal,
+        database: &str,
+        table: &str,
+    ) -> Result<(), IngestFailure> {
+        ingest::check(self, principal, database, table)
+    }
+
+    /// The batching policy in force for a table: its own, the database's, or the service's default.
+    pub(crate) fn batching_policy(&self, database: &str, table: &str) -> BatchingPolicy {
+        self.snapshot().batching_policy(database, table)
+    }
+
+    /// Whether the streaming endpoint may take rows for a table.
+    pub(crate) fn streaming_enabled(&self, database: &str, table: &str) -> bool {
+        self.snapshot().streaming_enabled(database, table)
+    }
+
+    /// A new id from the engine's seed.
+    pub(crate) fn new_id(&self) -> Uuid {
+        self.chance.id()
+    }
+
+    /// Now, in ticks of 100 ns since the year 1.
+    pub(crate) fn now(&self) -> i64 {
+        ticks(self.clock.now())
+    }
+}
+
+/// A moment in ticks of 100 ns since the year 1.
+pub(crate) fn ticks(moment: Timestamp) -> i64 {
+    let since_1970 = i64::try_from(moment.as_nanosecond() / 100);
+    UNIX_EPOCH + since_1970.expect("timestamps end in the year 9999, which fits 64 bits of ticks")
+}

@@ -1,0 +1,172 @@
+//! Queries over a snapshot: the catalog as the query engine sees it.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::catalog::{Database, State, Table};
+use super::command::Session;
+use super::error::{EngineError, EngineResult};
+use super::roles::{DatabaseAction, Rights};
+use super::{Engine, RequestContext, RequestProperties};
+use crate::data::{ColumnData, ResultTable, Schema, Value};
+use crate::kql::{Catalog, ErrorKind, ExtentBatch, KqlError, Options, TableSource};
+
+/// See [`Engine::query`].
+pub(super) fn run(
+    engine: &Engine,
+    context: &RequestContext,
+    database: &str,
+    text: &str,
+    properties: &RequestProperties,
+) -> EngineResult<Vec<ResultTable>> {
+    let session = Session { engine, context, database, properties };
+    query(&session, text, options(properties)).map(|table| vec![table])
+}
+
+/// The rows of the query, or of the `.show` command, that stands behind `<|`. There are no limits on the result then.
+pub(super) fn rows(session: &Session<'_>, text: &str) -> EngineResult<ResultTable> {
+    let trimmed = text.trim_start();
+    if !trimmed.starts_with('.') {
+        return query(session, text, Options { no_truncation: true, ..options(session.properties) });
+    }
+    let shows = trimmed[1..].trim_start().starts_with("show");
+    if shows {
+        session.run(trimmed)
+    } else {
+        Err(EngineError::bad_request("only .show commands can stand behind '<|'."))
+    }
+}
+
+/// Runs the operators `| ...` over the result of a command.
+pub(super) fn pipe(session: &Session<'_>, table: ResultTable, operators: &str) -> EngineResult<ResultTable> {
+    let state = session.engine.snapshot();
+    let view = View::new(session, &state, state.find_database(session.database));
+    Ok(run_operators(operators, table, &view, &options(session.properties))?)
+}
+
+fn query(session: &Session<'_>, text: &str, options: Options) -> EngineResult<ResultTable> {
+    let state = session.engine.snapshot();
+    let database = session.context_database(&state)?;
+    session.rights(&state).on_database(database, DatabaseAction::Query)?;
+    let view = View::new(session, &state, Some(database));
+    Ok(run_query(text, &view, &options)?)
+}
+
+/// The documented request properties that change what a query answers.
+fn options(properties: &RequestProperties) -> Options {
+    let mut options = Options::default();
+    for (name, value) in &properties.options {
+        let value = match value {
+            Json::Bool(flag) => Value::Bool(*flag),
+            Json::Number(number) => number.as_i64().map_or(Value::Null, Value::Long),
+            Json::String(text) => match (text.parse::<i64>(), text.to_ascii_lowercase().as_str()) {
+                (Ok(number), _) => Value::Long(number),
+                (_, "true") => Value::Bool(true),
+                (_, "false") => Value::Bool(false),
+                _ => Value::string(text.as_str()),
+            },
+            _ => continue,
+        };
+        options.set(name, &value);
+    }
+    let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    options.parameters =
+        properties.parameters.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+    options
+}
+
+/// A database as a caller may query it.
+struct View<'a> {
+    engine: &'a Engine,
+    database: Option<&'a Arc<Database>>,
+    rights: Rights<'a>,
+    now: i64,
+}
+
+impl<'a> View<'a> {
+    fn new(session: &Session<'a>, state: &'a State, database: Option<&'a Arc<Database>>) -> Self {
+        let engine = session.engine;
+        let rights = Rights { access: engine.access, state, caller: &session.context.principal };
+        Self { engine, database, rights, now: engine.now() }
+    }
+}
+
+impl Catalog for View<'_> {
+    fn table(&self, name: &str) -> Result<Arc<dyn TableSource>, KqlError> {
+        let Some(database) = self.database else { return Err(KqlError::no_table(name)) };
+        let may_query = self.rights.on_database(database, DatabaseAction::Query).is_ok();
+        let table =
+            database.tables.get(name).filter(|_| may_query).ok_or_else(|| KqlError::no_table(name))?;
+        Ok(Arc::new(Rows::load(self.engine, table)?))
+    }
+
+    fn now(&self) -> i64 {
+        self.now
+    }
+
+    fn principal(&self) -> String {
+        self.rights.caller.fqn()
+    }
+
+    fn database(&self) -> String {
+        self.database.map(|database| database.name.clone()).unwrap_or_default()
+    }
+}
+
+/// A table of a snapshot with its rows at hand.
+#[derive(Debug)]
+struct Rows {
+    schema: Arc<Schema>,
+    extents: Vec<ExtentBatch>,
+}
+
+impl Rows {
+    fn load(engine: &Engine, table: &Table) -> Result<Self, KqlError> {
+        let mut extents = Vec::with_capacity(table.extents.len());
+        for extent in &table.extents {
+            let stored = engine.extents.columns(extent).map_err(|error| KqlError {
+                kind: ErrorKind::Execution,
+                code: "E_EXTENT_LOAD",
+                message: error.to_string(),
+                at: None,
+            })?;
+            let rows = usize::try_from(extent.rows).unwrap_or(usize::MAX);
+            let column = |column: &crate::data::Column| match extent.position(&column.name, column.ty) {
+                Some(position) => Arc::clone(&stored[position]),
+                None => Arc::new(ColumnData::repeat(column.ty, &Value::Null, rows)),
+            };
+            extents.push(ExtentBatch {
+                id: extent.id.as_u128(),
+                tags: extent.tags.clone().into(),
+                ingestion_time: Some(extent.ingested),
+                columns: table.schema.columns.iter().map(column).collect(),
+                rows,
+            });
+        }
+        Ok(Self { schema: Arc::clone(&table.schema), extents })
+    }
+}
+
+impl TableSource for Rows {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn extents(&self) -> Vec<ExtentBatch> {
+        self.extents.clone()
+    }
+}
+
+fn run_query(_text: &str, _catalog: &dyn Catalog, _options: &Options) -> Result<ResultTable, KqlError> {
+    Err(KqlError::unsupported("queries in this build"))
+}
+
+fn run_operators(
+    _operators: &str,
+    _table: ResultTable,
+    _catalog: &dyn Catalog,
+    _options: &Options,
+) -> Result<ResultTable, KqlError> {
+    Err(KqlError::unsupported("operators behind commands in this build"))
+}

@@ -1,0 +1,88 @@
+//! How a state follows another: decide on the present state, write the journal, show the new state.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use super::Engine;
+use super::catalog::State;
+use super::change::Change;
+use super::error::{EngineError, EngineResult};
+use super::extent::Extent;
+use super::store::Journal;
+use uuid::Uuid;
+
+/// What a decision leads to: the changes, and what is told to the caller once they are made.
+#[derive(Debug)]
+pub(crate) struct Decision<T> {
+    /// Applied together; none is fine.
+    pub(crate) changes: Vec<Change>,
+    /// The answer.
+    pub(crate) answer: T,
+}
+
+impl<T> Decision<T> {
+    /// A decision with changes.
+    pub(crate) fn new(changes: Vec<Change>, answer: T) -> Self {
+        Self { changes, answer }
+    }
+
+    /// Nothing is to be done.
+    pub(crate) fn nothing(answer: T) -> Self {
+        Self { changes: Vec::new(), answer }
+    }
+}
+
+impl Engine {
+    /// The state as of now.
+    pub(crate) fn snapshot(&self) -> Arc<State> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Decides on the present state while nobody else can change it, and makes the decision durable and visible.
+    ///
+    /// # Errors
+    /// Those of `decide`, and a transient 500 if the journal cannot be written; then nothing has changed.
+    pub(crate) fn transact<T, E: From<EngineError>>(
+        &self,
+        decide: impl FnOnce(&State) -> Result<Decision<T>, E>,
+    ) -> Result<T, E> {
+        let mut journal = self.lock_journal();
+        let before = self.snapshot();
+        let decision = decide(&before)?;
+        if !decision.changes.is_empty() {
+            self.commit(&mut journal, &before, &decision.changes)?;
+        }
+        Ok(decision.answer)
+    }
+
+    fn commit(&self, journal: &mut Journal, before: &State, changes: &[Change]) -> EngineResult<()> {
+        let mut after = before.clone();
+        changes.iter().for_each(|change| after.apply(change));
+        journal.append(changes).map_err(EngineError::internal)?;
+        let after = Arc::new(after);
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&after);
+        gone(before, changes).for_each(|extent| self.extents.doom(&extent));
+        if let Err(error) = journal.compact_when_due(&after) {
+            tracing::warn!(%error, "the journal stays long");
+        }
+        Ok(())
+    }
+
+    fn lock_journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The extents that `changes` take out of the catalog.
+fn gone(before: &State, changes: &[Change]) -> impl Iterator<Item = Arc<Extent>> {
+    changes.iter().flat_map(|change| match change {
+        Change::DropTable { database, table } => extents_of(before, database, table, None),
+        Change::DropExtents { database, table, ids } => extents_of(before, database, table, Some(ids)),
+        _ => Vec::new(),
+    })
+}
+
+fn extents_of(state: &State, database: &str, table: &str, ids: Option<&[Uuid]>) -> Vec<Arc<Extent>> {
+    let table = state.find_database(database).and_then(|database| database.tables.get(table));
+    let extents = table.into_iter().flat_map(|table| &table.extents);
+    extents.filter(|extent| ids.is_none_or(|ids| ids.contains(&extent.id))).map(Arc::clone).collect()
+}
