@@ -227,7 +227,7 @@ fn damage(chance: &mut Chance) -> i64 {
 }
 
 fn narrative(chance: &mut Chance) -> String {
-    let mut text = String::with_capacity(160);
+    let mut text = String::with_capacity(192);
     text.push_str(chance.pick(&WHAT));
     text.push(' ');
     text.push_str(chance.pick(&WHERE));
@@ -237,7 +237,9 @@ fn narrative(chance: &mut Chance) -> String {
     text.push_str(chance.pick(&["N", "NE", "E", "SE", "S", "SW", "W", "NW"]));
     text.push_str(" of ");
     text.push_str(chance.pick(&PLACES));
-    text.push_str(". ");
+    text.push_str(", gusts of ");
+    push_number(&mut text, 35 + chance.below(64));
+    text.push_str(" mph. ");
     text.push_str(chance.pick(&THEN));
     text
 }
