@@ -9,22 +9,36 @@
 //!                 └──────────── implements [`Service`], the seam ────────────┘
 //! ```
 //!
-//! What a sink needs of a cluster is the small trait [`Service`]. `Client` is the real one; `testing` has one in
+//! What a sink needs of a cluster is the small trait [`Service`]. [`Client`] is the real one; `testing` has one in
 //! memory and one that injects faults; all pass the suite in `conformance`.
 
+mod auth;
+mod cache;
+mod client;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
+mod endpoint;
 mod error;
+mod failure;
+mod http;
 mod ingest;
 mod kql;
+mod options;
 mod redact;
+mod rest;
 mod service;
 mod table;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod transport;
+mod trust;
 
+pub use auth::Token;
+pub use client::{Client, ServiceExt};
 pub use error::{Effect, Error, ErrorKind};
 pub use kql::{is_command, quote_name, quote_string};
+pub use options::{ConnectionOptions, ConnectionOptionsBuilder};
+pub use rest::Role;
 pub use service::{
     Backoff, Blob, FailureStatus, Ingestion, IngestionMapping, IngestionState, IngestionStatus, Report,
     Result, Service, Ticket, UploadedBlob,

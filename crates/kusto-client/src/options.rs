@@ -1,0 +1,106 @@
+//! Where the cluster is, who asks, and how long anything may take.
+
+mod builder;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+pub use builder::ConnectionOptionsBuilder;
+
+use crate::auth::Auth;
+use crate::rest::Role;
+use crate::trust::Trust;
+
+/// How to reach a cluster. Cheap to clone; prints no secret. Made by [`ConnectionOptions::builder`].
+///
+/// ```
+/// use kusto_client::ConnectionOptions;
+/// # fn main() -> kusto_client::Result<()> {
+/// let connection = ConnectionOptions::builder()
+///     .cluster_url("https://mycluster.westeurope.kusto.windows.net")
+///     .managed_identity()
+///     .build()?;
+/// assert_eq!(connection.ingestion_url(), "https://ingest-mycluster.westeurope.kusto.windows.net/");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Proxies of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) hold for every host, storage and sign-in
+/// included; loopback and the metadata address of virtual machines (169.254.169.254) are reached directly.
+#[derive(Clone)]
+pub struct ConnectionOptions(pub(crate) Arc<Settings>);
+
+pub(crate) struct Settings {
+    pub(crate) cluster: Url,
+    pub(crate) ingestion: Url,
+    pub(crate) auth: Auth,
+    pub(crate) application: String,
+    pub(crate) user: String,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) trust: Trust,
+    /// Where to sign in, instead of what the cluster says.
+    pub(crate) authority: Option<Url>,
+}
+
+/// Deadlines, each for one attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    pub(crate) connect: Duration,
+    pub(crate) query: Duration,
+    pub(crate) command: Duration,
+    pub(crate) storage: Duration,
+    pub(crate) sign_in: Duration,
+}
+
+impl ConnectionOptions {
+    /// Begins to describe a connection.
+    pub fn builder() -> ConnectionOptionsBuilder {
+        ConnectionOptionsBuilder::default()
+    }
+
+    /// Address of the engine, with a slash at its end.
+    pub fn cluster_url(&self) -> &str {
+        self.0.cluster.as_str()
+    }
+
+    /// Address of data management, with a slash at its end.
+    pub fn ingestion_url(&self) -> &str {
+        self.0.ingestion.as_str()
+    }
+
+    /// The principal that asks, in the form in which commands name it (`aadapp=<application id>;<tenant>`), where the
+    /// options tell (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/reference-security-principals.md`).
+    pub fn principal(&self) -> Option<String> {
+        self.0.auth.principal()
+    }
+
+    /// The command that grants `role` to the principal that asks, with a blank where the principal is not known.
+    pub fn grant(&self, role: &Role) -> String {
+        role.grant(self.principal().as_deref().unwrap_or("aadapp=<application id>;<tenant id>"))
+    }
+
+    /// Whether requests carry a token.
+    pub fn signs_in(&self) -> bool {
+        !matches!(self.0.auth, Auth::None)
+    }
+}
+
+impl fmt::Debug for ConnectionOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Settings { cluster, ingestion, auth, application, timeouts, authority, .. } = &*self.0;
+        f.debug_struct("ConnectionOptions")
+            .field("cluster_url", &cluster.as_str())
+            .field("ingestion_url", &ingestion.as_str())
+            .field("auth", auth)
+            .field("application", application)
+            .field("authority", &authority.as_ref().map(Url::as_str))
+            .field("timeouts", timeouts)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+//! What a person can do about a refusal: the role that is missing and the command that grants it.
+//!
+//! Roles per command: `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/*.md`, section "Permissions" of
+//! each command; role model: `data-explorer/kusto/access-control/role-based-access-control.md`.
+
+use super::Side;
+use crate::options::ConnectionOptions;
+use crate::{Error, ErrorKind, kql, quote_name, quote_string};
+
+/// A right on a table or a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Role {
+    /// May ingest into the table.
+    TableIngestor {
+        /// The table.
+        table: String,
+    },
+    /// May change, move and drop the table.
+    TableAdmin {
+        /// The table.
+        table: String,
+    },
+    /// May query the database.
+    DatabaseViewer {
+        /// The database.
+        database: String,
+    },
+    /// May query the database and create tables.
+    DatabaseUser {
+        /// The database.
+        database: String,
+    },
+    /// May ingest into all tables of the database.
+    DatabaseIngestor {
+        /// The database.
+        database: String,
+    },
+    /// May do everything in the database.
+    DatabaseAdmin {
+        /// The database.
+        database: String,
+    },
+}
+
+impl Role {
+    /// The role's name as the documentation writes it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Role::TableIngestor { .. } => "Table Ingestor",
+            Role::TableAdmin { .. } => "Table Admin",
+            Role::DatabaseViewer { .. } => "Database Viewer",
+            Role::DatabaseUser { .. } => "Database User",
+            Role::DatabaseIngestor { .. } => "Database Ingestor",
+            Role::DatabaseAdmin { .. } => "Database Admin",
+        }
+    }
+
+    /// The command that gives the role to `principal` (`aadapp=<id>;<tenant>`).
+    ///
+    /// ```
+    /// # use kusto_client::Role;
+    /// let role = Role::TableIngestor { table: "Storms".into() };
+    /// assert_eq!(role.grant("aadapp=a;t"), ".add table Storms ingestors ('aadapp=a;t')");
+    /// ```
+    pub fn grant(&self, principal: &str) -> String {
+        let (entity, name, role) = match self {
+            Role::TableIngestor { table } => ("table", table, "ingestors"),
+            Role::TableAdmin { table } => ("table", table, "admins"),
+            Role::DatabaseViewer { database } => ("database", database, "viewers"),
+            Role::DatabaseUser { database } => ("database", database, "users"),
+            Role::DatabaseIngestor { database } => ("database", database, "ingestors"),
+            Role::DatabaseAdmin { database } => ("database", database, "admins"),
+        };
+        format!(".add {entity} {} {role} ({})", quote_name(name), quote_string(principal))
+    }
+}
+
+/// Adds what is known about mending `error`, which came of running `text`.
+pub(super) fn advise(
+    error: Error,
+    side: Side,
+    database: &str,
+    text: &str,
+    options: &ConnectionOptions,
+) -> Error {
+    if error.advice().is_some() {
+        return error;
+    }
+    let message = error.message();
+    if message.contains("AdminCommandWrongEndpoint")
+        || message.contains("appropriate endpoint is most likely")
+    {
+        return error.with_advice(wrong_endpoint(side, options));
+    }
+    match error.kind() {
+        ErrorKind::SignIn if !options.signs_in() => {
+            error.with_advice("The cluster wants a token, and no_auth sends none. Choose a sign-in method.")
+        }
+        ErrorKind::SignIn => error.with_advice(
+            "The token was refused. Check the tenant, that the key or token has not expired, and this machine's clock.",
+        ),
+        ErrorKind::Forbidden => {
+            let advice = missing(&needed(side, database, text), options);
+            error.with_advice(advice)
+        }
+        ErrorKind::NotFound if error.http_status() == Some(404) => {
+            error.with_advice("Check that the URL is that of a Kusto cluster and nothing else.")
+        }
+        _ => error,
+    }
+}
+
+/// Names the role and the command to paste.
+fn missing(role: &Role, options: &ConnectionOptions) -> String {
+    format!("This needs the role {}. Somebody who may grant it runs: {}", role.name(), options.grant(role))
+}
+
+fn wrong_endpoint(side: Side, options: &ConnectionOptions) -> String {
+    match side {
+        Side::Engine => format!(
+            "This is a command for data management; send it to {} (ingestion_url).",
+            options.ingestion_url()
+        ),
+        Side::DataManagement => format!(
+            "The ingestion URL leads to the engine. Set ingestion_url to the address of data management; for {} it \
+             is most likely {}.",
+            options.cluster_url(),
+            crate::endpoint::ingestion_of(&options.0.cluster)
+        ),
+    }
+}
+
+/// The least role with which `text` runs.
+fn needed(side: Side, database: &str, text: &str) -> Role {
+    let database = database.to_owned();
+    if side == Side::DataManagement {
+        return match database.as_str() {
+            super::NO_DATABASE => Role::DatabaseIngestor { database: "<database>".to_owned() },
+            _ => Role::DatabaseIngestor { database },
+        };
+    }
+    if !kql::is_command(text) {
+        return Role::DatabaseViewer { database };
+    }
+    let table = table_of(text);
+    match (kql::first_word(text).as_str(), table) {
+        (".show", _) => Role::DatabaseViewer { database },
+        (".create" | ".create-merge" | ".set" | ".set-or-append", None) => Role::DatabaseUser { database },
+        (".create" | ".create-merge", Some(_)) if !text.contains("mapping") => {
+            Role::DatabaseUser { database }
+        }
+        (".ingest" | ".append" | ".create" | ".create-or-alter", Some(table)) => {
+            Role::TableIngestor { table }
+        }
+        (_, Some(table)) => Role::TableAdmin { table },
+        (_, None) => Role::DatabaseAdmin { database },
+    }
+}
+
+/// The name after the first `table` or `into` of a command, quoted or not.
+fn table_of(text: &str) -> Option<String> {
+    let after = |word: &str| {
+        let lower = text.to_ascii_lowercase();
+        lower.find(&format!(" {word} ")).map(|at| text[at + word.len() + 2..].trim_start())
+    };
+    let rest = after("table").or_else(|| after("into"))?;
+    let name = match rest.strip_prefix("['") {
+        Some(quoted) => quoted.split_once("']")?.0,
+        None => rest.split(|c: char| c.is_whitespace() || "(|<".contains(c)).next()?,
+    };
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_role_fits_the_command() {
+        let role = |text| needed(Side::Engine, "db", text);
+        let table = || "T".to_owned();
+        let database = || "db".to_owned();
+        assert_eq!(role("T | count"), Role::DatabaseViewer { database: database() });
+        assert_eq!(role(".show table T extents"), Role::DatabaseViewer { database: database() });
+        assert_eq!(role(".create-merge table T (a:long)"), Role::DatabaseUser { database: database() });
+        assert_eq!(role(".ingest inline into table T <| 1"), Role::TableIngestor { table: table() });
+        assert_eq!(
+            role(".create-or-alter table T ingestion csv mapping 'm' '[]'"),
+            Role::TableIngestor { table: table() }
+        );
+        assert_eq!(role(".drop table ['T'] ifexists"), Role::TableAdmin { table: table() });
+        assert_eq!(role(".alter-merge table T policy merge '{}'"), Role::TableAdmin { table: table() });
+        assert_eq!(
+            role(".alter database db policy merge '{}'"),
+            Role::DatabaseAdmin { database: database() }
+        );
+    }
+
+    #[test]
+    fn a_missing_right_comes_with_the_command_that_grants_it() {
+        let options = ConnectionOptions::builder()
+            .cluster_url("https://c.kusto.windows.net")
+            .application("id", "key", "tenant")
+            .build()
+            .unwrap();
+        let refused = Error::new(ErrorKind::Forbidden, "run a command", "db", "no");
+        let error = advise(refused, Side::Engine, "db", ".drop table ['my T'] ifexists", &options);
+        assert!(error.to_string().contains(".add table ['my T'] admins ('aadapp=id;tenant')"), "{error}");
+        let refused = Error::new(ErrorKind::Forbidden, "run a query", "db", "no");
+        let error = advise(refused, Side::Engine, "my db", "T | count", &options);
+        assert!(
+            error.to_string().contains(".add database ['my db'] viewers ('aadapp=id;tenant')"),
+            "{error}"
+        );
+    }
+}
