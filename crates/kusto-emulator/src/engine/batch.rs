@@ -122,7 +122,7 @@ impl From<IngestFailure> for EngineError {
         let exception = "Kusto.DataNode.Exceptions.StreamIngestionException";
         let inner = InnerError { code: failure.code.to_owned(), message: failure.message.clone(), exception };
         let base = if failure.permanent { Self::bad_request(&failure) } else { Self::internal(&failure) };
-        Self { inner: Some(inner), code: failure.code, exception, ..base }
+        Self { inner: Some(Box::new(inner)), code: failure.code, exception, ..base }
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct EngineError {
     /// `error.@permanent`: repeating the request unchanged cannot succeed.
     pub(crate) permanent: bool,
     /// `error.innererror`, where a code of its own is known.
-    pub(crate) inner: Option<InnerError>,
+    pub(crate) inner: Option<Box<InnerError>>,
 }
 
 /// The `innererror` of an answer: the code of a syntax, semantic or ingestion error.
@@ -72,11 +72,11 @@ impl EngineError {
         Self {
             code: "BadRequest_EntityNotFound",
             exception: "Kusto.Common.Svc.Exceptions.EntityNotFoundException",
-            inner: Some(InnerError {
+            inner: Some(Box::new(InnerError {
                 code: "BadRequest_EntityNotFound".into(),
                 message: message.clone(),
                 exception: "Kusto.Common.Svc.Exceptions.EntityNotFoundException",
-            }),
+            })),
             ..Self::bad_request(message)
         }
     }
@@ -118,7 +118,11 @@ impl EngineError {
 
     fn coded(kind: &str, code: &str, exception: &'static str, message: impl fmt::Display) -> Self {
         Self {
-            inner: Some(InnerError { code: code.to_owned(), message: message.to_string(), exception }),
+            inner: Some(Box::new(InnerError {
+                code: code.to_owned(),
+                message: message.to_string(),
+                exception,
+            })),
             ..Self::bad_request(format!("{kind} error: {code}: {message}"))
         }
     }
@@ -137,11 +141,11 @@ impl From<crate::kql::KqlError> for EngineError {
                 message: "Request is too large or ran into a limit.",
                 exception: "Kusto.Data.Exceptions.KustoServicePartialQueryFailureLimitsExceededException",
                 detail: error.message.clone(),
-                inner: Some(InnerError {
+                inner: Some(Box::new(InnerError {
                     code: error.code.to_owned(),
                     message: error.message,
                     exception: "Kusto.DataNode.Exceptions.LimitsExceededException",
-                }),
+                })),
                 ..Self::bad_request("")
             },
             ErrorKind::Execution => Self::bad_request(error.message),

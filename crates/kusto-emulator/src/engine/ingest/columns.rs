@@ -76,10 +76,16 @@ pub(super) fn push_text(builder: &mut ColumnBuilder, text: &str) {
     if text.len() <= MAX_VALUE_BYTES {
         builder.push_text(text);
     } else if builder.ty() == ColumnType::String {
-        builder.push_text(&text[..text.floor_char_boundary(MAX_VALUE_BYTES)]);
+        builder.push_text(cut(text));
     } else {
         builder.push_null();
     }
+}
+
+/// As much of a text as a value may have, without dividing a character.
+fn cut(text: &str) -> &str {
+    let end = (0..=MAX_VALUE_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or_default()]
 }
 
 /// Appends a JSON value within the limits; `long` says that its record was longer than one value may be.

@@ -120,10 +120,10 @@ impl Plan {
 
 /// Delimited formats by position, named ones by name.
 fn identity(table: &Table, kind: MappingKind) -> Vec<Slot> {
-    let columns = table.schema.columns.iter().enumerate();
+    let columns = table.schema.columns.iter();
     match kind {
-        MappingKind::Csv => columns.map(|(i, _)| Slot::Field(i)).collect(),
-        MappingKind::Json => columns.map(|(_, column)| Slot::Key(column.name.clone())).collect(),
+        MappingKind::Csv => (0..columns.len()).map(Slot::Field).collect(),
+        MappingKind::Json => columns.map(|column| Slot::Key(column.name.clone())).collect(),
     }
 }
 

@@ -1,0 +1,155 @@
+use super::*;
+
+const APP: &str = "aadapp=app;contoso.com";
+
+fn app() -> Principal {
+    Principal::application("app", "contoso.com")
+}
+
+fn with(roles: &[&str]) -> Cluster {
+    let cluster = Cluster::by_role();
+    cluster.run(".create table T (a:long)");
+    for role in roles {
+        cluster.run(&format!(".add database db {role} ('{APP}')"));
+    }
+    cluster
+}
+
+/// Whether the app may do it.
+fn may(cluster: &Cluster, command: &str) -> bool {
+    match cluster.try_as(&app(), command) {
+        Ok(_) => true,
+        Err(error) => {
+            assert_eq!((error.status, error.code), (403, "Forbidden"), "{command}: {error}");
+            false
+        }
+    }
+}
+
+#[test]
+fn a_missing_role_is_a_403_that_names_principal_role_and_entity() {
+    let error = with(&["viewers"]).try_as(&app(), ".drop table T").unwrap_err();
+    assert_eq!((error.status, error.permanent), (403, true));
+    for part in [APP, "Table Admin", "'T'", "'db'"] {
+        assert!(error.detail.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_database_user_creates_tables_and_is_admin_of_those_only() {
+    let cluster = with(&["users"]);
+    assert!(may(&cluster, ".create table Mine (a:long)"));
+    assert!(may(&cluster, ".create-merge table Mine (b:long)"));
+    assert!(may(&cluster, ".ingest inline into table Mine <| 1"));
+    assert!(may(&cluster, ".drop table Mine"));
+    assert!(!may(&cluster, ".drop table T"));
+    assert!(!may(&cluster, ".create-merge table T (b:long)"));
+    assert!(!may(&cluster, ".ingest inline into table T <| 1"));
+}
+
+#[test]
+fn an_ingestor_ingests_and_cannot_look() {
+    let cluster = with(&["ingestors"]);
+    assert!(may(&cluster, ".ingest inline into table T <| 1"));
+    assert!(may(
+        &cluster,
+        r#".create table T ingestion csv mapping "M" '[{"Column":"a","Properties":{"Ordinal":"0"}}]'"#
+    ));
+    assert!(!may(&cluster, ".show tables"));
+    assert!(!may(&cluster, ".clear table T data"));
+    let query = cluster.engine.query(&cluster.context(&app()), "db", "T", &RequestProperties::default());
+    assert_eq!(query.unwrap_err().status, 403);
+}
+
+#[test]
+fn viewers_and_monitors_look_and_change_nothing() {
+    for role in ["viewers", "unrestrictedviewers", "monitors"] {
+        let cluster = with(&[role]);
+        for command in
+            [".show tables", ".show table T extents", ".show table T cslschema", ".show table T policy merge"]
+        {
+            assert!(may(&cluster, command), "{role}: {command}");
+        }
+        for command in [".create table X (a:long)", ".ingest inline into table T <| 1", ".clear table T data"]
+        {
+            assert!(!may(&cluster, command), "{role}: {command}");
+        }
+    }
+}
+
+#[test]
+fn a_monitor_cannot_query() {
+    let cluster = with(&["monitors"]);
+    let query = cluster.engine.query(&cluster.context(&app()), "db", "T", &RequestProperties::default());
+    assert_eq!(query.unwrap_err().status, 403);
+}
+
+#[test]
+fn a_move_needs_table_admin_on_source_and_destination() {
+    let cluster = with(&["users"]);
+    assert!(may(&cluster, ".create table S (a:long)"));
+    assert!(!may(&cluster, ".move extents all from table S to table T"));
+    cluster.run(&format!(".add table T admins ('{APP}')"));
+    assert!(may(&cluster, ".move extents all from table S to table T"));
+}
+
+#[test]
+fn dropping_extents_without_a_table_needs_database_admin() {
+    let cluster = with(&["users"]);
+    cluster.run(&format!(".add table T admins ('{APP}')"));
+    cluster.run(".ingest inline into table T <| 1");
+    let id = cluster.extents("T")[0];
+    assert!(!may(&cluster, &format!(".drop extents ({id})")));
+    assert!(may(&cluster, &format!(".drop extents ({id}) from T")));
+}
+
+#[test]
+fn a_table_role_is_given_only_to_principals_with_a_database_role() {
+    let cluster = with(&[]);
+    let error = cluster.refused(&format!(".add table T ingestors ('{APP}')"));
+    assert!(error.detail.contains(APP) && error.detail.contains(".add database"), "{error}");
+}
+
+#[test]
+fn a_role_taken_away_takes_effect_at_once() {
+    let cluster = with(&["ingestors"]);
+    assert!(cluster.engine.check_ingestion(&app(), "db", "T").is_ok());
+    cluster.run(&format!(".drop database db ingestors ('{APP}')"));
+    assert_eq!(cluster.engine.check_ingestion(&app(), "db", "T").unwrap_err().code, "Forbidden");
+}
+
+#[test]
+fn set_replaces_the_holders_of_one_role_and_none_clears_it() {
+    let cluster = with(&["viewers", "users"]);
+    let set = cluster.run(".set database db viewers ('aaduser=a@b.c', 'aadgroup=g;t') 'why'");
+    let roles = column(&set, "Role");
+    assert_eq!(roles, [json!("Database db User"), json!("Database db Viewer"), json!("Database db Viewer")]);
+    assert_eq!(column(&set, "PrincipalFQN")[1..], [json!("aaduser=a@b.c"), json!("aadgroup=g;t")]);
+    assert_eq!(cluster.run(".set database db viewers none skip-results").rows, 0);
+    assert_eq!(cluster.run(".show database db principals").rows, 1);
+}
+
+#[test]
+fn principals_are_compared_without_case_and_a_name_without_tenant_fits_any() {
+    let cluster = Cluster::by_role();
+    cluster.run(".add database db users ('AADAPP=APP')");
+    assert!(may(&cluster, ".show tables"));
+}
+
+#[test]
+fn one_sees_ones_own_roles_on_table_database_and_cluster() {
+    let cluster = with(&["users", "ingestors"]);
+    cluster.run(&format!(".add table T admins ('{APP}')"));
+    let own = |command| column(&cluster.try_as(&app(), command).unwrap(), "Role");
+    assert_eq!(own(".show table T principal roles"), ["Database User", "Database Ingestor", "Table Admin"]);
+    assert_eq!(own(".show database db principal roles"), ["Database User", "Database Ingestor"]);
+    assert_eq!(own(".show principal roles"), ["Database User", "Database Ingestor", "Table Admin"]);
+    assert_eq!(column(&cluster.run(".show principal roles"), "Role")[0], json!("AllDatabasesAdmin"));
+}
+
+#[test]
+fn without_sign_in_everybody_is_admin_of_all_databases() {
+    let cluster = Cluster::new();
+    cluster.try_as(&app(), ".create table T (a:long)").unwrap();
+    cluster.try_as(&Principal::user("someone", "else"), ".drop table T").unwrap();
+}
