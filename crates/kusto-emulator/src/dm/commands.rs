@@ -1,0 +1,67 @@
+//! The commands of the data management endpoint.
+//!
+//! Clients send them in several spellings: `.get` or `.show ingestion resources`, with or without `with (...)`.
+
+use super::DataManagement;
+use crate::data::{ColumnType, ResultTable, Schema, Value};
+use crate::engine::{EngineError, EngineResult, Principal};
+use crate::http::Front;
+
+impl DataManagement {
+    /// The answer, if `text` is one of data management's commands; the engine answers the others.
+    pub(crate) fn command(
+        &self,
+        front: &Front,
+        text: &str,
+        principal: &Principal,
+    ) -> Option<EngineResult<ResultTable>> {
+        let words: Vec<_> = text.split_whitespace().map(str::to_ascii_lowercase).collect();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            [".get" | ".show", "ingestion", "resources", ..] => Some(self.ingestion_resources(front)),
+            [".get", "kusto", "identity", "token", ..] => Some(Ok(self.identity_token(principal))),
+            [".show", "version"] => Some(Ok(version())),
+            [".refresh", "database", .., "cache", "ingestionbatchingpolicy"] => Some(Ok(refreshed())),
+            _ => None,
+        }
+    }
+
+    fn ingestion_resources(&self, front: &Front) -> EngineResult<ResultTable> {
+        let row = |(kind, service, place, permissions): (&str, _, _, _)| {
+            let url =
+                self.storage.signed_url(&self.options.base, service, place, permissions, front.sas_lifetime);
+            let url = url.ok_or_else(|| EngineError::internal("a storage account has no key"))?;
+            Ok([Value::string(kind), Value::string(url.as_str())])
+        };
+        let rows = self.resources.all().into_iter().map(row).collect::<EngineResult<Vec<_>>>()?;
+        Ok(strings(&["ResourceTypeName", "StorageRoot"], rows))
+    }
+
+    fn identity_token(&self, principal: &Principal) -> ResultTable {
+        let token = self.sign_in.ingestion_token(principal);
+        strings(&["AuthorizationContext"], [[Value::string(token.as_str())]])
+    }
+}
+
+/// One address serves both services; the engine is what a client of `.show version` looks for.
+fn version() -> ResultTable {
+    let schema = Schema::of(&[
+        ("BuildVersion", ColumnType::String),
+        ("BuildTime", ColumnType::DateTime),
+        ("ServiceType", ColumnType::String),
+        ("ProductVersion", ColumnType::String),
+    ]);
+    let version = env!("CARGO_PKG_VERSION");
+    let row = [Value::string(version), Value::Null, Value::string("Engine"), Value::string(version)];
+    ResultTable::from_rows("Table_0", schema, [row])
+}
+
+/// Policies are read afresh for every message: there is nothing to refresh, and nothing to say.
+fn refreshed() -> ResultTable {
+    strings::<[Value; 1]>(&["Result"], [])
+}
+
+fn strings<R: AsRef<[Value]>>(columns: &[&str], rows: impl IntoIterator<Item = R>) -> ResultTable {
+    let columns: Vec<_> = columns.iter().map(|name| (*name, ColumnType::String)).collect();
+    ResultTable::from_rows("Table_0", Schema::of(&columns), rows)
+}
