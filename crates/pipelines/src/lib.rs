@@ -15,9 +15,11 @@ pub mod convert;
 mod csv;
 mod error;
 pub mod file;
+pub mod generator;
 pub mod infer;
 mod json;
 pub mod names;
+mod runner;
 pub mod sample;
 pub mod schema;
 pub mod source;
@@ -27,3 +29,7 @@ pub mod testing;
 pub mod types;
 
 pub use error::{Error, ErrorKind, Result};
+pub use runner::{
+    EncodedSinkV2, Gauge, Job, PipelineSink, Progress, Report, RunOptions, Stage, StopHandle, Times,
+    Topology, Unchanged, run,
+};

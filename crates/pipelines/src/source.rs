@@ -37,7 +37,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 mod memory;
 
-pub use memory::MemorySource;
+pub use memory::{MemoryRecord, MemorySource};
 
 /// Something that can be read in partitions; see the [module documentation](self) for the promises.
 pub trait Source: fmt::Debug + Send + Sync + 'static {

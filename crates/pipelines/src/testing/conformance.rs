@@ -5,7 +5,7 @@
 
 use std::thread;
 
-use crate::source::{Batch, Budget, PartitionReader, Polled, Position, Reader, Source};
+use crate::source::{Batch, Budget, Polled, Position, Reader, Source};
 
 /// Checks every promise that can be seen from outside. `records` takes a batch apart, one text per record.
 ///

@@ -60,7 +60,7 @@ impl<S: Source> Source for FaultySource<S> {
 
     fn open(&self, partition: &str, position: Option<&Position>) -> Result<Reader<S::Batch>> {
         let inner = self.inner.open(partition, position)?;
-        Ok(Box::new(FaultyReader { inner, fault: self.fault, polls: Arc::clone(&self.polls) }))
+        Ok(Box::new(FaultyReader { inner, fault: self.fault, polls: Arc::clone(&self.polls), ended: false }))
     }
 
     fn can_replay(&self) -> bool {
@@ -77,17 +77,18 @@ struct FaultyReader<B> {
     inner: Reader<B>,
     fault: Fault,
     polls: Arc<AtomicU64>,
+    ended: bool,
 }
 
-impl<B> PartitionReader for FaultyReader<B>
-where
-    Reader<B>: std::fmt::Debug,
-{
+impl<B: std::fmt::Debug> PartitionReader for FaultyReader<B> {
     type Batch = B;
 
     fn poll(&mut self, budget: Budget) -> Result<Polled<B>> {
+        if self.ended {
+            return Ok(Polled::End);
+        }
         let poll = self.polls.fetch_add(1, Relaxed);
-        match self.fault {
+        let polled = match self.fault {
             Fault::Pending { every } if poll.is_multiple_of(every) => {
                 Ok(Polled::Pending(Duration::from_micros(100)))
             }
@@ -96,7 +97,9 @@ where
                 Err(Error::new(ErrorKind::Source, format!("injected: poll {poll} fails")))
             }
             _ => self.inner.poll(budget),
-        }
+        };
+        self.ended = matches!(polled, Ok(Polled::End));
+        polled
     }
 
     fn position(&self) -> Position {

@@ -1,0 +1,216 @@
+//! Binds a source to a sink: on workers and processes, with back-pressure, and through restarts.
+//!
+//! ```text
+//!  process 0, worker 0: ticks, stop, kept positions ──► control, broadcast to all workers
+//!                                                          │
+//!  every worker:   read ──batches──► (exchange) convert ──rows──► sink ──clock──┐
+//!                   ▲ │ positions, at the end of an epoch    │                  ▼
+//!                   │ └──────────────────────────────────────┼──► keep (worker 0) ──► <state>/positions
+//!                   └───────────── credits ◄─────────────────┘
+//! ```
+//!
+//! Invariants, cited in the tests:
+//!
+//! 1. **At least once.** A position is kept only after the sink's clock has passed the epoch it closes: every row
+//!    before it is delivered.
+//! 2. **Nothing twice without a failure.** A graceful stop and the end of a source deliver all that was read and keep
+//!    the positions behind it.
+//! 3. **Epochs are process 0's.** It ticks, the others follow by what they receive. No decision hangs on a clock; a
+//!    long epoch only means that more is read again after a crash. Epoch numbers go on over restarts.
+//! 4. **Back-pressure.** A reader has credit for [`RunOptions::window`] bytes. A converter gives it back when the rows
+//!    are with the sink, and does not convert while its sink is full. So what lies between reader and sink is bounded on
+//!    every worker, and a slow host slows the readers and nothing else. Nobody polls in a loop: arrivals, credits, the
+//!    sink and timers wake the operators.
+//! 5. **One error ends all.** The first error of any worker, a panic included, ends every worker of every process with
+//!    that error. What was delivered until then is kept.
+//! 6. **Partitions have no owner.** They are dealt to workers anew at each start, so workers and processes may be more
+//!    or fewer the next time, and more than there are partitions.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use timely::worker::Worker;
+use timely::{CommunicationConfig, WorkerConfig};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::Source;
+use crate::state::Identity;
+
+mod assemble;
+mod convert;
+mod drive;
+mod keep;
+mod message;
+mod read;
+mod report;
+mod shared;
+mod sink;
+mod sink_v2;
+mod stop;
+mod throttle;
+
+pub use convert::{Stage, Unchanged};
+pub use report::{Progress, Report, Times};
+pub use sink::{Gauge, PipelineSink};
+pub use sink_v2::EncodedSinkV2;
+pub use stop::StopHandle;
+
+use shared::Shared;
+
+/// How a pipeline runs.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Where workers run.
+    pub topology: Topology,
+    /// The length of an epoch. Default: 10 s.
+    pub checkpoint_interval: Duration,
+    /// The most rows per second, over all workers; as fast as it goes when absent. Default: absent.
+    pub rate: Option<u64>,
+    /// Bytes that a worker may have read and not yet handed to the sink. Default: 8 MiB: several blocks for each of
+    /// many workers.
+    pub window: usize,
+    /// How often [`Progress`] is shown. Default: 500 ms.
+    pub progress_interval: Duration,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        RunOptions {
+            topology: Topology::workers(1),
+            checkpoint_interval: Duration::from_secs(10),
+            rate: None,
+            window: 8 << 20,
+            progress_interval: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Where workers run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topology {
+    /// Workers (threads) in this process.
+    pub workers: usize,
+    /// This process, counted from 0.
+    pub process: usize,
+    /// `host:port` of every process, in order; empty for one process alone.
+    pub hosts: Vec<String>,
+}
+
+impl Topology {
+    /// One process with so many workers.
+    pub fn workers(workers: usize) -> Self {
+        Topology { workers, process: 0, hosts: Vec::new() }
+    }
+
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Options`] naming what cannot be.
+    pub fn validate(&self) -> Result<()> {
+        let wrong = |what: String| Err(Error::new(ErrorKind::Options, what));
+        let processes = self.hosts.len().max(1);
+        if !(1..=1024).contains(&self.workers) {
+            return wrong(format!("workers is {}: it must be 1 to 1024", self.workers));
+        }
+        if self.process >= processes {
+            return wrong(format!("process is {}: there are {processes}, counted from 0", self.process));
+        }
+        Ok(())
+    }
+
+    fn communication(&self) -> CommunicationConfig {
+        match (self.hosts.len(), self.workers) {
+            (0 | 1, 1) => CommunicationConfig::Thread,
+            (0 | 1, workers) => CommunicationConfig::Process(workers),
+            (_, threads) => CommunicationConfig::Cluster {
+                threads,
+                process: self.process,
+                addresses: self.hosts.clone(),
+                report: false,
+                zerocopy: false,
+            },
+        }
+    }
+}
+
+/// What is run: a source, what makes rows of its batches, and a sink.
+#[derive(Debug)]
+pub struct Job<S, M, K> {
+    /// What is read.
+    pub source: S,
+    /// Makes the stage of one worker, which turns batches into rows.
+    pub stage: M,
+    /// Where the rows go.
+    pub sink: K,
+    /// The state directory, and whose it is. Used on process 0 only.
+    pub state: (std::path::PathBuf, Identity),
+}
+
+/// Runs a pipeline until its source ends, it is stopped, or something fails.
+///
+/// Returns when every row that was read is delivered and the positions behind it are kept, or with the error that
+/// ended it, on every process. `observe` is called now and then by one worker of this process; it must not block.
+///
+/// # Errors
+/// The first error of any worker of any process; see [`ErrorKind`].
+pub fn run<S, M, G, K>(
+    job: Job<S, M, K>,
+    options: &RunOptions,
+    stop: &StopHandle,
+    observe: impl Fn(&Progress) + Send + Sync + 'static,
+) -> Result<Report>
+where
+    S: Source,
+    M: Fn() -> G + Send + Sync + 'static,
+    G: Stage<Batch = S::Batch>,
+    K: PipelineSink<G::Row>,
+{
+    options.topology.validate()?;
+    let started = Instant::now();
+    let shared = Arc::new(Shared::new(options.clone(), stop.clone(), Box::new(observe)));
+    let job = Arc::new(job);
+    let (workers_job, workers_shared) = (Arc::clone(&job), Arc::clone(&shared));
+    let config =
+        timely::Config { communication: options.topology.communication(), worker: WorkerConfig::default() };
+    let guards = timely::execute(config, move |worker| guarded(worker, &workers_job, &workers_shared));
+    let guards =
+        guards.map_err(|error| worker_error(format!("the workers could not be started: {error}")))?;
+    for result in guards.join() {
+        if let Err(panic) = result {
+            shared.fail(worker_error(format!("a worker broke down: {panic}")));
+        }
+    }
+    match shared.take_error() {
+        Some(error) => Err(error),
+        None => Ok(shared.report(&job.sink.stats(), started.elapsed(), stop.is_requested())),
+    }
+}
+
+/// A worker whose panic is an error like others.
+fn guarded<S, M, G, K>(worker: &mut Worker, job: &Arc<Job<S, M, K>>, shared: &Arc<Shared>)
+where
+    S: Source,
+    M: Fn() -> G + Send + Sync + 'static,
+    G: Stage<Batch = S::Batch>,
+    K: PipelineSink<G::Row>,
+{
+    let worked = catch_unwind(AssertUnwindSafe(|| {
+        let parts = assemble::dataflow(worker, job, shared);
+        drive::drive(worker, parts, shared);
+    }));
+    if let Err(panic) = worked {
+        let text =
+            panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        shared.fail(worker_error(format!("a worker broke down: {}", text.unwrap_or("no message"))));
+        for dataflow in worker.installed_dataflows() {
+            worker.drop_dataflow(dataflow);
+        }
+    }
+}
+
+fn worker_error(text: String) -> Error {
+    Error::new(ErrorKind::Worker, text).with_advice(
+        "start again: it goes on where the kept positions are; if it comes back, report it as a defect",
+    )
+}

@@ -1,0 +1,206 @@
+//! What the workers of a process share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use timely::scheduling::activate::SyncActivator;
+use timely_kusto::SinkStats;
+
+use super::report::{Progress, Report, Times};
+use super::{RunOptions, StopHandle};
+use crate::error::{Error, Told};
+use crate::source::Position;
+
+type Observer = Box<dyn Fn(&Progress) + Send + Sync>;
+
+pub(super) struct Shared {
+    pub(super) options: RunOptions,
+    pub(super) stop: StopHandle,
+    pub(super) started: Instant,
+    observe: Observer,
+    /// The first failure; what is told to other processes, if it was not told by one.
+    failure: Mutex<Failure>,
+    failed: AtomicBool,
+    /// How often a worker of this process heard of a failure.
+    heard: AtomicU64,
+    /// Positions that were written and that readers do not know of yet.
+    kept: Mutex<Option<BTreeMap<String, Position>>>,
+    wakers: Mutex<Vec<SyncActivator>>,
+    rows_read: AtomicU64,
+    reading_nanos: AtomicU64,
+    converting_nanos: AtomicU64,
+    epoch: AtomicU64,
+    epochs: AtomicU64,
+}
+
+#[derive(Default)]
+struct Failure {
+    error: Option<Error>,
+    to_tell: Option<Told>,
+}
+
+impl Shared {
+    pub(super) fn new(options: RunOptions, stop: StopHandle, observe: Observer) -> Self {
+        Shared {
+            options,
+            stop,
+            started: Instant::now(),
+            observe,
+            failure: Mutex::default(),
+            failed: AtomicBool::new(false),
+            heard: AtomicU64::new(0),
+            kept: Mutex::default(),
+            wakers: Mutex::default(),
+            rows_read: AtomicU64::new(0),
+            reading_nanos: AtomicU64::new(0),
+            converting_nanos: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
+            epochs: AtomicU64::new(0),
+        }
+    }
+
+    /// Has a worker woken for a stop, a failure and kept positions.
+    pub(super) fn wake(&self, waker: SyncActivator) {
+        self.stop.wake(waker.clone());
+        lock(&self.wakers).push(waker);
+    }
+
+    fn wake_all(&self) {
+        for waker in lock(&self.wakers).iter() {
+            let _ = waker.activate(); // a worker that is gone needs no news
+        }
+    }
+
+    /// Records a failure of this process; only the first one counts.
+    pub(super) fn fail(&self, error: Error) {
+        let told = error.tell();
+        self.fail_with(error, Some(told));
+    }
+
+    /// Records a failure that a worker told all others, perhaps of this process.
+    pub(super) fn fail_elsewhere(&self, told: Told) {
+        self.heard.fetch_add(1, SeqCst);
+        self.fail_with(Error::from_elsewhere(told), None);
+    }
+
+    fn fail_with(&self, error: Error, to_tell: Option<Told>) {
+        let mut failure = lock(&self.failure);
+        if failure.error.is_none() {
+            *failure = Failure { error: Some(error), to_tell };
+        }
+        drop(failure);
+        self.failed.store(true, SeqCst);
+        self.wake_all();
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(SeqCst)
+    }
+
+    pub(super) fn times_heard(&self) -> u64 {
+        self.heard.load(SeqCst)
+    }
+
+    /// What one worker has to tell the other processes.
+    pub(super) fn failure_to_tell(&self) -> Option<Told> {
+        lock(&self.failure).to_tell.take()
+    }
+
+    pub(super) fn take_error(&self) -> Option<Error> {
+        lock(&self.failure).error.take()
+    }
+
+    pub(super) fn set_kept(&self, positions: BTreeMap<String, Position>) {
+        *lock(&self.kept) = Some(positions);
+        self.wake_all();
+    }
+
+    pub(super) fn take_kept(&self) -> Option<BTreeMap<String, Position>> {
+        lock(&self.kept).take()
+    }
+
+    pub(super) fn read_for(&self, time: Duration) {
+        self.reading_nanos.fetch_add(nanos(time), Relaxed);
+    }
+
+    pub(super) fn converted(&self, rows: u64, time: Duration) {
+        self.rows_read.fetch_add(rows, Relaxed);
+        self.converting_nanos.fetch_add(nanos(time), Relaxed);
+    }
+
+    /// Called by the first worker of the process only.
+    pub(super) fn begin_epoch(&self, epoch: u64) {
+        self.epoch.store(epoch, Relaxed);
+        self.epochs.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn report(&self, stats: &SinkStats, elapsed: Duration, stopped: bool) -> Report {
+        let seconds = |counter: &AtomicU64| Duration::from_nanos(counter.load(Relaxed)).as_secs_f64();
+        Report {
+            rows_read: self.rows_read.load(Relaxed),
+            rows_delivered: stats.rows_delivered,
+            rows_skipped: stats.rows_skipped,
+            rows_dropped: stats.rows_dropped,
+            rows_dead_lettered: 0,
+            raw_bytes: stats.raw_bytes,
+            compressed_bytes: stats.compressed_bytes,
+            blobs: stats.blobs,
+            epochs: self.epochs.load(Relaxed),
+            retries: stats.retries,
+            seconds: elapsed.as_secs_f64(),
+            stopped,
+            times: Times {
+                reading: seconds(&self.reading_nanos),
+                converting: seconds(&self.converting_nanos),
+                encoding: stats.encoding.as_secs_f64(),
+                compressing: stats.compressing.as_secs_f64(),
+                uploading: stats.uploading.as_secs_f64(),
+                queueing: stats.queueing.as_secs_f64(),
+                confirming: stats.confirming.as_secs_f64(),
+                held: stats.held.as_secs_f64(),
+            },
+        }
+    }
+
+    /// Shows how it is getting on; `before` are the rows delivered at the last time, so long ago.
+    pub(super) fn show(
+        &self,
+        stats: &SinkStats,
+        held_bytes: usize,
+        full: bool,
+        reading: bool,
+        last: (u64, Duration),
+    ) -> u64 {
+        let rows_read = self.rows_read.load(Relaxed);
+        let delivered = stats.rows_delivered + stats.rows_skipped;
+        let settled = delivered + stats.rows_dropped;
+        let backlog_rows = rows_read.saturating_sub(settled);
+        let gained = delivered.saturating_sub(last.0) as f64;
+        (self.observe)(&Progress {
+            elapsed: self.started.elapsed(),
+            rows_read,
+            rows_delivered: delivered,
+            rate: gained / last.1.as_secs_f64().max(0.001),
+            epoch: self.epoch.load(Relaxed),
+            backlog_rows,
+            held_bytes,
+            waiting_for: match (full, reading, backlog_rows) {
+                (true, ..) => "the sink: its memory limit is reached until a blob is written",
+                (false, true, _) => "the source",
+                (false, false, 0) => "nothing",
+                (false, false, _) => "the service to confirm what was sent",
+            },
+        });
+        delivered
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,75 @@
+//! SinkV2 as a pipeline's sink.
+
+use serde::Serialize;
+use timely::dataflow::StreamVec;
+use timely::scheduling::activate::SyncActivator;
+use timely_kusto::{
+    ColumnName, EncodedRows, EncodedRowsToKusto, RowsToKusto, SinkError, SinkHandle, SinkStats, SinkV2,
+};
+
+use super::sink::{Gauge, PipelineSink};
+use crate::error::{Error, ErrorKind};
+use crate::source::Position;
+
+/// SinkV2 for rows that are encoded already, whose fields are those columns in that order.
+#[derive(Clone, Debug)]
+pub struct EncodedSinkV2 {
+    /// The sink.
+    pub sink: SinkV2,
+    /// Names of the columns, in the order of the fields.
+    pub columns: Vec<ColumnName>,
+}
+
+impl PipelineSink<EncodedRows> for EncodedSinkV2 {
+    fn attach<'scope>(
+        &self,
+        rows: StreamVec<'scope, u64, EncodedRows>,
+        _positions: StreamVec<'scope, u64, (String, Position)>,
+    ) -> (StreamVec<'scope, u64, ()>, Box<dyn Gauge>) {
+        let (clock, handle) = rows.sink_v2_encoded(&self.sink, self.columns.clone());
+        (clock, Box::new(handle))
+    }
+
+    fn stats(&self) -> SinkStats {
+        self.sink.stats()
+    }
+}
+
+impl<R: Serialize + Clone + 'static> PipelineSink<R> for SinkV2 {
+    fn attach<'scope>(
+        &self,
+        rows: StreamVec<'scope, u64, R>,
+        _positions: StreamVec<'scope, u64, (String, Position)>,
+    ) -> (StreamVec<'scope, u64, ()>, Box<dyn Gauge>) {
+        let (clock, handle) = rows.sink_v2(self);
+        (clock, Box::new(handle))
+    }
+
+    fn stats(&self) -> SinkStats {
+        SinkV2::stats(self)
+    }
+}
+
+impl Gauge for SinkHandle {
+    fn error(&self) -> Option<Error> {
+        let error = SinkHandle::error(self)?;
+        let kind = match *error {
+            SinkError::Options(_) => ErrorKind::Options,
+            SinkError::Encode { .. } => ErrorKind::Record,
+            _ => ErrorKind::Sink,
+        };
+        Some(Error::new(kind, error.to_string()).with_source(error))
+    }
+
+    fn is_full(&self) -> bool {
+        SinkHandle::is_full(self)
+    }
+
+    fn wake_when_room(&self, operator: SyncActivator) {
+        SinkHandle::wake_when_room(self, operator);
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.undelivered().bytes
+    }
+}
