@@ -147,8 +147,6 @@ pub(crate) struct IngestionProperties {
     pub(crate) creation_time: Option<i64>,
     /// `TreatGzAsUncompressed`: a name's suffix `.gz` says nothing.
     pub(crate) treat_gz_as_uncompressed: bool,
-    /// `zipPattern`: a regular expression that selects members of a zip file.
-    pub(crate) zip_pattern: Option<String>,
     /// Given, but not understood: they are kept so that a command can refuse them.
     pub(crate) unknown: Vec<String>,
 }
@@ -194,13 +192,10 @@ impl IngestionProperties {
             "ignorefirstrecord" => self.ignore_first_record = boolean(name, value)?,
             "creationtime" => self.creation_time = moment(name, value)?,
             "treatgzasuncompressed" => self.treat_gz_as_uncompressed = boolean(name, value)?,
-            "zippattern" => self.zip_pattern = Some(text(name, value)?),
-            "authorizationcontext"
-            | "validationpolicy"
-            | "persistdetails"
-            | "distributed"
-            | "policy_ingestiontime"
-            | "ignorelastrecordifinvalid" => {}
+            // True is what happens anyway; false would be a promise that is not kept.
+            "policy_ingestiontime" if boolean(name, value)? => {}
+            // These change nothing here: one node, details are always kept, a ragged source always fails.
+            "authorizationcontext" | "validationpolicy" | "persistdetails" | "distributed" => {}
             _ => self.unknown.push(name.to_owned()),
         }
         Ok(())

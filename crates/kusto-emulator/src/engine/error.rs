@@ -103,10 +103,10 @@ impl EngineError {
         }
     }
 
-    /// 500, transient: the engine itself failed, for instance on its own disk.
+    /// 520, transient: the engine itself failed, for instance on its own disk.
     pub(crate) fn internal(detail: impl fmt::Display) -> Self {
         Self {
-            status: 500,
+            status: 520,
             code: "General_InternalServerError",
             message: "An unexpected error occurred. The request may succeed when it is repeated.",
             exception: "Kusto.DataNode.Exceptions.KustoServiceException",

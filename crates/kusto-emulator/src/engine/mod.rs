@@ -57,7 +57,7 @@ pub(crate) use batch::{
     SourceOutcome,
 };
 use catalog::State;
-pub(crate) use error::{EngineError, EngineResult, InnerError};
+pub(crate) use error::{EngineError, EngineResult, InnerError, LIMITS_EXCEEDED};
 pub(crate) use policy::{BatchingPolicy, PolicyKind};
 pub(crate) use principal::{Principal, PrincipalKind};
 pub(crate) use roles::{Access, Role};

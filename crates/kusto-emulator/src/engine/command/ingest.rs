@@ -113,25 +113,30 @@ fn from_blobs(
         sources,
         activity_id: session.context.activity_id,
     };
-    operations::run(session, "DataIngestPull", asynchronous, || {
-        let started = session.engine.now();
-        let outcome = session.engine.ingest(request)?;
-        let duration = Value::TimeSpan(session.engine.now() - started);
-        let failed = outcome.sources.iter().find_map(|source| match source {
-            SourceOutcome::Failed(failure) => Some(failure.clone()),
-            SourceOutcome::Ingested { .. } => None,
-        });
-        if let (Some(failure), true) = (&failed, outcome.extents.is_empty()) {
-            return Err(failure.clone().into());
-        }
-        let items = urls.iter().map(|url| without_secret(url)).collect::<Vec<_>>().join(";");
-        let ids = if outcome.extents.is_empty() { vec![uuid::Uuid::nil()] } else { outcome.extents };
-        let row = |id| {
-            let (errors, operation) = (Value::from(failed.is_some()), guid(outcome.operation_id));
-            vec![guid(id), Value::from(items.as_str()), duration.clone(), errors, operation]
-        };
-        Ok(result(&INGESTED, ids.into_iter().map(row).collect()))
-    })
+    let pull = || pull(session, request, &urls);
+    // The ingestion records itself; only an asynchronous command is an operation of its own.
+    if asynchronous { operations::run(session, "DataIngestPull", true, pull) } else { pull() }
+}
+
+/// Ingests; answers with a row per extent. A failure of every source is the command's.
+fn pull(session: &Session<'_>, request: IngestRequest, urls: &[String]) -> EngineResult<ResultTable> {
+    let started = session.engine.now();
+    let outcome = session.engine.ingest(request)?;
+    let duration = Value::TimeSpan(session.engine.now() - started);
+    let failed = outcome.sources.iter().find_map(|source| match source {
+        SourceOutcome::Failed(failure) => Some(failure.clone()),
+        SourceOutcome::Ingested { .. } => None,
+    });
+    if let (Some(failure), true) = (&failed, outcome.extents.is_empty()) {
+        return Err(failure.clone().into());
+    }
+    let items = urls.iter().map(|url| without_secret(url)).collect::<Vec<_>>().join(";");
+    let ids = if outcome.extents.is_empty() { vec![uuid::Uuid::nil()] } else { outcome.extents };
+    let row = |id| {
+        let (errors, operation) = (Value::from(failed.is_some()), guid(outcome.operation_id));
+        vec![guid(id), Value::from(items.as_str()), duration.clone(), errors, operation]
+    };
+    Ok(result(&INGESTED, ids.into_iter().map(row).collect()))
 }
 
 const INGESTED: [(&str, ColumnType); 5] = [
