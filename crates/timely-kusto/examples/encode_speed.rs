@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use timely_kusto::{Codec, EncodeError, Encoder, Format, Gzip, SerdeEncoder};
 
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../pipelines/src/generator/storm.rs"]
 mod storm;
 

@@ -26,12 +26,17 @@ pub fn write_bytes_as_text(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
+/// What a reader may take away at the beginning of a blob, unless a quote stands before it.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Whether a field with this text must stand in quotes.
 #[inline]
 pub fn needs_quotes(text: &[u8]) -> bool {
     let blank = |byte: u8| byte == b' ' || byte == b'\t';
     match (text.first(), text.last()) {
-        (Some(first), Some(last)) => blank(*first) || blank(*last) || has_special(text),
+        (Some(first), Some(last)) => {
+            blank(*first) || blank(*last) || text.starts_with(BYTE_ORDER_MARK) || has_special(text)
+        }
         _ => true,
     }
 }
