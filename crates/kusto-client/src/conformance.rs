@@ -79,7 +79,7 @@ impl Fixture {
 /// Every promise, one after the other.
 ///
 /// # Panics
-/// With the number of the promise that is broken.
+/// Where a promise is broken.
 pub async fn all(service: &dyn Service, fixture: &Fixture) {
     upload_never_overwrites_and_can_be_repeated(service).await;
     upload_returns_once_the_whole_body_is_stored(service, fixture).await;
@@ -157,7 +157,7 @@ pub async fn queue_leaves_no_message_behind_an_error_without_effect(
 /// When it is broken.
 pub async fn a_ticket_always_has_a_status(service: &dyn Service, fixture: &Fixture) {
     let sent = send(service, &fixture.ingestion(), rows_blob(1)).await;
-    assert_eq!(sent.value.status_table.is_some(), true, "promise 4: a report was asked for");
+    assert!(sent.value.status_table.is_some(), "promise 4: a report was asked for");
     persist(|| service.status(&sent.value)).await;
     wait(service, &sent.value, fixture).await;
 

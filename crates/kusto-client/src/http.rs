@@ -105,6 +105,7 @@ impl Http {
         let failed = |error| send_error(error, attempt, &url);
         let response = self.client(&url).execute(request).await.map_err(failed)?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        tracing::trace!(operation = attempt.operation, target = attempt.target, status, "answered");
         let body = read(response, limit).await.map_err(|error| match error {
             ReadError::Http(error) => send_error(error, attempt, &url),
             ReadError::TooLong => Error::new(

@@ -58,7 +58,21 @@ impl Rest {
 
     /// Runs a command and returns its first table.
     pub(crate) async fn command(&self, side: Side, database: &str, text: &str) -> Result<Table> {
-        let timeout = self.options.0.timeouts.command;
+        self.command_within(self.options.0.timeouts.command, side, database, text).await
+    }
+
+    /// Asks data management for something that uploads wait for: with their deadline, not that of a command.
+    pub(crate) async fn lend(&self, text: &str) -> Result<Table> {
+        self.command_within(self.options.0.timeouts.storage, Side::DataManagement, NO_DATABASE, text).await
+    }
+
+    async fn command_within(
+        &self,
+        timeout: Duration,
+        side: Side,
+        database: &str,
+        text: &str,
+    ) -> Result<Table> {
         let effect = if kql::has_effect(text) { Effect::Unknown } else { Effect::None };
         let attempt = self.attempt("run a command", side, database, effect, timeout);
         let answer = self.post(side, "/v1/rest/mgmt", database, text, &attempt).await?;
@@ -113,16 +127,7 @@ impl Rest {
             if let Some(bearer) = &bearer {
                 request.headers_mut().insert(AUTHORIZATION, bearer.header()?);
             }
-            let id =
-                request.headers().get(&CLIENT_REQUEST_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
-            let named = |error: Error| match error.client_request_id() {
-                Some(_) => error,
-                None => {
-                    let activity = error.activity_id().map(str::to_owned);
-                    error.with_ids(id.clone(), activity)
-                }
-            };
-            let answer = self.http.send(request, attempt, ANSWER_LIMIT).await.map_err(named)?;
+            let answer = self.send(request, attempt).await?;
             if answer.is_success() {
                 return Ok(answer);
             }
@@ -130,8 +135,20 @@ impl Rest {
                 retried = true;
                 continue;
             }
-            return Err(advise(named(failure::refusal(&answer, attempt))));
+            return Err(advise(failure::refusal(&answer, attempt)));
         }
+    }
+
+    /// Sends, and sees to it that whatever comes of it names the request.
+    async fn send(&self, request: reqwest::Request, attempt: &Attempt) -> Result<Answer> {
+        let id = request.headers().get(CLIENT_REQUEST_ID).cloned();
+        let sent = self.http.send(request, attempt, ANSWER_LIMIT).await;
+        let text = || id.as_ref().and_then(|id| id.to_str().ok()).map(str::to_owned);
+        let mut answer = sent.map_err(|error| error.with_ids(text(), None))?;
+        if let Some(id) = id {
+            answer.headers.entry(CLIENT_REQUEST_ID).or_insert(id);
+        }
+        Ok(answer)
     }
 
     fn request(

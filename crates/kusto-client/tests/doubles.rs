@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::{BoxFuture, FutureExt};
 use kusto_client::conformance::{self, Fixture};
 use kusto_client::testing::{Counts, Fault, Faulty, MemoryService, Operation};
 use kusto_client::{
-    Blob, Effect, ErrorKind, FailureStatus, Ingestion, IngestionState, Report, Service, UploadedBlob,
+    Blob, Effect, Error, ErrorKind, FailureStatus, Ingestion, IngestionState, IngestionStatus, Report,
+    Result, Service, Table, Ticket, UploadedBlob,
 };
 use uuid::Uuid;
 
@@ -158,4 +160,121 @@ fn gates_give_a_test_the_order_without_sleeping() {
     let uploaded = thread.join().unwrap();
     assert_eq!(service.inner().blobs(), [uploaded.name]);
     assert_eq!(service.held(Operation::Upload), 0);
+}
+
+/// A service that breaks one promise.
+#[derive(Debug)]
+struct Liar {
+    service: MemoryService,
+    lie: Lie,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Lie {
+    /// Takes another body under a name that is taken, and refuses the repetition of the same (promise 1).
+    RefusesRepetition,
+    /// Stores the first bytes only (promise 2).
+    StoresHalf,
+    /// Leaves a message and says that it did not (promise 3).
+    LeavesMessage,
+    /// Knows nothing of a ticket that it gave (promise 4).
+    ForgetsTickets,
+    /// Calls a failure a success (promise 5).
+    CallsFailureSuccess,
+    /// Answers a failed query with an empty table (promise 6).
+    SwallowsFailure,
+    /// Cannot tell whether a refused command was carried out (promise 7).
+    KnowsNoEffect,
+}
+
+impl Service for Liar {
+    fn upload(&self, mut blob: Blob) -> BoxFuture<'_, Result<UploadedBlob>> {
+        let again = self.lie == Lie::RefusesRepetition && self.service.blobs().contains(&blob.name);
+        if self.lie == Lie::StoresHalf && blob.rows > 100 {
+            let half = blob.body.len() / 2;
+            let end = blob.body[..half].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+            blob.body = blob.body.slice(..end);
+        }
+        async move {
+            match again {
+                true => Err(Error::new(ErrorKind::Conflict, "upload", "blob", "it is there")),
+                false => self.service.upload(blob).await,
+            }
+        }
+        .boxed()
+    }
+
+    fn queue<'a>(
+        &'a self,
+        ingestion: &'a Ingestion,
+        blob: &'a UploadedBlob,
+    ) -> BoxFuture<'a, Result<Ticket>> {
+        async move {
+            let result = self.service.queue(ingestion, blob).await;
+            if let (Lie::LeavesMessage, Err(_)) = (self.lie, &result) {
+                let small = Ingestion { mapping: None, ..ingestion.clone() };
+                self.service.queue(&small, blob).await.unwrap();
+            }
+            result
+        }
+        .boxed()
+    }
+
+    fn status<'a>(&'a self, ticket: &'a Ticket) -> BoxFuture<'a, Result<IngestionStatus>> {
+        async move {
+            let mut status = self.service.status(ticket).await?;
+            match self.lie {
+                Lie::ForgetsTickets => {
+                    return Err(Error::new(ErrorKind::NotFound, "read a status", "row", "no such row"));
+                }
+                Lie::CallsFailureSuccess => status.state = IngestionState::Succeeded,
+                _ => {}
+            }
+            Ok(status)
+        }
+        .boxed()
+    }
+
+    fn command<'a>(&'a self, database: &'a str, command: &'a str) -> BoxFuture<'a, Result<Table>> {
+        async move {
+            let result = self.service.command(database, command).await;
+            match self.lie {
+                Lie::KnowsNoEffect => result.map_err(|error| error.with_effect(Effect::Unknown)),
+                _ => result,
+            }
+        }
+        .boxed()
+    }
+
+    fn query<'a>(&'a self, database: &'a str, query: &'a str) -> BoxFuture<'a, Result<Vec<Table>>> {
+        async move {
+            match (self.service.query(database, query).await, self.lie) {
+                (Err(_), Lie::SwallowsFailure) => Ok(vec![Table::default()]),
+                (result, _) => result,
+            }
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test]
+async fn the_suite_finds_every_broken_promise() {
+    for (lie, promise) in [
+        (Lie::RefusesRepetition, "Conflict"),
+        (Lie::StoresHalf, "promise 2"),
+        (Lie::LeavesMessage, "promise 3"),
+        (Lie::ForgetsTickets, "no such row"),
+        (Lie::CallsFailureSuccess, "promise 5"),
+        (Lie::SwallowsFailure, "promise 6"),
+        (Lie::KnowsNoEffect, "promise 7"),
+    ] {
+        let run = tokio::spawn(async move {
+            let fixture = Fixture { failing_query: Some("no query".into()), ..fixture() };
+            conformance::all(&Liar { service: MemoryService::new(), lie }, &fixture).await;
+        });
+        let panic = run.await.expect_err("the suite must fail").into_panic();
+        let constant = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
+        let said = panic.downcast_ref::<String>().cloned().or(constant).expect("a message");
+        assert!(said.contains(promise), "{lie:?}: {said}");
+    }
 }

@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::cache::{Cached, Fresh};
 use crate::options::ConnectionOptions;
-use crate::rest::{NO_DATABASE, Rest, Side};
+use crate::rest::Rest;
 use crate::{Error, ErrorKind, Result, Table, endpoint};
 
 /// When to ask again, and until when an older answer may be used.
@@ -172,7 +172,7 @@ impl Lender {
     async fn resources(&self) -> Result<crate::cache::Held<Resources>> {
         let (rest, secure) = (self.rest.clone(), self.secure);
         let fetch = || async move {
-            let table = rest.command(Side::DataManagement, NO_DATABASE, ".get ingestion resources").await?;
+            let table = rest.lend(".get ingestion resources").await?;
             Ok(dated(Resources::parse(&table, secure)?))
         };
         self.resources.get(fetch).await
@@ -182,7 +182,7 @@ impl Lender {
     pub(crate) async fn identity(&self) -> Result<Arc<SecretString>> {
         let rest = self.rest.clone();
         let fetch = || async move {
-            let table = rest.command(Side::DataManagement, NO_DATABASE, ".get kusto identity token").await?;
+            let table = rest.lend(".get kusto identity token").await?;
             let column = table.position("AuthorizationContext")?;
             let token =
                 table.rows.first().and_then(|row| row[column].as_str()).filter(|token| !token.is_empty());
