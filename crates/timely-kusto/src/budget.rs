@@ -24,6 +24,7 @@ pub(crate) struct Budget {
 struct State {
     used: usize,
     peak: usize,
+    held: usize,
     closed: bool,
     wake: Vec<SyncActivator>,
 }
@@ -61,7 +62,15 @@ impl Budget {
     /// Blocks until less than twice the limit is in use, or the budget is closed.
     pub(crate) fn wait(&self) {
         let over = |state: &mut State| !state.closed && state.used >= self.limit.saturating_mul(2);
-        drop(self.freed.wait_while(self.lock(), over).unwrap_or_else(PoisonError::into_inner));
+        let mut state = self.lock();
+        state.held += 1;
+        let mut state = self.freed.wait_while(state, over).unwrap_or_else(PoisonError::into_inner);
+        state.held -= 1;
+    }
+
+    /// Threads that wait at the moment.
+    pub(crate) fn held(&self) -> usize {
+        self.lock().held
     }
 
     /// Ends all waiting for good: nothing more will be delivered.

@@ -36,6 +36,7 @@ pub use options::{
 };
 pub use rows::EncodedRows;
 
+pub use kusto_client::ConnectionOptions;
 pub use sink_v2::{
     Clock, EncodedRowsToKusto, InsertOnlyToKusto, RowsToKusto, SinkHandle, SinkV2, Undelivered,
 };

@@ -30,7 +30,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use kusto_client::{ErrorKind, Service};
+use kusto_client::{Client, ConnectionOptions, ErrorKind, Service};
 use tokio::runtime::Runtime;
 
 use crate::budget::Budget;
@@ -67,6 +67,22 @@ pub(crate) struct Shared {
 impl SinkV2 {
     /// Threads for requests of the sink. They only wait for the network; compression has threads of its own.
     const REQUEST_THREADS: usize = 2;
+
+    /// Connects to the cluster and looks whether the table is there.
+    ///
+    /// # Errors
+    /// When the cluster cannot be reached or refuses the sign-in, and when database or table do not exist. A
+    /// principal that may ingest but not look at the table is let through: what it lacks shows with the first blob.
+    pub fn connect(connection: &ConnectionOptions, write: &WriteOptions) -> Result<Self> {
+        let client =
+            Client::connect(connection.clone()).map_err(|source| unreachable_table(write, source))?;
+        let sink = Self::with_service(Arc::new(client), write.clone())?;
+        sink.check()?;
+        for warning in write.warnings() {
+            tracing::warn!("{warning}");
+        }
+        Ok(sink)
+    }
 
     /// A sink over any [`Service`], without looking at it first.
     ///
@@ -115,6 +131,16 @@ impl SinkV2 {
     /// What the sink has done so far in this process.
     pub fn stats(&self) -> SinkStats {
         self.shared.courier.counters.read()
+    }
+
+    /// Bytes of memory that rows take at the moment, in all workers of the process.
+    pub fn memory_in_use(&self) -> usize {
+        self.shared.budget.used()
+    }
+
+    /// Workers of the process that are held at twice the memory limit at the moment.
+    pub fn workers_held(&self) -> usize {
+        self.shared.budget.held()
     }
 
     /// The options it writes with.

@@ -35,7 +35,10 @@ pub trait RowsToKusto<'scope, T: Timestamp> {
     /// let write = WriteOptions::builder().database("Samples").table("Points").build()?;
     /// let sink = SinkV2::connect(&connection, &write)?;
     /// timely::execute_from_args(std::env::args(), move |worker| {
-    ///     let (_clock, handle) = worker.dataflow::<u64, _, _>(|scope| vec![(1, "one")].to_stream(scope).sink_v2(&sink));
+    ///     let handle = worker.dataflow::<u64, _, _>(|scope| {
+    ///         let (_clock, handle) = vec![(1, "one"), (2, "two")].to_stream(scope).sink_v2(&sink);
+    ///         handle
+    ///     });
     ///     handle.drive(worker)
     /// })?;
     /// # Ok(()) }

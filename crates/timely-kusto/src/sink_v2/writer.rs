@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use kusto_client::IngestionMapping;
@@ -42,6 +42,8 @@ pub(crate) struct Writer<T, C, D, E> {
     next: u64,
     rows_taken: u64,
     long_values: u64,
+    /// How long the worker was held at the memory limit.
+    held: Duration,
     outcomes: (Sender<Outcome>, Receiver<Outcome>),
     flush: Arc<AtomicBool>,
     wake: Arc<dyn Fn() + Send + Sync>,
@@ -98,6 +100,7 @@ impl<T: Ord + Clone, C, D, E: Encoder<D>> Writer<T, C, D, E> {
             next: 0,
             rows_taken: 0,
             long_values: 0,
+            held: Duration::ZERO,
             outcomes: unbounded(),
             flush,
             wake,
@@ -107,7 +110,7 @@ impl<T: Ord + Clone, C, D, E: Encoder<D>> Writer<T, C, D, E> {
     /// Takes records of one time; `capability` mints what holds that time.
     pub(crate) fn take(&mut self, time: &T, capability: impl Fn() -> C, records: impl Iterator<Item = D>) {
         let started = Instant::now();
-        let taken = self.rows_taken;
+        let (taken, held) = (self.rows_taken, self.held);
         let mut records = records;
         while self.shared.failure.get().is_none() {
             let Some(record) = records.next() else { break };
@@ -116,6 +119,8 @@ impl<T: Ord + Clone, C, D, E: Encoder<D>> Writer<T, C, D, E> {
                 self.shared.fail(error);
             }
         }
+        let encoding = started.elapsed().saturating_sub(self.held - held);
+        self.shared.courier.counters.encoded(self.rows_taken - taken, encoding);
         let refused = records.count();
         if refused > 0 {
             self.stick(Lease { time: time.clone(), capability: capability() });
@@ -125,7 +130,7 @@ impl<T: Ord + Clone, C, D, E: Encoder<D>> Writer<T, C, D, E> {
             open.memory.resize(open.raw.len());
         }
         self.warn_of_long_values();
-        self.shared.courier.counters.encoded(self.rows_taken - taken, started.elapsed());
+        self.hold_if_over();
     }
 
     fn write(&mut self, time: &T, capability: &impl Fn() -> C, record: &D) -> Result<()> {
@@ -147,6 +152,7 @@ impl<T: Ord + Clone, C, D, E: Encoder<D>> Writer<T, C, D, E> {
         self.rows_taken += rows;
         if self.shared.is_whole(open.raw.len(), open.rows) {
             self.close()?;
+            self.hold_if_over();
         }
         Ok(())
     }
@@ -169,7 +175,7 @@ impl<T: Ord + Clone, C, D, E: Encoder<D>> Writer<T, C, D, E> {
         }
     }
 
-    /// What is to be done each time the operator runs: outcomes in, chunks that are due out, the memory limit kept.
+    /// What is to be done each time the operator runs: outcomes in, chunks that are due out.
     /// Returns whether something is still undelivered and moving.
     pub(crate) fn turn(&mut self, input_ended: bool) -> bool {
         self.settle();
@@ -184,19 +190,21 @@ impl<T: Ord + Clone, C, D, E: Encoder<D>> Writer<T, C, D, E> {
         if flush || self.open.as_ref().is_some_and(due) {
             self.close_or_fail();
         }
-        if self.shared.budget.is_over() {
-            self.hold();
-        }
         self.open.is_some() || !self.in_flight.is_empty()
     }
 
-    /// Holds the worker until less than twice the memory limit is in use.
-    fn hold(&mut self) {
+    /// At twice the memory limit: holds the worker until less is in use.
+    fn hold_if_over(&mut self) {
+        if !self.shared.budget.is_over() {
+            return;
+        }
         // Rows in an open chunk do not move by themselves.
         self.close_or_fail();
         let started = Instant::now();
         self.shared.budget.wait();
-        self.shared.courier.counters.held(started.elapsed());
+        let held = started.elapsed();
+        self.held += held;
+        self.shared.courier.counters.held(held);
         self.settle();
     }
 
