@@ -19,6 +19,8 @@ pub mod generator;
 pub mod infer;
 mod json;
 pub mod names;
+pub mod options;
+mod pipeline;
 mod runner;
 pub mod sample;
 pub mod schema;
@@ -29,6 +31,8 @@ pub mod testing;
 pub mod types;
 
 pub use error::{Error, ErrorKind, Result};
+pub use options::PipelineOptions;
+pub use pipeline::Pipeline;
 pub use runner::{
     EncodedSinkV2, Gauge, Job, PipelineSink, Progress, Report, RunOptions, Stage, StopHandle, Times,
     Topology, Unchanged, run,

@@ -11,8 +11,8 @@
 //! 4. Nothing left: `Column` and the number of the field, counted from 1.
 //! 5. A name that was given before gets `_2`, `_3` and so on.
 //!
-//! A field finds its column in a table that exists by the first of these that gives one: the same name; the name made
-//! by these rules; the same letters and digits in any case, whatever stands between them.
+//! A field finds its column in a table that exists by the first of these that gives one which no field before has: the
+//! same name; the name made by these rules; the same letters and digits in any case, whatever stands between them.
 
 use std::collections::HashSet;
 

@@ -149,7 +149,7 @@ impl TableSchema {
         let mut bound = Vec::new();
         let mut missing = Vec::new();
         for (index, field) in fields.iter().enumerate() {
-            match self.column_for(&field.name, index, &numbered[index]) {
+            match self.column_for(&field.name, index, &numbered[index], &bound) {
                 Some(column) => bound.push((field, column)),
                 None => missing.push(format!("{:?}", field.name)),
             }
@@ -162,14 +162,26 @@ impl TableSchema {
         Ok(bound.into_iter().map(|(_, column)| column).collect())
     }
 
-    fn column_for(&self, field: &str, index: usize, numbered: &str) -> Option<&TableColumn> {
+    /// The first column by the rules of [`names`](crate::names) that no field before has; if all are taken, the first.
+    fn column_for(
+        &self,
+        field: &str,
+        index: usize,
+        numbered: &str,
+        bound: &[(&SourceField, &TableColumn)],
+    ) -> Option<&TableColumn> {
         let exact = |name: &str| self.columns.iter().find(|column| column.name == name);
-        // Numbered first: of `a b` and `a-b` the second became `aB_2` when the table was made.
-        exact(field).or_else(|| exact(numbered)).or_else(|| exact(&column_name(field, index))).or_else(|| {
-            let folded_field = folded(field);
-            let mut alike = self.columns.iter().filter(|column| folded(&column.name) == folded_field);
-            alike.next().filter(|_| alike.next().is_none() && !folded_field.is_empty())
-        })
+        let plain = column_name(field, index);
+        let found = [exact(field), exact(numbered), exact(&plain), self.alike(field)];
+        let free = |column: &&TableColumn| bound.iter().all(|(_, taken)| taken.name != column.name);
+        found.into_iter().flatten().find(free).or_else(|| found.into_iter().flatten().next())
+    }
+
+    /// The only column with the same letters and digits.
+    fn alike(&self, field: &str) -> Option<&TableColumn> {
+        let wanted = folded(field);
+        let mut alike = self.columns.iter().filter(|column| folded(&column.name) == wanted);
+        alike.next().filter(|_| alike.next().is_none() && !wanted.is_empty())
     }
 
     fn each_once(&self, bound: &[(&SourceField, &TableColumn)]) -> Result<()> {

@@ -1,0 +1,179 @@
+//! A pipeline as its options describe it, from looking at the table to the report.
+//!
+//! ```text
+//! PipelineOptions ─► prepare: sample the source, read or create the table, bind fields to columns ─► Pipeline ─► run
+//! ```
+
+use std::sync::Arc;
+
+use kusto_client::Service;
+use timely_kusto::{ColumnName, Format, SinkV2, WriteOptions};
+
+use crate::convert::{BlockConverter, BoundColumn, Columns};
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::{FileOptions, FileSource};
+use crate::generator::{COLUMNS, Storm, StormSource};
+use crate::options::{PipelineOptions, SourceOptions};
+use crate::runner::{
+    EncodedSinkV2, Job, Progress, Report, RunOptions, StopHandle, Topology, Unchanged, run as run_job,
+};
+use crate::sample::{Sample, SourceField};
+use crate::schema::{Prepared, TableSchema};
+use crate::source::Source;
+use crate::state::Identity;
+use crate::types::ColumnType;
+
+/// A pipeline whose source, table and columns are known to fit.
+#[derive(Debug)]
+pub struct Pipeline {
+    options: PipelineOptions,
+    cluster: String,
+    source: Bound,
+    prepared: Prepared,
+    columns: Vec<BoundColumn>,
+}
+
+#[derive(Debug)]
+enum Bound {
+    File(FileSource),
+    Generator(StormSource),
+}
+
+impl Pipeline {
+    /// Looks at the source and the table, creates the table if it is missing and `create` says so, and binds the
+    /// fields of the one to the columns of the other. Every process of a cluster does so for itself.
+    ///
+    /// `cluster` names the cluster in the state directory: its URL, without anything secret.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Options`] and [`ErrorKind::Schema`] for what a person has to mend, [`ErrorKind::Source`] and
+    /// [`ErrorKind::Record`] when the source cannot be sampled, [`ErrorKind::Sink`] when the service refuses.
+    pub async fn prepare(options: PipelineOptions, service: &dyn Service, cluster: &str) -> Result<Self> {
+        options.validate()?;
+        let (source, sample) = match &options.source {
+            SourceOptions::File(file) => {
+                let source = FileSource::new(file.clone())?;
+                let sample = Sample::of(&source)?;
+                (Bound::File(source), sample)
+            }
+            SourceOptions::Generator(generator) => {
+                (Bound::Generator(StormSource::new(generator.clone())?), storms())
+            }
+        };
+        let (write, create) = (&options.sink.write, options.sink.create);
+        let (database, table) = (write.database(), write.table());
+        let prepared = TableSchema::prepare(service, database, table, &sample.fields, create).await?;
+        let columns = prepared.schema.bind(&sample)?;
+        if let Bound::Generator(_) = source {
+            fits_storms(&prepared.schema, &columns)?;
+        }
+        Ok(Pipeline { options, cluster: cluster.to_owned(), source, prepared, columns })
+    }
+
+    /// The command that created the table, if it was missing.
+    pub fn created(&self) -> Option<&str> {
+        self.prepared.created.as_deref()
+    }
+
+    /// Which field goes to which column, in the order of the source.
+    pub fn columns(&self) -> &[BoundColumn] {
+        &self.columns
+    }
+
+    /// The pipeline that positions belong to.
+    pub fn identity(&self) -> Identity {
+        let write = &self.options.sink.write;
+        let source = match &self.source {
+            Bound::File(source) => source.identity(),
+            Bound::Generator(source) => source.identity(),
+        };
+        Identity {
+            pipeline: self.options.job.name.clone(),
+            cluster: self.cluster.clone(),
+            database: write.database().to_owned(),
+            table: write.table().to_owned(),
+            source,
+            format: format_name(write).to_owned(),
+        }
+    }
+
+    /// Runs it until its source ends, it is stopped, or something fails; see [`run`](crate::run).
+    ///
+    /// # Errors
+    /// The first error of any worker of any process.
+    pub fn run(
+        self,
+        service: Arc<dyn Service>,
+        topology: Topology,
+        stop: &StopHandle,
+        observe: impl Fn(&Progress) + Send + Sync + 'static,
+    ) -> Result<Report> {
+        let state = (self.options.job.state.clone(), self.identity());
+        let run_options = RunOptions {
+            topology,
+            checkpoint_interval: self.options.job.checkpoint_interval,
+            rate: self.options.rate,
+            ..RunOptions::default()
+        };
+        let write = self.options.sink.write.clone();
+        let sink = SinkV2::with_service(service, write.clone()).map_err(|error| {
+            Error::new(ErrorKind::Sink, format!("the sink could not be made: {error}")).with_source(error)
+        })?;
+        match self.source {
+            Bound::Generator(source) => {
+                let job = Job { source, stage: Unchanged::<Storm>::default, sink, state };
+                run_job(job, &run_options, stop, observe)
+            }
+            Bound::File(source) => {
+                let names =
+                    self.columns.iter().map(|column| ColumnName::from(column.column.clone())).collect();
+                let sink = EncodedSinkV2 { sink, columns: names };
+                let max_value_bytes = self.options.sink.max_value_bytes;
+                let columns = Arc::new(Columns { columns: self.columns, max_value_bytes });
+                let stage = block_stage(source.options(), &source, columns, &write)?;
+                run_job(Job { source, stage, sink, state }, &run_options, stop, observe)
+            }
+        }
+    }
+}
+
+fn block_stage(
+    options: &FileOptions,
+    source: &FileSource,
+    columns: Arc<Columns>,
+    write: &WriteOptions,
+) -> Result<impl Fn() -> BlockConverter + Send + Sync + 'static> {
+    let files: Arc<[String]> = source.partitions()?.into();
+    let (source_format, format) = (options.format, write.format());
+    Ok(move || BlockConverter::new(Arc::clone(&files), source_format, Arc::clone(&columns), format))
+}
+
+fn format_name(write: &WriteOptions) -> &'static str {
+    match write.format() {
+        Format::Json => "json",
+        _ => "csv",
+    }
+}
+
+/// The fields of a storm event, which need no sample.
+fn storms() -> Sample {
+    let fields = COLUMNS.iter().map(|(name, kind)| SourceField {
+        name: (*name).to_owned(),
+        inferred: ColumnType::from_name(kind).unwrap_or(ColumnType::String),
+    });
+    Sample { fields: fields.collect(), named: true, rows: 0 }
+}
+
+/// The generator's rows are written with the names and types that they have, so the table must have just these.
+fn fits_storms(schema: &TableSchema, columns: &[BoundColumn]) -> Result<()> {
+    let differs = columns.iter().zip(COLUMNS).find(|(column, (name, kind))| {
+        let takes = column.column_type.name() == *kind || column.column_type == ColumnType::String;
+        column.column != *name || !takes
+    });
+    let Some((column, (name, kind))) = differs else { return Ok(()) };
+    let text = format!(
+        "the generator writes {name}: {kind}, and {}.{} has {}: {}",
+        schema.database, schema.table, column.column, column.column_type
+    );
+    Err(Error::new(ErrorKind::Schema, text).with_advice("write to a table of its own, with `create = true`"))
+}
