@@ -23,7 +23,8 @@ async fn a_blob_that_is_queued_becomes_rows_and_its_status_row_says_succeeded() 
     cluster.pass(SECOND).await;
     let status = cluster.status(&row).await;
     assert_eq!(status["Status"], "Succeeded", "{status}");
-    assert_eq!(cluster.count("T").await, 3);
+    assert_eq!(cluster.query("T | count").await, json!([[3]]));
+    assert_eq!(cluster.query("T | where n == 3 | project s").await, json!([["th,ree"]]));
     let statistics = cluster.emulator.handle().statistics();
     assert_eq!(
         (statistics.messages, statistics.succeeded, statistics.rows, statistics.batches),
@@ -70,7 +71,7 @@ async fn messages_in_the_spelling_of_java_and_go_are_read() {
         cluster.queue(&message).await;
     }
     cluster.emulator.handle().settle().await;
-    assert_eq!(cluster.count("T").await, 2);
+    assert_eq!(cluster.query("T | order by n asc | project n").await, json!([[1], [2]]));
 }
 
 #[tokio::test]

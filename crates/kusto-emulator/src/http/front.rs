@@ -216,7 +216,11 @@ async fn truncated(response: Response<Body>, bytes: usize) -> Response<Body> {
     let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
     let first = whole.slice(..bytes.min(whole.len()));
-    let broken = stream::once(async { Err(std::io::Error::other("the answer was cut by a fault rule")) });
+    let broken = stream::once(async {
+        // The server sends what it has only when it has to wait for more.
+        tokio::task::yield_now().await;
+        Err(std::io::Error::other("the answer was cut by a fault rule"))
+    });
     let body = stream::iter([Ok::<Bytes, _>(first)]).chain(broken);
     Response::from_parts(head, Body::from_stream(body))
 }

@@ -8,22 +8,22 @@ use kusto_emulator::{Emulator, EmulatorBuilder};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
-pub const DATABASE: &str = "Samples";
+pub(crate) const DATABASE: &str = "Samples";
 
 /// An emulator on a clock that stands still, with the database `Samples` and the table `T (n: long, s: string)`.
-pub struct Cluster {
-    pub emulator: Emulator,
-    pub clock: ManualClock,
-    pub http: reqwest::Client,
-    pub token: Option<String>,
+pub(crate) struct Cluster {
+    pub(crate) emulator: Emulator,
+    pub(crate) clock: ManualClock,
+    pub(crate) http: reqwest::Client,
+    pub(crate) token: Option<String>,
 }
 
 impl Cluster {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(|options| options)
     }
 
-    pub fn start_with(options: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder) -> Self {
+    pub(crate) fn start_with(options: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder) -> Self {
         let clock = ManualClock::default();
         let builder = Emulator::builder().database(DATABASE).clock(clock.clone());
         let emulator = options(builder).start().unwrap();
@@ -33,11 +33,11 @@ impl Cluster {
         cluster
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.emulator.cluster_url())
     }
 
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, self.url(path));
         match &self.token {
             Some(token) => request.bearer_auth(token),
@@ -45,19 +45,19 @@ impl Cluster {
         }
     }
 
-    pub async fn post(&self, path: &str, csl: &str) -> Answer {
+    pub(crate) async fn post(&self, path: &str, csl: &str) -> Answer {
         Answer::of(
             self.request(Method::POST, path).json(&json!({"db": DATABASE, "csl": csl})).send().await.unwrap(),
         )
         .await
     }
 
-    pub async fn command(&self, csl: &str) -> Answer {
+    pub(crate) async fn command(&self, csl: &str) -> Answer {
         self.post("/v1/rest/mgmt", csl).await
     }
 
     /// Rows of a v2 query's first result.
-    pub async fn query(&self, csl: &str) -> Value {
+    pub(crate) async fn query(&self, csl: &str) -> Value {
         let answer = self.post("/v2/rest/query", csl).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         let frames = answer.json();
@@ -67,7 +67,7 @@ impl Cluster {
     }
 
     /// The rows of a table's extents.
-    pub async fn count(&self, table: &str) -> u64 {
+    pub(crate) async fn count(&self, table: &str) -> u64 {
         let answer = self.command(&format!(".show table {table} extents")).await.json();
         let columns = answer["Tables"][0]["Columns"].as_array().unwrap();
         let rows = columns.iter().position(|column| column["ColumnName"] == "RowCount").unwrap();
@@ -75,22 +75,22 @@ impl Cluster {
     }
 
     /// The addresses of one type of ingestion resource.
-    pub async fn resources(&self, kind: &str) -> Vec<String> {
+    pub(crate) async fn resources(&self, kind: &str) -> Vec<String> {
         let answer = self.command(".get ingestion resources").await.json();
         let rows = answer["Tables"][0]["Rows"].as_array().unwrap();
         rows.iter().filter(|row| row[0] == kind).map(|row| row[1].as_str().unwrap().to_owned()).collect()
     }
 
-    pub async fn resource(&self, kind: &str) -> String {
+    pub(crate) async fn resource(&self, kind: &str) -> String {
         self.resources(kind).await.remove(0)
     }
 
-    pub async fn identity_token(&self) -> String {
+    pub(crate) async fn identity_token(&self) -> String {
         let answer = self.command(".get kusto identity token").await.json();
         answer["Tables"][0]["Rows"][0][0].as_str().unwrap().to_owned()
     }
 
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         url: &str,
@@ -104,40 +104,40 @@ impl Cluster {
         Answer::of(request.send().await.unwrap()).await
     }
 
-    pub async fn put_blob(&self, url: &str, body: impl Into<Vec<u8>>) -> Answer {
+    pub(crate) async fn put_blob(&self, url: &str, body: impl Into<Vec<u8>>) -> Answer {
         self.send(Method::PUT, url, &[("x-ms-blob-type", "BlockBlob")], body).await
     }
 
     /// Uploads a blob to the first container and returns its address.
-    pub async fn upload(&self, name: &str, body: impl Into<Vec<u8>>) -> String {
+    pub(crate) async fn upload(&self, name: &str, body: impl Into<Vec<u8>>) -> String {
         let url = item(&self.resource("TempStorage").await, name);
         let answer = self.put_blob(&url, body).await;
         assert_eq!(answer.status, 201, "{}", answer.text);
         url
     }
 
-    pub async fn post_message(&self, text: &str) -> Answer {
+    pub(crate) async fn post_message(&self, text: &str) -> Answer {
         let url = item(&self.resource("SecuredReadyForAggregationQueue").await, "messages");
         let body = format!("<QueueMessage><MessageText>{text}</MessageText></QueueMessage>");
         self.send(Method::POST, &url, &[("content-type", "application/xml")], body).await
     }
 
     /// Queues a message (bare JSON needs no escaping in XML but for `&` and `<`).
-    pub async fn queue(&self, message: &Value) {
+    pub(crate) async fn queue(&self, message: &Value) {
         let text = message.to_string().replace('&', "&amp;").replace('<', "&lt;");
         let answer = self.post_message(&text).await;
         assert_eq!(answer.status, 201, "{}", answer.text);
     }
 
     /// Lets this much time pass and what is then due happen.
-    pub async fn pass(&self, time: Duration) {
+    pub(crate) async fn pass(&self, time: Duration) {
         self.emulator.handle().settle().await;
         self.clock.advance(time);
         self.emulator.handle().settle().await;
     }
 
     /// A message for the table `T` that reports to a status row; returns it with the row's address.
-    pub async fn message(&self, blob: &str) -> (Value, String) {
+    pub(crate) async fn message(&self, blob: &str) -> (Value, String) {
         let id = uuid(blob);
         let table = self.resource("IngestionsStatusTable").await;
         let row = json!({"PartitionKey": id, "RowKey": id, "Status": "Pending", "IngestionSourceId": id});
@@ -159,7 +159,7 @@ impl Cluster {
         (message, entity(&table, &id, &id))
     }
 
-    pub async fn status(&self, row: &str) -> Value {
+    pub(crate) async fn status(&self, row: &str) -> Value {
         let answer =
             self.send(Method::GET, row, &[("accept", "application/json;odata=nometadata")], "").await;
         assert_eq!(answer.status, 200, "{}", answer.text);
@@ -168,19 +168,19 @@ impl Cluster {
 }
 
 /// A name below a signed address: before its query.
-pub fn item(url: &str, name: &str) -> String {
+pub(crate) fn item(url: &str, name: &str) -> String {
     let (base, sas) = url.split_once('?').unwrap();
     format!("{base}/{name}?{sas}")
 }
 
 /// An entity's address.
-pub fn entity(table: &str, partition: &str, row: &str) -> String {
+pub(crate) fn entity(table: &str, partition: &str, row: &str) -> String {
     let (base, sas) = table.split_once('?').unwrap();
     format!("{base}(PartitionKey='{partition}',RowKey='{row}')?{sas}")
 }
 
 /// Some GUID that is another for another text.
-pub fn uuid(text: &str) -> String {
+pub(crate) fn uuid(text: &str) -> String {
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -189,29 +189,29 @@ pub fn uuid(text: &str) -> String {
 
 /// An answer that was read to its end.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: reqwest::header::HeaderMap,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    pub async fn of(response: Response) -> Self {
+    pub(crate) async fn of(response: Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         Self { status, headers, text: response.text().await.unwrap() }
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// Asserts a storage error.
     #[track_caller]
-    pub fn refused(&self, status: u16, code: &str) {
+    pub(crate) fn refused(&self, status: u16, code: &str) {
         assert_eq!((self.status.as_u16(), self.header("x-ms-error-code")), (status, code), "{}", self.text);
     }
 }
