@@ -23,19 +23,6 @@ pub(crate) trait BlobReader: Send + Sync + fmt::Debug {
     fn open(&self, url: &str) -> Result<Box<dyn Read + Send>, IngestFailure>;
 }
 
-/// A reader for an engine without storage: every blob is missing.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct NoBlobs;
-
-impl BlobReader for NoBlobs {
-    fn open(&self, url: &str) -> Result<Box<dyn Read + Send>, IngestFailure> {
-        Err(IngestFailure::permanent(
-            "Download_SourceNotFound",
-            format!("blob '{}' was not found", without_secret(url)),
-        ))
-    }
-}
-
 /// One blob of a batch.
 #[derive(Debug, Clone)]
 pub(crate) struct IngestSource {
@@ -172,6 +159,15 @@ impl IngestionProperties {
             ));
         }
         Ok(read)
+    }
+
+    /// The properties that `.show ingestion failures` tells.
+    pub(crate) fn summary(&self) -> String {
+        serde_json::json!({
+            "Format": self.format, "Tags": self.tags, "IngestIfNotExists": self.ingest_if_not_exists,
+            "IngestionMappingReference": self.mapping_reference, "IgnoreFirstRecord": self.ignore_first_record,
+        })
+        .to_string()
     }
 
     fn set(&mut self, name: &str, value: &Json) -> Result<(), IngestFailure> {

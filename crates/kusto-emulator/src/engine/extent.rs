@@ -75,9 +75,4 @@ impl Extent {
         });
         pruned
     }
-
-    /// Whether it carries exactly this tag.
-    pub(crate) fn has_tag(&self, tag: &str) -> bool {
-        self.tags.iter().any(|own| own == tag)
-    }
 }

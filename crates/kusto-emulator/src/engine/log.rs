@@ -44,6 +44,8 @@ pub(crate) struct FailedIngestion {
     pub(crate) source: String,
     pub(crate) principal: String,
     pub(crate) sources: usize,
+    /// What the ingestion was asked to do, as JSON.
+    pub(crate) properties: String,
     pub(crate) failure: super::batch::IngestFailure,
 }
 

@@ -53,14 +53,13 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 pub(crate) use batch::{
-    BlobReader, IngestFailure, IngestOutcome, IngestRequest, IngestSource, IngestionProperties, NoBlobs,
-    SourceOutcome,
+    BlobReader, IngestFailure, IngestOutcome, IngestRequest, IngestSource, IngestionProperties, SourceOutcome,
 };
 use catalog::State;
-pub(crate) use error::{EngineError, EngineResult, InnerError, LIMITS_EXCEEDED};
-pub(crate) use policy::{BatchingPolicy, PolicyKind};
-pub(crate) use principal::{Principal, PrincipalKind};
-pub(crate) use roles::{Access, Role};
+pub(crate) use error::{EngineError, EngineResult};
+pub(crate) use policy::BatchingPolicy;
+pub(crate) use principal::Principal;
+pub(crate) use roles::Access;
 pub(crate) use store::StoreError;
 
 use crate::clock::Clock;
@@ -149,11 +148,6 @@ impl Engine {
     /// If the journal cannot be written.
     pub(crate) fn add_cluster_admin(&self, principal: &Principal) -> EngineResult<()> {
         command::principals::add_cluster_admin(self, principal)
-    }
-
-    /// Whether a database of that name exists (in any case).
-    pub(crate) fn has_database(&self, name: &str) -> bool {
-        self.snapshot().find_database(name).is_some()
     }
 
     /// Runs a control command (`.show ...`, `.create ...`), query operators behind it included.

@@ -56,11 +56,6 @@ impl Principal {
         Self { kind: PrincipalKind::Application, id: id.into(), tenant: Some(tenant.into()) }
     }
 
-    /// A person by user principal name or object id.
-    pub(crate) fn user(id: impl Into<String>, tenant: impl Into<String>) -> Self {
-        Self { kind: PrincipalKind::User, id: id.into(), tenant: Some(tenant.into()) }
-    }
-
     /// Reads a fully qualified name such as `aadapp=<id>;<tenant>`.
     ///
     /// # Errors

@@ -183,12 +183,6 @@ impl Rights<'_> {
         Err(self.refused(needed, &format!("table '{}' of database '{}'", table.name, database.name)))
     }
 
-    /// # Errors
-    /// 403 naming principal and action.
-    pub(crate) fn on_cluster(&self) -> EngineResult<()> {
-        if self.is_cluster_admin() { Ok(()) } else { Err(self.refused("AllDatabasesAdmin", "the cluster")) }
-    }
-
     fn may_on_table(&self, database: &Database, table: &Table, action: TableAction) -> bool {
         let on_database = |action| self.on_database(database, action).is_ok();
         match action {

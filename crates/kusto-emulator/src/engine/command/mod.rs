@@ -50,6 +50,8 @@ pub(super) fn execute(
     text: &str,
     properties: &RequestProperties,
 ) -> EngineResult<ResultTable> {
+    let RequestContext { client_request_id, principal, .. } = context;
+    tracing::debug!(client_request_id, %principal, database, "command");
     let session = Session { engine, context, database, properties };
     session.run(text)
 }

@@ -115,7 +115,7 @@ fn row(operation: &Operation) -> Vec<Value> {
     ]
 }
 
-const FAILURES: [(&str, ColumnType); 15] = [
+const FAILURES: [(&str, ColumnType); 16] = [
     ("OperationId", ColumnType::Guid),
     ("Database", ColumnType::String),
     ("Table", ColumnType::String),
@@ -130,6 +130,7 @@ const FAILURES: [(&str, ColumnType); 15] = [
     ("Principal", ColumnType::String),
     ("User", ColumnType::String),
     ("IngestionProperties", ColumnType::String),
+    ("NumberOfSources", ColumnType::Long),
     ("ShouldRetry", ColumnType::Bool),
 ];
 
@@ -172,7 +173,8 @@ fn failure_row(failed: &FailedIngestion) -> Vec<Value> {
         failed.failure.code.into(),
         principal.into(),
         principal.into(),
-        "".into(),
+        failed.properties.as_str().into(),
+        Value::Long(failed.sources as i64),
         (!failed.failure.permanent).into(),
     ]
 }

@@ -164,8 +164,11 @@ impl Operation<'_> {
             source: without_secret(&source.url).to_owned(),
             principal: self.request.principal.fqn(),
             sources: self.request.sources.len(),
+            properties: self.request.properties.summary(),
             failure: failure.clone(),
         });
+        let (source, database, table) = (source.id, &self.request.database, &self.request.table);
+        tracing::debug!(%source, database, table, %failure, "a source was not ingested");
     }
 }
 

@@ -151,5 +151,5 @@ fn one_sees_ones_own_roles_on_table_database_and_cluster() {
 fn without_sign_in_everybody_is_admin_of_all_databases() {
     let cluster = Cluster::new();
     cluster.try_as(&app(), ".create table T (a:long)").unwrap();
-    cluster.try_as(&Principal::user("someone", "else"), ".drop table T").unwrap();
+    cluster.try_as(&Principal::parse("aaduser=someone").unwrap(), ".drop table T").unwrap();
 }
