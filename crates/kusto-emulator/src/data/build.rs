@@ -187,6 +187,11 @@ impl ColumnBuilder {
         }
     }
 
+    /// The values so far.
+    pub(crate) fn column(&self) -> &ColumnData {
+        &self.column
+    }
+
     /// The finished column.
     pub(crate) fn finish(self) -> ColumnData {
         self.column

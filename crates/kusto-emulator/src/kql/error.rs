@@ -53,6 +53,14 @@ impl KqlError {
         KqlError::semantic("SEM0100", message)
     }
 
+    /// A function that is not known here.
+    pub(crate) fn no_function(name: &str) -> KqlError {
+        let message = format!(
+            "Unknown function: '{name}'. (The local cluster knows a subset of the service's functions.)"
+        );
+        KqlError::semantic("SEM0260", message)
+    }
+
     /// Something that the service does and this emulator does not.
     pub(crate) fn unsupported(what: impl fmt::Display) -> KqlError {
         KqlError {

@@ -16,19 +16,39 @@
 //!
 //! Semantics: `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/query/`.
 
+mod aggregate;
+mod arith;
 mod ast;
+mod batch;
+mod bind;
+mod bind_call;
+mod cast;
 mod catalog;
+mod compare;
 mod error;
+mod eval;
+mod functions;
+mod group;
 mod lexer;
+mod list;
 mod literal;
+mod names;
 mod parse_expr;
 mod parse_op;
 mod parser;
+mod project;
+mod relation;
+mod run;
+mod sources;
+mod strings;
+mod summarize;
+mod typed;
 
 pub(crate) use ast::{Operator, Pipeline, Query};
 pub(crate) use catalog::{Catalog, ExtentBatch, Options, TableSource};
 pub(crate) use error::{ErrorKind, KqlError};
 pub(crate) use lexer::{Kind, Punct, Token, Tokens};
+pub(crate) use run::{apply, run, run_statement};
 
 /// Parses a query.
 ///
@@ -52,3 +72,6 @@ pub(crate) fn parse_operators(text: &str) -> Result<Vec<Operator>, KqlError> {
         Err(parser.tokens.unexpected("'|' or the end of the command"))
     }
 }
+
+#[cfg(test)]
+mod tests;

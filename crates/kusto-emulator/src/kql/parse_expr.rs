@@ -212,12 +212,12 @@ impl Parser<'_> {
             }
             Some(word) if self.tokens.peek_nth(1).kind == Kind::Punct(Punct::Open) => {
                 self.tokens.next();
-                return Ok(Expr::Call(word.to_owned(), self.arguments(Self::argument)?));
+                return Ok(Expr::Call(word.to_owned(), self.arguments(Self::expression)?));
             }
             _ => {}
         }
         if self.tokens.eat_word("not") {
-            return Ok(Expr::Call("not".to_owned(), self.arguments(Self::argument)?));
+            return Ok(Expr::Call("not".to_owned(), self.arguments(Self::expression)?));
         }
         if let Some((value, ty)) = self.eat_constant() {
             return Ok(Expr::Literal(value, ty));
@@ -231,11 +231,6 @@ impl Parser<'_> {
         let ty = self.type_name()?;
         self.tokens.expect(Punct::Close)?;
         Ok(Expr::TypeOf(ty))
-    }
-
-    /// An argument of a function; `name = value` is one where property bags are packed, nowhere here.
-    fn argument(&mut self) -> Result<Expr, KqlError> {
-        self.scalar()
     }
 
     fn arguments(

@@ -194,7 +194,7 @@ impl Parser<'_> {
         loop {
             self.count()?;
             let named = self.named()?;
-            columns.push((named, self.to_typeof()?));
+            columns.push((named, self.typeof_clause()?));
             if !self.tokens.eat(Punct::Comma) {
                 break;
             }
@@ -203,7 +203,7 @@ impl Parser<'_> {
         Ok(Operator::MvExpand(columns, limit))
     }
 
-    fn to_typeof(&mut self) -> Result<Option<ColumnType>, KqlError> {
+    fn typeof_clause(&mut self) -> Result<Option<ColumnType>, KqlError> {
         if !self.tokens.eat_word("to") {
             return Ok(None);
         }

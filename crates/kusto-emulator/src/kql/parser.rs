@@ -206,7 +206,7 @@ impl<'a> Parser<'a> {
             {
                 Err(KqlError::unsupported(format_args!("'{function}(..)' as a source of rows")))
             }
-            _ => Err(KqlError::semantic("SEM0260", format!("Unknown function: '{function}'."))),
+            _ => Err(KqlError::no_function(function)),
         }
     }
 

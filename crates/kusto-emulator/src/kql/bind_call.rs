@@ -1,0 +1,229 @@
+//! Calls of scalar functions: those typed by their arguments here, the rest by the table in `functions`.
+
+use super::ast::Expr;
+use super::bind::{Scope, common_type};
+use super::cast;
+use super::error::KqlError;
+use super::functions::{self, Function, Param};
+use super::typed::{Node, Typed};
+use crate::data::{ColumnType, Value};
+
+/// The target of a conversion function.
+fn conversion(name: &str) -> Option<ColumnType> {
+    Some(match name {
+        "tostring" => ColumnType::String,
+        "tolong" => ColumnType::Long,
+        "toint" => ColumnType::Int,
+        "toreal" | "todouble" => ColumnType::Real,
+        "tobool" | "toboolean" => ColumnType::Bool,
+        "todatetime" => ColumnType::DateTime,
+        "totimespan" | "totime" => ColumnType::TimeSpan,
+        "toguid" => ColumnType::Guid,
+        "todecimal" => ColumnType::Decimal,
+        "todynamic" | "toobject" | "parse_json" | "parsejson" => ColumnType::Dynamic,
+        _ => return None,
+    })
+}
+
+impl Scope<'_> {
+    /// A function call.
+    pub(super) fn call(&self, name: &str, arguments: &[Expr]) -> Result<Typed, KqlError> {
+        if name == "toscalar" {
+            return self.scalar_of_table(arguments);
+        }
+        let mut bound = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            bound.push(self.bind(argument)?);
+        }
+        if let Some(ty) = conversion(name) {
+            let [operand] = self.exactly(name, bound)?;
+            return self.convert(name, operand, ty);
+        }
+        let flag = |node| Ok(Typed::new(ColumnType::Bool, node));
+        match name {
+            "not" => {
+                let [operand] = self.exactly(name, bound)?;
+                self.require(name, &operand, &[ColumnType::Bool])?;
+                flag(Node::Not(Box::new(operand)))
+            }
+            "isnull" | "isnotnull" => {
+                let [operand] = self.exactly(name, bound)?;
+                flag(Node::IsNull { operand: Box::new(operand), negated: name == "isnotnull" })
+            }
+            "isempty" | "isnotempty" | "notempty" => {
+                let [operand] = self.exactly(name, bound)?;
+                flag(Node::IsEmpty { operand: Box::new(operand), negated: name != "isempty" })
+            }
+            "iff" | "iif" => {
+                let [condition, then, other] = self.exactly(name, bound)?;
+                self.choose(name, condition, then, other)
+            }
+            "case" => self.case(bound),
+            "coalesce" => self.coalesce(bound),
+            "max_of" | "min_of" => self.best_of(name, bound),
+            "bin" | "floor" => {
+                let [value, size] = self.exactly(name, bound)?;
+                self.bin(value, size)
+            }
+            "abs" => {
+                let [operand] = self.exactly(name, bound)?;
+                self.absolute(operand)
+            }
+            "extent_id" | "extentid" => self.origin(name, &bound, ColumnType::Guid, Node::ExtentId),
+            "extent_tags" => self.origin(name, &bound, ColumnType::Dynamic, Node::ExtentTags),
+            "ingestion_time" => self.origin(name, &bound, ColumnType::DateTime, Node::IngestionTime),
+            _ => self.by_table(name, bound),
+        }
+    }
+
+    fn arity(&self, name: &str, wanted: &str) -> KqlError {
+        KqlError::semantic("SEM0219", format!("{name}(): function expects {wanted} argument(s)"))
+    }
+
+    fn exactly<const N: usize>(&self, name: &str, bound: Vec<Typed>) -> Result<[Typed; N], KqlError> {
+        bound.try_into().map_err(|_| self.arity(name, &N.to_string()))
+    }
+
+    fn require(&self, name: &str, operand: &Typed, types: &[ColumnType]) -> Result<(), KqlError> {
+        if types.contains(&operand.ty) {
+            return Ok(());
+        }
+        let wanted: Vec<&str> = types.iter().map(|ty| ty.csl_name()).collect();
+        let message =
+            format!("{name}(): argument is of type {}, expected {}", operand.ty, wanted.join(" or "));
+        Err(KqlError::semantic("SEM0024", message))
+    }
+
+    fn scalar_of_table(&self, arguments: &[Expr]) -> Result<Typed, KqlError> {
+        let [table] = arguments else { return Err(self.arity("toscalar", "1")) };
+        let value = (self.run_table)(table)?.into_iter().next().unwrap_or(Value::Null);
+        let ty = value.ty().unwrap_or(ColumnType::Dynamic);
+        Ok(Typed::constant(ty, value))
+    }
+
+    fn convert(&self, name: &str, operand: Typed, ty: ColumnType) -> Result<Typed, KqlError> {
+        if !cast::possible(operand.ty, ty) {
+            let message = format!("{name}(): a value of type {} cannot be converted to {ty}", operand.ty);
+            return Err(KqlError::semantic("SEM0024", message));
+        }
+        Ok(operand.cast(ty))
+    }
+
+    fn origin(&self, name: &str, bound: &[Typed], ty: ColumnType, node: Node) -> Result<Typed, KqlError> {
+        if bound.is_empty() { Ok(Typed::new(ty, node)) } else { Err(self.arity(name, "0")) }
+    }
+
+    /// Values brought to one type.
+    fn unified(&self, name: &str, values: Vec<Typed>) -> Result<Vec<Typed>, KqlError> {
+        let mut ty = values.first().map_or(ColumnType::String, |value| value.ty);
+        for value in &values {
+            ty = common_type(ty, value.ty).ok_or_else(|| {
+                let message =
+                    format!("{name}(): values are of the types {ty} and {}, expected one type", value.ty);
+                KqlError::semantic("SEM0024", message)
+            })?;
+        }
+        Ok(values.into_iter().map(|value| value.cast(ty)).collect())
+    }
+
+    fn choose(&self, name: &str, condition: Typed, then: Typed, other: Typed) -> Result<Typed, KqlError> {
+        self.require(name, &condition, &[ColumnType::Bool])?;
+        let [then, other]: [Typed; 2] =
+            self.unified(name, vec![then, other])?.try_into().map_err(|_| self.arity(name, "3"))?;
+        Ok(Typed::new(then.ty, Node::Choose(Box::new([condition, then, other]))))
+    }
+
+    /// `case(condition, value, .., otherwise)`
+    fn case(&self, mut bound: Vec<Typed>) -> Result<Typed, KqlError> {
+        if bound.len() < 3 || bound.len().is_multiple_of(2) || bound.len() > 101 {
+            return Err(self.arity("case", "an odd number, 3 to 101, of"));
+        }
+        let mut otherwise = bound.pop().ok_or_else(|| self.arity("case", "3"))?;
+        while let (Some(value), Some(condition)) = (bound.pop(), bound.pop()) {
+            otherwise = self.choose("case", condition, value, otherwise)?;
+        }
+        Ok(otherwise)
+    }
+
+    fn coalesce(&self, bound: Vec<Typed>) -> Result<Typed, KqlError> {
+        if bound.len() < 2 {
+            return Err(self.arity("coalesce", "2 or more"));
+        }
+        let parts = self.unified("coalesce", bound)?;
+        Ok(Typed::new(parts[0].ty, Node::Coalesce(parts)))
+    }
+
+    /// The greatest or least argument.
+    fn best_of(&self, name: &str, bound: Vec<Typed>) -> Result<Typed, KqlError> {
+        if bound.len() < 2 || bound.len() > 64 {
+            return Err(self.arity(name, "2 to 64"));
+        }
+        let parts = self.unified(name, bound)?;
+        Ok(Typed::new(parts[0].ty, Node::Best { greatest: name == "max_of", parts }))
+    }
+
+    fn bin(&self, value: Typed, size: Typed) -> Result<Typed, KqlError> {
+        use ColumnType::{DateTime, Int, Long, Real, TimeSpan};
+        let (value, size) = match (value.ty, size.ty) {
+            (DateTime | TimeSpan, TimeSpan) => (value, size),
+            (Int | Long, Int | Long) => (value.cast(Long), size.cast(Long)),
+            (Int | Long | Real, Int | Long | Real) => (value.cast(Real), size.cast(Real)),
+            (a, b) => {
+                let message = format!("bin(): values of type {a} cannot be put into bins of type {b}");
+                return Err(KqlError::semantic("SEM0024", message));
+            }
+        };
+        Ok(Typed::new(value.ty, Node::Bin(Box::new([value, size]))))
+    }
+
+    fn absolute(&self, operand: Typed) -> Result<Typed, KqlError> {
+        use ColumnType::{Decimal, Int, Long, Real, TimeSpan};
+        self.require("abs", &operand, &[Int, Long, Real, Decimal, TimeSpan])?;
+        Ok(Typed::new(operand.ty, Node::Abs(Box::new(operand))))
+    }
+
+    fn by_table(&self, name: &str, bound: Vec<Typed>) -> Result<Typed, KqlError> {
+        let function = functions::find(name).filter(|function| function.name != "[]");
+        let function = function.ok_or_else(|| KqlError::no_function(name))?;
+        let most = if function.rest { usize::MAX } else { function.params.len() };
+        let pairs = matches!(name, "bag_pack" | "pack");
+        if bound.len() < function.least || bound.len() > most || pairs && bound.len() % 2 == 1 {
+            return Err(self.arity(name, &expected(function)));
+        }
+        let mut arguments = Vec::with_capacity(bound.len());
+        for (at, argument) in bound.into_iter().enumerate() {
+            let last = function.params.len() - 1;
+            let param = if pairs { function.params[at % 2] } else { function.params[at.min(last)] };
+            arguments.push(self.argument(name, at, param, argument)?);
+        }
+        Ok(Typed::new(function.result, Node::Call(function, arguments)))
+    }
+
+    fn argument(&self, name: &str, at: usize, param: Param, argument: Typed) -> Result<Typed, KqlError> {
+        use ColumnType::{DateTime, Decimal, Dynamic, Int, Long, Real, String, TimeSpan};
+        let ty = argument.ty;
+        let target = match param {
+            Param::Any => Some(ty),
+            Param::AsText => Some(String),
+            Param::Text => matches!(ty, String | Dynamic).then_some(String),
+            Param::Long => matches!(ty, Int | Long).then_some(Long),
+            Param::Real => matches!(ty, Int | Long | Real | Decimal).then_some(Real),
+            Param::DateTime => (ty == DateTime).then_some(DateTime),
+            Param::TimeSpan => (ty == TimeSpan).then_some(TimeSpan),
+            Param::Dynamic => (ty == Dynamic).then_some(Dynamic),
+        };
+        let Some(target) = target else {
+            let message = format!("{name}(): argument #{} is of type {ty}, expected {param:?}", at + 1);
+            return Err(KqlError::semantic("SEM0024", message));
+        };
+        Ok(argument.cast(target))
+    }
+}
+
+fn expected(function: &Function) -> String {
+    match (function.rest, function.least, function.params.len()) {
+        (true, least, _) => format!("{least} or more"),
+        (false, least, most) if least == most => least.to_string(),
+        (false, least, most) => format!("{least} to {most}"),
+    }
+}

@@ -1,0 +1,90 @@
+//! The scalar functions that work on single values. Those that are typed by their arguments or run over whole columns
+//! (conversions, `bin`, `iff`, `coalesce`, null tests) are bound in `bind_call.rs` instead.
+//!
+//! Semantics: `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/query/<function>-function.md`.
+
+mod json;
+mod math;
+mod text;
+mod time;
+
+use super::eval::Env;
+use crate::data::{ColumnType, Value};
+
+/// What an argument must be; the binder converts where the conversion loses nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Param {
+    Any,
+    /// `string`, or `dynamic` as text.
+    Text,
+    /// Any type, as its text.
+    AsText,
+    Long,
+    Real,
+    DateTime,
+    TimeSpan,
+    Dynamic,
+}
+
+/// A function of values.
+#[derive(Debug)]
+pub(super) struct Function {
+    pub(super) name: &'static str,
+    /// The arguments; the last one repeats when `rest` says so.
+    pub(super) params: &'static [Param],
+    /// How many of them must be there.
+    pub(super) least: usize,
+    /// Whether the last one may come any number of times.
+    pub(super) rest: bool,
+    pub(super) result: ColumnType,
+    pub(super) body: fn(&[Value], &Env) -> Value,
+}
+
+/// A function with all of its arguments required.
+const fn exact(
+    name: &'static str,
+    params: &'static [Param],
+    result: ColumnType,
+    body: fn(&[Value], &Env) -> Value,
+) -> Function {
+    Function { name, params, least: params.len(), rest: false, result, body }
+}
+
+/// A function of which only the first `least` arguments are required.
+const fn optional(
+    name: &'static str,
+    params: &'static [Param],
+    least: usize,
+    result: ColumnType,
+    body: fn(&[Value], &Env) -> Value,
+) -> Function {
+    Function { name, params, least, rest: false, result, body }
+}
+
+/// A function whose last argument repeats.
+const fn repeating(
+    name: &'static str,
+    params: &'static [Param],
+    result: ColumnType,
+    body: fn(&[Value], &Env) -> Value,
+) -> Function {
+    Function { name, params, least: params.len(), rest: true, result, body }
+}
+
+/// The function called `name` (function names are case-sensitive).
+pub(super) fn find(name: &str) -> Option<&'static Function> {
+    let all = [text::FUNCTIONS, time::FUNCTIONS, json::FUNCTIONS, math::FUNCTIONS];
+    all.into_iter().flatten().find(|function| function.name == name)
+}
+
+fn text_at(arguments: &[Value], at: usize) -> &str {
+    arguments.get(at).and_then(Value::as_str).unwrap_or("")
+}
+
+fn long_at(arguments: &[Value], at: usize) -> Option<i64> {
+    arguments.get(at).and_then(Value::as_i64)
+}
+
+fn or_null<T>(found: Option<T>, wrap: fn(T) -> Value) -> Value {
+    found.map_or(Value::Null, wrap)
+}

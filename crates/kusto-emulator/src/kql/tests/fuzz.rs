@@ -1,0 +1,95 @@
+//! Mangled queries never panic and always end.
+
+use super::super::{Options, parse, parse_operators, run};
+use super::storms;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+const SEEDS: [&str; 12] = [
+    "Storms | where Kind has 'Hail' and Deaths >= 0 | summarize count(), sum(Damage) by bin(Start, 1d), State | top 3 by count_",
+    "let n = 2; let T = Storms | take n; union T, (print x = dynamic({'a':[1,'b']})) | extend y = x.a[0], z = strcat('ä', n)",
+    "datatable(a:long, b:string)[1, 'x', 2, @'y'] | sort by a asc nulls first, b | project-away a | getschema",
+    "range i from -5 to 5 step 2 | extend r = 10 / i, m = i % 3, t = 1d * i, s = tostring(i) | where r between (1 .. 9)",
+    "declare query_parameters(p:long = 5); print p, h'k', ```m```, 1.5e3, 0xff, 1tick, datetime(2024-02-29), guid(null)",
+    "Storms | where Details.b[1] == 20 or State in~ ('texas', 'KANSAS') | mv-expand Details to typeof(string) limit 2",
+    "Storms | summarize arg_max(Damage, *), make_set(Kind), dcount(State), x = avg(Lat) * 2 by Deaths | project-reorder D*, x",
+    "print case(1 > 2, 'a', 2 > 1, 'b', 'c'), iff(true, 1, 2), coalesce('', 'x'), substring('abcäöü', -3, 2), split('a,b', ',')",
+    "Storms | extend e = extract('([a-z]+)', 1, Kind), i = indexof(State, 'A', 2), t = trim('[A-Z]', State), f = format_datetime(Start, 'yyyy-MM-dd HH:mm')",
+    "Storms | distinct State, Kind | project-rename ['a b'] = State | where ['a b'] !startswith 'T' | count",
+    "print bin(4.5, 1), startofmonth(now(), -1), datetime_diff('week', now(), ago(10d)), datetime_add('year', 9999, now()), round(2.345, 2)",
+    "set notruncation; Storms | where not(isnull(Deaths)) and Lat matches regex '.*' | order by Start desc | limit 2",
+];
+
+const SPLICES: [&str; 24] = [
+    "(",
+    ")",
+    "[",
+    "]",
+    "|",
+    ",",
+    "..",
+    "'",
+    "\"",
+    "```",
+    "// ",
+    "\n",
+    "-",
+    "*",
+    " by ",
+    " and ",
+    "null",
+    "dynamic(",
+    "0",
+    "9223372036854775807",
+    "1e308",
+    "ä",
+    "\0",
+    " in (Storms) ",
+];
+
+fn mangled(rng: &mut StdRng) -> String {
+    let mut text: Vec<char> = SEEDS[rng.random_range(0..SEEDS.len())].chars().collect();
+    for _ in 0..rng.random_range(1..4) {
+        let at = rng.random_range(0..text.len().max(1)).min(text.len());
+        match rng.random_range(0..4) {
+            0 => text.truncate(at.max(1)),
+            1 => drop(text.splice(at..at, SPLICES[rng.random_range(0..SPLICES.len())].chars())),
+            2 => {
+                let other: Vec<char> = SEEDS[rng.random_range(0..SEEDS.len())].chars().collect();
+                let from = rng.random_range(0..other.len());
+                let to = (from + rng.random_range(1..30)).min(other.len());
+                text.splice(at..at, other[from..to].iter().copied());
+            }
+            _ => {
+                let end = (at + rng.random_range(1..8)).min(text.len());
+                text.drain(at..end);
+            }
+        }
+    }
+    text.into_iter().collect()
+}
+
+#[test]
+fn mangled_queries_never_panic_and_always_end() {
+    let seed =
+        std::env::var("KQL_FUZZ_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random::<u64>);
+    let mut rng = StdRng::seed_from_u64(seed);
+    let database = storms();
+    let options = Options { max_rows: 1_000, max_memory: 8 << 20, ..Options::default() };
+    let mut answered = 0;
+    for round in 0..3_000 {
+        let text = mangled(&mut rng);
+        let outcome = std::panic::catch_unwind(|| match parse(&text) {
+            Ok(query) => run(&query, &database, &options).is_ok(),
+            Err(_) => {
+                let _ = parse_operators(&text);
+                false
+            }
+        });
+        match outcome {
+            Ok(ok) => answered += usize::from(ok),
+            Err(_) => panic!("KQL_FUZZ_SEED={seed}, round {round}: {text:?}"),
+        }
+    }
+    assert!(answered > 20, "KQL_FUZZ_SEED={seed}: only {answered} mangled queries were still queries");
+}
