@@ -10,7 +10,7 @@ use super::error::{EngineError, EngineResult};
 use super::roles::{DatabaseAction, Rights};
 use super::{Engine, RequestContext, RequestProperties};
 use crate::data::{ColumnData, ResultTable, Schema, Value};
-use crate::kql::{Catalog, ErrorKind, ExtentBatch, KqlError, Options, TableSource};
+use crate::kql::{self, Catalog, ErrorKind, ExtentBatch, KqlError, Options, Query, TableSource};
 
 /// See [`Engine::query`].
 pub(super) fn run(
@@ -21,14 +21,14 @@ pub(super) fn run(
     properties: &RequestProperties,
 ) -> EngineResult<Vec<ResultTable>> {
     let session = Session { engine, context, database, properties };
-    query(&session, text, options(properties)).map(|table| vec![table])
+    query(&session, text, |query, view, options| kql::run(query, view, options))
 }
 
 /// The rows of the query, or of the `.show` command, that stands behind `<|`. There are no limits on the result then.
 pub(super) fn rows(session: &Session<'_>, text: &str) -> EngineResult<ResultTable> {
     let trimmed = text.trim_start();
     if !trimmed.starts_with('.') {
-        return query(session, text, Options { no_truncation: true, ..options(session.properties) });
+        return query(session, text, |query, view, options| kql::run_statement(query, view, options));
     }
     let shows = trimmed[1..].trim_start().starts_with("show");
     if shows {
@@ -42,15 +42,20 @@ pub(super) fn rows(session: &Session<'_>, text: &str) -> EngineResult<ResultTabl
 pub(super) fn pipe(session: &Session<'_>, table: ResultTable, operators: &str) -> EngineResult<ResultTable> {
     let state = session.engine.snapshot();
     let view = View::new(session, &state, state.find_database(session.database));
-    Ok(run_operators(operators, table, &view, &options(session.properties))?)
+    Ok(kql::apply(table, &kql::parse_operators(operators)?, &view, &options(session.properties))?)
 }
 
-fn query(session: &Session<'_>, text: &str, options: Options) -> EngineResult<ResultTable> {
+/// Parses a query and runs it over the present state of the database in context.
+fn query<T>(
+    session: &Session<'_>,
+    text: &str,
+    run: impl FnOnce(&Query, &View<'_>, &Options) -> Result<T, KqlError>,
+) -> EngineResult<T> {
     let state = session.engine.snapshot();
     let database = session.context_database(&state)?;
     session.rights(&state).on_database(database, DatabaseAction::Query)?;
     let view = View::new(session, &state, Some(database));
-    Ok(run_query(text, &view, &options)?)
+    Ok(run(&kql::parse(text)?, &view, &options(session.properties))?)
 }
 
 /// The documented request properties that change what a query answers.
@@ -98,7 +103,7 @@ impl Catalog for View<'_> {
         let may_query = self.rights.on_database(database, DatabaseAction::Query).is_ok();
         let table =
             database.tables.get(name).filter(|_| may_query).ok_or_else(|| KqlError::no_table(name))?;
-        Ok(Arc::new(Rows::load(self.engine, table)?))
+        Ok(Arc::new(Rows::load(self.engine, database, table)?))
     }
 
     fn now(&self) -> i64 {
@@ -122,8 +127,9 @@ struct Rows {
 }
 
 impl Rows {
-    fn load(engine: &Engine, table: &Table) -> Result<Self, KqlError> {
+    fn load(engine: &Engine, database: &Database, table: &Table) -> Result<Self, KqlError> {
         let mut extents = Vec::with_capacity(table.extents.len());
+        let records_time = records_ingestion_time(database, table);
         for extent in &table.extents {
             let stored = engine.extents.columns(extent).map_err(|error| KqlError {
                 kind: ErrorKind::Execution,
@@ -139,13 +145,20 @@ impl Rows {
             extents.push(ExtentBatch {
                 id: extent.id.as_u128(),
                 tags: extent.tags.clone().into(),
-                ingestion_time: Some(extent.ingested),
+                ingestion_time: records_time.then_some(extent.ingested),
                 columns: table.schema.columns.iter().map(column).collect(),
                 rows,
             });
         }
         Ok(Self { schema: Arc::clone(&table.schema), extents })
     }
+}
+
+/// Whether rows show their ingestion time: unless a policy says otherwise.
+fn records_ingestion_time(database: &Database, table: &Table) -> bool {
+    let kind = super::policy::PolicyKind::IngestionTime;
+    let policy = table.policies.get(&kind).or_else(|| database.policies.get(&kind));
+    policy.is_none_or(|policy| policy["IsEnabled"] != Json::Bool(false))
 }
 
 impl TableSource for Rows {
@@ -156,17 +169,4 @@ impl TableSource for Rows {
     fn extents(&self) -> Vec<ExtentBatch> {
         self.extents.clone()
     }
-}
-
-fn run_query(_text: &str, _catalog: &dyn Catalog, _options: &Options) -> Result<ResultTable, KqlError> {
-    Err(KqlError::unsupported("queries in this build"))
-}
-
-fn run_operators(
-    _operators: &str,
-    _table: ResultTable,
-    _catalog: &dyn Catalog,
-    _options: &Options,
-) -> Result<ResultTable, KqlError> {
-    Err(KqlError::unsupported("operators behind commands in this build"))
 }

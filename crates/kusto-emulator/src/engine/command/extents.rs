@@ -181,22 +181,9 @@ fn decide_move(
     let (database, target) = session.table(state, &request.target)?;
     let rights = session.rights(state);
     rights.on_table(database, target, TableAction::Administer)?;
-    let mut by_source: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
-    match (&request.source, listed) {
-        (Some(source), _) => {
-            let table = database.table(source)?;
-            let all = || table.extents.iter().map(|extent| extent.id).collect();
-            by_source.insert(&table.name, request.ids.clone().unwrap_or_else(all));
-        }
-        (None, listed) => {
-            for (id, table) in listed.unwrap_or_default() {
-                by_source.entry(&owner(database, *id, table.as_deref())?.name).or_default().push(*id);
-            }
-        }
-    }
     let mut changes = Vec::new();
     let mut moved = Vec::new();
-    for (source, ids) in by_source {
+    for (source, ids) in wanted(database, request, listed)? {
         let source = database.table(source)?;
         rights.on_table(database, source, TableAction::Administer)?;
         let pairs = pairs(session, request, source, target, ids)?;
@@ -210,6 +197,24 @@ fn decide_move(
         });
     }
     Ok(Decision::new(changes, moved_result(&moved)))
+}
+
+/// Which extents are to leave which tables.
+fn wanted<'d>(
+    database: &'d Database,
+    request: &Move,
+    listed: Option<&[(Uuid, Option<String>)]>,
+) -> EngineResult<BTreeMap<&'d str, Vec<Uuid>>> {
+    let mut by_source: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
+    if let Some(source) = &request.source {
+        let table = database.table(source)?;
+        let all = || table.extents.iter().map(|extent| extent.id).collect();
+        by_source.insert(&table.name, request.ids.clone().unwrap_or_else(all));
+    }
+    for (id, table) in listed.unwrap_or_default() {
+        by_source.entry(&owner(database, *id, table.as_deref())?.name).or_default().push(*id);
+    }
+    Ok(by_source)
 }
 
 /// The table that has an extent.

@@ -1,11 +1,13 @@
 //! The engine from outside: commands as text, blobs as bytes, answers as rows. A test is named by the statement it shows.
 
 mod extents;
+mod hostile;
 mod ingestion;
 mod mappings;
 mod model;
 mod persistence;
 mod policies;
+mod queries;
 mod roles;
 mod tables;
 
