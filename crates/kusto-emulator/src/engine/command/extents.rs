@@ -84,8 +84,8 @@ fn row(database: &Database, table: &Table, extent: &Extent) -> Vec<Value> {
 }
 
 /// A `.move extents` as it was written.
-struct Move {
-    target: String,
+pub(super) struct Move {
+    pub(super) target: String,
     source: Option<String>,
     /// Of the source; none: all of them.
     ids: Option<Vec<Uuid>>,
@@ -93,6 +93,20 @@ struct Move {
     query: Option<String>,
     new_ingestion_time: bool,
     created: (i64, i64),
+}
+
+impl Move {
+    /// Takes `table T [with (...)]`.
+    pub(super) fn into_table(tokens: &mut Tokens<'_>) -> EngineResult<Self> {
+        let target = table_name(tokens)?;
+        let mut given = properties::parse(tokens)?;
+        let new_ingestion_time =
+            given.contains_key("setNewIngestionTime") && properties::flag(&mut given, "setNewIngestionTime")?;
+        let from = moment(&mut given, "extentCreatedOnFrom", 0)?;
+        let created = (from, moment(&mut given, "extentCreatedOnTo", i64::MAX)?);
+        properties::refuse_others("a move of extents", given.keys())?;
+        Ok(Self { target, source: None, ids: None, query: None, new_ingestion_time, created })
+    }
 }
 
 /// Runs `.move [async] extents ...` in its three forms. All extents are moved, or none.
@@ -104,7 +118,10 @@ pub(super) fn move_extents(session: &Session<'_>, tokens: &mut Tokens<'_>) -> En
             Some(query) => Some(listed_by(session, query)?),
             None => None,
         };
-        session.engine.transact(|state| decide_move(session, state, &request, listed.as_deref()))
+        session.engine.transact(|state| {
+            let (changes, moved) = moves(session, state, &request, listed.as_deref())?;
+            Ok(Decision::new(changes, moved_result(moved.iter().map(|(old, new)| (*old, Some(*new))))))
+        })
     })
 }
 
@@ -113,14 +130,7 @@ fn parse_move(tokens: &mut Tokens<'_>) -> EngineResult<Move> {
     let all = tokens.eat_word("all");
     let source = if tokens.eat_word("from") { Some(table_name(tokens)?) } else { None };
     word(tokens, "to")?;
-    let target = table_name(tokens)?;
-    let mut given = properties::parse(tokens)?;
-    let new_ingestion_time =
-        given.contains_key("setNewIngestionTime") && properties::flag(&mut given, "setNewIngestionTime")?;
-    let created =
-        (moment(&mut given, "extentCreatedOnFrom", 0)?, moment(&mut given, "extentCreatedOnTo", i64::MAX)?);
-    properties::refuse_others(".move extents", given.keys())?;
-    let mut request = Move { target, source, ids: None, query: None, new_ingestion_time, created };
+    let mut request = Move { source, ..Move::into_table(tokens)? };
     if request.source.is_none() {
         tokens.expect(Punct::LessPipe)?;
         request.query = Some(tokens.rest().to_owned());
@@ -133,7 +143,7 @@ fn parse_move(tokens: &mut Tokens<'_>) -> EngineResult<Move> {
     Ok(request)
 }
 
-fn word(tokens: &mut Tokens<'_>, wanted: &str) -> EngineResult<()> {
+pub(super) fn word(tokens: &mut Tokens<'_>, wanted: &str) -> EngineResult<()> {
     if tokens.eat_word(wanted) { Ok(()) } else { Err(tokens.unexpected(&format!("'{wanted}'")).into()) }
 }
 
@@ -153,8 +163,11 @@ fn moment(
     })
 }
 
-/// Extents that a query names, with the table where it names one.
-fn listed_by(session: &Session<'_>, query: &str) -> EngineResult<Vec<(Uuid, Option<String>)>> {
+/// An extent that a query names, and its table where that is named too.
+pub(super) type Listed = (Uuid, Option<String>);
+
+/// The extents that a query names.
+pub(super) fn listed_by(session: &Session<'_>, query: &str) -> EngineResult<Vec<Listed>> {
     let rows = super::super::query::rows(session, query)?;
     let Some(id) = rows.schema.index_of("ExtentId") else {
         return Err(EngineError::bad_request("the query must yield a column ExtentId."));
@@ -172,12 +185,13 @@ fn listed_by(session: &Session<'_>, query: &str) -> EngineResult<Vec<(Uuid, Opti
     Ok((0..rows.rows).map(read).collect())
 }
 
-fn decide_move(
+/// The changes of a move, and pairs of old and new id.
+pub(super) fn moves(
     session: &Session<'_>,
     state: &State,
     request: &Move,
-    listed: Option<&[(Uuid, Option<String>)]>,
-) -> EngineResult<Decision<ResultTable>> {
+    listed: Option<&[Listed]>,
+) -> EngineResult<(Vec<Change>, Vec<(Uuid, Uuid)>)> {
     let (database, target) = session.table(state, &request.target)?;
     let rights = session.rights(state);
     rights.on_table(database, target, TableAction::Administer)?;
@@ -196,14 +210,14 @@ fn decide_move(
             ingested: request.new_ingestion_time.then(|| session.engine.now()),
         });
     }
-    Ok(Decision::new(changes, moved_result(&moved)))
+    Ok((changes, moved))
 }
 
 /// Which extents are to leave which tables.
 fn wanted<'d>(
     database: &'d Database,
     request: &Move,
-    listed: Option<&[(Uuid, Option<String>)]>,
+    listed: Option<&[Listed]>,
 ) -> EngineResult<BTreeMap<&'d str, Vec<Uuid>>> {
     let mut by_source: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
     if let Some(source) = &request.source {
@@ -218,7 +232,7 @@ fn wanted<'d>(
 }
 
 /// The table that has an extent.
-fn owner<'d>(database: &'d Database, id: Uuid, named: Option<&str>) -> EngineResult<&'d Table> {
+pub(super) fn owner<'d>(database: &'d Database, id: Uuid, named: Option<&str>) -> EngineResult<&'d Table> {
     let has = |table: &&Table| table.extent(id).is_some();
     let found = match named {
         Some(name) => Some(&**database.table(name)?).filter(has),
@@ -272,16 +286,15 @@ fn same_columns(source: &Table, target: &Table) -> EngineResult<()> {
     }
 }
 
-fn moved_result(moved: &[(Uuid, Uuid)]) -> ResultTable {
+/// The result of a move or a replacement; an extent without a new id was dropped.
+pub(super) fn moved_result(moved: impl Iterator<Item = (Uuid, Option<Uuid>)>) -> ResultTable {
     let columns = [
         ("OriginalExtentId", ColumnType::String),
         ("ResultExtentId", ColumnType::String),
         ("Details", ColumnType::String),
     ];
-    let row = |(old, new): &(Uuid, Uuid)| {
-        vec![Value::string(old.to_string()), Value::string(new.to_string()), Value::from("")]
-    };
-    result(&columns, moved.iter().map(row).collect())
+    let text = |id: Option<Uuid>| Value::string(id.map(|id| id.to_string()).unwrap_or_default());
+    result(&columns, moved.map(|(old, new)| vec![text(Some(old)), text(new), Value::from("")]).collect())
 }
 
 /// `.drop extent <id>`, `.drop extents (<id>, ...) [from T]`, `.drop extents from T`, `.drop extents [whatif] <| query`.

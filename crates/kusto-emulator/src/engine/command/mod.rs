@@ -16,6 +16,7 @@ mod policies;
 pub(super) mod principals;
 mod properties;
 mod rename;
+mod replace;
 mod schema;
 mod show;
 mod tables;
@@ -73,6 +74,7 @@ impl<'a> Session<'a> {
             "rename" => rename::run(self, &mut tokens),
             "clear" => tables::clear(self, &mut tokens),
             "move" => extents::move_extents(self, &mut tokens),
+            "replace" => replace::run(self, &mut tokens),
             "add" => principals::change(self, principals::Action::Add, &mut tokens),
             "set" if principals::is_role_command(&mut tokens) => {
                 principals::change(self, principals::Action::Set, &mut tokens)

@@ -113,3 +113,29 @@ fn an_extent_created_outside_the_given_range_is_not_moved() {
     cluster.run(".move extents all from table S to table D with (extentCreatedOnFrom=datetime(2030-01-01))");
     assert_eq!((cluster.count("S"), cluster.count("D")), (2, 0));
 }
+
+#[test]
+fn a_replacement_drops_and_moves_in_one_transaction_and_an_empty_drop_is_fine() {
+    let cluster = staged();
+    let replace = ".replace extents in table D <| { .show table D extents where tags has 'drop-by:x' }, \
+                   { .show table S extents where tags has 'drop-by:x' }";
+    let first = cluster.run(replace);
+    assert_eq!(first.rows, 1);
+    assert_eq!(cluster.content("D"), json!([[1, null]]));
+    cluster.run(r#".ingest inline into table S with (tags='["drop-by:x"]') <| 3"#);
+    let second = cluster.run(replace);
+    assert_eq!(column(&second, "ResultExtentId")[0], json!(""));
+    assert_eq!(cluster.content("D"), json!([[3, null]]));
+    assert_eq!(cluster.content("S"), json!([[2]]));
+}
+
+#[test]
+fn a_replacement_fails_whole_if_what_it_drops_is_not_in_the_table() {
+    let cluster = staged();
+    let error = cluster.refused(
+        ".replace extents in table D <| { .show table S extents where tags has 'Drop' }, \
+         { .show table S extents where tags has 'drop-by:x' }",
+    );
+    assert_eq!(error.code, "BadRequest_EntityNotFound");
+    assert_eq!((cluster.count("S"), cluster.count("D")), (2, 0));
+}
