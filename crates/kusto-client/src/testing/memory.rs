@@ -26,8 +26,8 @@ use crate::{
 /// assert_eq!(service.rows("Samples", "Storms"), Vec::<Vec<String>>::new());
 /// ```
 ///
-/// It knows the commands `.show tables` and `.show version`, and the queries `T | count` and `print <integer>`; a test
-/// that needs more answers it itself with [`on_command`](Self::on_command) and [`on_query`](Self::on_query).
+/// It knows the commands `.show tables` and `.show version`, and the queries `T | count`, `T | where c == 'text' | count`
+/// (of CSV; any field, since it knows no names of columns) and `print <integer>`; a test that needs more answers it itself with [`on_command`](Self::on_command) and [`on_query`](Self::on_query).
 #[derive(Clone)]
 pub struct MemoryService(Arc<Inner>);
 
@@ -322,18 +322,33 @@ impl MemoryService {
             return Ok(vec![table(&["print_0"], vec![json!([number])])]);
         }
         let bad = |kind, message: String| Error::new(kind, "run a query", database, message);
-        let Some((name, "count")) = query.split_once('|').map(|(name, rest)| (name.trim(), rest.trim()))
-        else {
-            return Err(bad(ErrorKind::BadRequest, format!("only `T | count` is known here, not `{query}`")));
+        let Some((name, wanted)) = counted(query) else {
+            return Err(bad(ErrorKind::BadRequest, format!("`{query}` is not known here")));
         };
-        let name = unquote(name);
         let store = self.store();
         if store.dropped.contains(&(database.to_owned(), name.clone())) {
             return Err(bad(ErrorKind::NotFound, format!("there is no table {name}"))
                 .with_http_status(400)
                 .with_code(Some("SEM0100".to_owned())));
         }
-        Ok(vec![table(&["Count"], vec![json!([store.count(database, &name)])])])
+        let count = match wanted {
+            None => store.count(database, &name),
+            Some(text) => store.count_where(database, &name, &text),
+        };
+        Ok(vec![table(&["Count"], vec![json!([count])])])
+    }
+}
+
+/// Takes `T | count` or `T | where c == 'text' | count` apart: the table, and the text that a field has to be.
+fn counted(query: &str) -> Option<(String, Option<String>)> {
+    let parts: Vec<_> = query.split('|').map(str::trim).collect();
+    match parts.as_slice() {
+        [name, "count"] => Some((unquote(name), None)),
+        [name, filter, "count"] => {
+            let (_, literal) = filter.strip_prefix("where ")?.split_once("==")?;
+            Some((unquote(name), Some(unquote(&format!("[{}]", literal.trim())))))
+        }
+        _ => None,
     }
 }
 

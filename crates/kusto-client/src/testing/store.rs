@@ -126,6 +126,13 @@ impl Store {
         self.contents(database, table).map_or(0, |contents| contents.blobs.iter().map(|blob| blob.rows).sum())
     }
 
+    /// Rows of CSV in which some field is `text`.
+    pub(super) fn count_where(&self, database: &str, table: &str, text: &str) -> usize {
+        let blobs = self.contents(database, table).into_iter().flat_map(|contents| &contents.blobs);
+        let rows = blobs.filter_map(|blob| blob.csv().ok()).flatten();
+        rows.filter(|row| row.iter().any(|field| field == text)).count()
+    }
+
     pub(super) fn contents(&self, database: &str, table: &str) -> Option<&Contents> {
         self.tables.get(&(database.to_owned(), table.to_owned()))
     }

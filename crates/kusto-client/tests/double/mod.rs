@@ -307,13 +307,15 @@ impl Server {
         let pairs: HashMap<_, _> = seen.query.split('&').filter_map(|pair| pair.split_once('=')).collect();
         let body = match pairs.get("comp") {
             Some(&"block") => {
-                inner.blocks.insert(block_id(pairs["blockid"]), seen.body.clone());
+                inner.blocks.insert(percent_decoded(pairs["blockid"]), seen.body.clone());
                 return reply(201, &[], "");
             }
             Some(&"blocklist") => {
                 let list = seen.text();
-                let ids =
-                    list.split("<Latest>").skip(1).map(|part| block_id(part.split('<').next().unwrap()));
+                let ids = list
+                    .split("<Latest>")
+                    .skip(1)
+                    .map(|part| percent_decoded(part.split('<').next().unwrap()));
                 let blocks: Vec<_> = ids.map(|id| inner.blocks[&id].clone()).collect();
                 Bytes::from(blocks.concat())
             }
@@ -368,7 +370,7 @@ impl Server {
             report: Report::Table,
         };
         let path = text(&message["BlobPath"]);
-        let name = path.split('?').next().unwrap().rsplit('/').next().unwrap().to_owned();
+        let name = percent_decoded(path.split('?').next().unwrap().rsplit('/').next().unwrap());
         let body = self.inner().blobs[&name].0.clone();
         let raw_bytes = message["RawDataSize"].as_u64().unwrap();
         let blob = Blob { name, body, rows: 0, raw_bytes };
@@ -411,7 +413,7 @@ impl Server {
     }
 }
 
-fn block_id(text: &str) -> String {
+fn percent_decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
