@@ -389,6 +389,45 @@ async fn a_token_for_a_host_that_is_not_trusted_is_not_even_fetched() {
     assert_eq!(error.kind(), ErrorKind::UntrustedHost);
 }
 
+/// What the child process asks behind the proxy: a host that no resolver knows.
+const BEHIND_PROXY: &str = "http://cluster.invalid:8080";
+
+#[tokio::test]
+async fn proxies_of_the_environment_hold_for_every_host() {
+    let double = Double::start().await;
+    double.advertise(BEHIND_PROXY);
+    let proxy = double.url.clone();
+    // The environment belongs to the process, so the client runs in one of its own.
+    let child = move || {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "asks_through_the_proxy_of_its_environment", "--ignored", "--nocapture"]);
+        command
+            .env("HTTP_PROXY", &proxy)
+            .env("http_proxy", &proxy)
+            .env_remove("NO_PROXY")
+            .env_remove("no_proxy");
+        command.output().unwrap()
+    };
+    let output = tokio::task::spawn_blocking(child).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let seen = double.seen("");
+    for part in ["/v2/rest/query", "/v1/rest/mgmt", "/acct0/blobs", "/acct0/status", "/acct0/queue"] {
+        assert!(seen.iter().any(|seen| seen.path.starts_with(part)), "{part} was not asked");
+    }
+    assert!(seen.iter().all(|seen| seen.host == "cluster.invalid"), "each came as a request to a proxy");
+}
+
+#[tokio::test]
+#[ignore = "run by proxies_of_the_environment_hold_for_every_host, with a proxy in its environment"]
+async fn asks_through_the_proxy_of_its_environment() {
+    let options = ConnectionOptions::builder().cluster_url(BEHIND_PROXY).ingestion_url(BEHIND_PROXY);
+    let client = Client::connect(options.no_auth().build().unwrap()).unwrap();
+    client.query("db", "print 7").await.unwrap();
+    let stored = client.upload(blob("1,x\n")).await.unwrap();
+    let ticket = client.queue(&ingestion(), &stored).await.unwrap();
+    assert_eq!(client.status(&ticket).await.unwrap().state, IngestionState::Succeeded);
+}
+
 /// Everything that is logged, at the finest level.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

@@ -20,6 +20,8 @@ use uuid::Uuid;
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub method: Method,
+    /// The host, where the request line names it, as it does towards a proxy.
+    pub host: String,
     pub path: String,
     pub query: String,
     pub headers: HeaderMap,
@@ -64,6 +66,8 @@ pub struct Inner {
     /// The valid signature; storage refuses others.
     generation: usize,
     tokens: usize,
+    /// The address that is told to clients instead of the true one.
+    advertised: Option<String>,
     /// The only token that is accepted, if any is wanted.
     valid: Option<String>,
 }
@@ -111,6 +115,11 @@ impl Double {
         self.inner().generation += 1;
     }
 
+    /// From now on clients are told this address for storage.
+    pub fn advertise(&self, url: &str) {
+        self.inner().advertised = Some(url.to_owned());
+    }
+
     /// From now on only the `n`th token of the sign-in endpoint is good.
     pub fn accept_token(&self, n: usize) {
         self.inner().valid = Some(format!("token-{n}"));
@@ -145,6 +154,7 @@ async fn serve(State(server): State<Server>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let seen = Seen {
         method: parts.method,
+        host: parts.uri.host().unwrap_or_default().to_owned(),
         path: percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: parts.headers,
@@ -250,7 +260,8 @@ impl Server {
 
     fn resources(&self) -> Value {
         let signature = format!("sv=1&sig=secret{}", self.inner().generation);
-        let root = |path: &str| format!("{}/{path}?{signature}", self.url);
+        let url = self.inner().advertised.clone().unwrap_or_else(|| self.url.clone());
+        let root = |path: &str| format!("{url}/{path}?{signature}");
         json!([
             ["TempStorage", root("acct0/blobs")],
             ["SecuredReadyForAggregationQueue", root("acct0/queue")],
