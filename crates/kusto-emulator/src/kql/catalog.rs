@@ -1,10 +1,11 @@
 //! What a query needs from its surroundings: tables, the time, the caller.
 
 use super::error::KqlError;
-use crate::data::{ColumnData, ResultTable, Schema, Value};
+use crate::data::{ColumnData, ResultTable, Schema, TICKS_PER_SECOND, Value, parse_timespan};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The database a query runs in, as its caller may see it.
 ///
@@ -81,6 +82,8 @@ pub(crate) struct Options {
     pub(crate) no_truncation: bool,
     /// Bytes that one operator may hold (`maxmemoryconsumptionperiterator`).
     pub(crate) max_memory: usize,
+    /// How long a query may run (`servertimeout`).
+    pub(crate) timeout: Duration,
     /// Rows to answer with at most, without an error (`query_take_max_records`).
     pub(crate) take_max: Option<usize>,
     /// Values of declared parameters, as KQL literals or plain text for strings.
@@ -88,7 +91,7 @@ pub(crate) struct Options {
 }
 
 impl Default for Options {
-    /// The service's limits: 500,000 rows, 64 MB, 5 GB per operator
+    /// The service's limits: 500,000 rows, 64 MB, 5 GB per operator, 4 minutes
     /// (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/concepts/query-limits.md`).
     fn default() -> Options {
         Options {
@@ -96,6 +99,7 @@ impl Default for Options {
             max_bytes: 64 << 20,
             no_truncation: false,
             max_memory: 5 << 30,
+            timeout: Duration::from_secs(240),
             take_max: None,
             parameters: HashMap::new(),
         }
@@ -112,6 +116,17 @@ impl Options {
             ("truncationmaxrecords" | "truncation_max_records", Some(n)) => self.max_rows = n,
             ("truncationmaxsize" | "truncation_max_size", Some(n)) => self.max_bytes = n,
             ("maxmemoryconsumptionperiterator", Some(n)) => self.max_memory = n,
+            ("servertimeout", _) => {
+                let ticks = match value {
+                    Value::TimeSpan(ticks) => Some(*ticks),
+                    Value::String(text) => parse_timespan(text),
+                    _ => None,
+                };
+                let hour = 3_600 * TICKS_PER_SECOND;
+                if let Some(ticks) = ticks {
+                    self.timeout = Duration::from_millis((ticks.clamp(0, hour) / 10_000).unsigned_abs());
+                }
+            }
             ("query_take_max_records", Some(n)) => self.take_max = Some(n),
             _ => {}
         }

@@ -96,6 +96,18 @@ impl KqlError {
     }
 }
 
+impl KqlError {
+    /// The request took longer than its `servertimeout`.
+    pub(crate) fn timed_out(limit: std::time::Duration) -> KqlError {
+        KqlError {
+            kind: ErrorKind::Execution,
+            code: "Request_Timeout",
+            message: format!("Request is aborted due to timeout: the query ran for {} s.", limit.as_secs()),
+            at: None,
+        }
+    }
+}
+
 impl fmt::Display for KqlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let KqlError { code, message, .. } = self;

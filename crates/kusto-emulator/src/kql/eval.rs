@@ -7,20 +7,61 @@ use super::arith;
 use super::ast::{BinaryOp, TextOp};
 use super::batch::Batch;
 use super::cast::{self, flags};
+use super::catalog::Catalog;
 use super::compare::order;
+use super::error::KqlError;
 use super::functions::Function;
 use super::strings;
 use super::typed::{Node, Typed};
 use crate::data::{ColumnBuilder, ColumnData, ColumnType, Value, Values};
 use std::cmp::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering as AtomicOrdering};
+use std::time::{Duration, Instant};
 
 /// What functions know of the request.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Env {
     pub(super) now: i64,
     pub(super) principal: String,
     pub(super) database: String,
+    /// When the query must be done.
+    pub(super) deadline: Instant,
+    pub(super) timeout: Duration,
+    /// Set when an expression grew beyond [`MAX_TEXT`] or [`MAX_COLUMN`]; its values no longer count.
+    exhausted: AtomicBool,
+}
+
+/// Bytes of text that a function takes, and makes, at most.
+pub(super) const MAX_TEXT: usize = 32 << 20;
+/// Bytes that a function makes for one batch at most.
+const MAX_COLUMN: usize = 256 << 20;
+
+impl Env {
+    pub(super) fn new(catalog: &dyn Catalog, timeout: Duration) -> Env {
+        Env {
+            now: catalog.now(),
+            principal: catalog.principal(),
+            database: catalog.database(),
+            deadline: Instant::now() + timeout,
+            timeout,
+            exhausted: AtomicBool::new(false),
+        }
+    }
+
+    /// Gives up on a value that would be too large; the query fails with the next batch.
+    pub(super) fn exhaust(&self) -> Value {
+        self.exhausted.store(true, AtomicOrdering::Relaxed);
+        Value::Null
+    }
+
+    /// Whether the query may go on.
+    pub(super) fn check(&self) -> Result<(), KqlError> {
+        if self.exhausted.load(AtomicOrdering::Relaxed) {
+            return Err(KqlError::runaway("expression", MAX_COLUMN));
+        }
+        if Instant::now() > self.deadline { Err(KqlError::timed_out(self.timeout)) } else { Ok(()) }
+    }
 }
 
 /// A column of values, one per row or one for all rows.
@@ -299,6 +340,14 @@ fn call(function: &Function, ty: ColumnType, arguments: &[Operand], rows: usize,
         for row in 0..n {
             values.clear();
             values.extend(arguments.iter().map(|argument| argument.data.value(argument.row(row))));
+            // JSON is taken apart before it is used, and weighs several times its text then.
+            let weight = |argument: &Operand| if argument.data.ty() == ColumnType::Dynamic { 16 } else { 1 };
+            let size = |argument: &Operand| argument.text(row).len() * weight(argument);
+            if built.bytes() > MAX_COLUMN || arguments.iter().map(size).sum::<usize>() > MAX_TEXT {
+                env.exhaust();
+                built.push_null();
+                continue;
+            }
             built.push_value(&(function.body)(&values, env));
         }
         built.finish()

@@ -18,8 +18,8 @@ use std::sync::Arc;
 /// Batches, one after another.
 pub(super) type Rows = Box<dyn Iterator<Item = Result<Batch, KqlError>>>;
 
-/// Pipelines that one query may build, those of its variables counted at every use.
-const MAX_PIPELINES: usize = 500;
+/// Sources and operators that one query may have, those of its variables counted at every use.
+const MAX_PARTS: usize = 500;
 /// Pipelines within pipelines.
 const MAX_NESTING: usize = 60;
 /// Values that a tabular expression may give where a scalar or a list stands.
@@ -65,10 +65,9 @@ impl<'a> Builder<'a> {
         options: &Options,
         given: Option<ResultTable>,
     ) -> Builder<'a> {
-        let env = Env { now: catalog.now(), principal: catalog.principal(), database: catalog.database() };
         Builder {
             catalog,
-            env: Arc::new(env),
+            env: Arc::new(Env::new(catalog, options.timeout)),
             max_memory: options.max_memory,
             variables: HashMap::new(),
             tabular: Vec::new(),
@@ -137,20 +136,25 @@ impl<'a> Builder<'a> {
 
     /// A tabular expression.
     pub(super) fn pipeline(&self, pipeline: &Pipeline) -> Result<Relation, KqlError> {
-        self.built.set(self.built.get() + 1);
+        self.built.set(self.built.get() + 1 + pipeline.operators.len());
         self.nesting.set(self.nesting.get() + 1);
-        if self.built.get() > MAX_PIPELINES || self.nesting.get() > MAX_NESTING {
-            return Err(KqlError::semantic(
-                "SEM0001",
-                "The query is too complex: it combines too many tabular expressions",
-            ));
+        if self.built.get() > MAX_PARTS || self.nesting.get() > MAX_NESTING {
+            let message = "The query is too complex: it combines too many tabular expressions and operators";
+            return Err(KqlError::semantic("SEM0001", message));
         }
-        let mut relation = self.source(&pipeline.source)?;
+        let mut relation = self.checked(self.source(&pipeline.source)?);
         for operator in &pipeline.operators {
             relation = self.operator(relation, operator)?;
         }
         self.nesting.set(self.nesting.get() - 1);
-        Ok(relation)
+        self.env.check()?;
+        Ok(self.checked(relation))
+    }
+
+    /// The same rows, as long as time and memory last.
+    fn checked(&self, relation: Relation) -> Relation {
+        let env = Arc::clone(&self.env);
+        Relation::new(relation.schema, relation.rows.map(move |batch| env.check().and(batch)))
     }
 
     fn source(&self, source: &Source) -> Result<Relation, KqlError> {

@@ -2,7 +2,7 @@
 
 use super::aggregate::{self, Aggregate, State};
 use super::ast::{Expr, Named, SortKey};
-use super::batch::{BATCH_ROWS, Batch, Gathered};
+use super::batch::{BATCH_ROWS, Batch, Gathered, Placed};
 use super::cast;
 use super::compare::{order, sorts_apart};
 use super::error::KqlError;
@@ -205,9 +205,12 @@ impl Builder<'_> {
         }
         let before = self.computed(input, columns);
         let schema = before.schema.clone();
-        let rows = before.rows.flat_map(move |batch| match batch {
-            Ok(batch) => expand(&batch, &expanded, limit),
-            error => vec![error],
+        let expanded = Arc::new(expanded);
+        let rows = before.rows.flat_map(move |batch| -> Rows {
+            match batch {
+                Ok(batch) => Box::new(Expansion { batch, next: 0, expanded: Arc::clone(&expanded), limit }),
+                error => Box::new(std::iter::once(error)),
+            }
         });
         Ok(Relation::new(schema, rows))
     }
@@ -351,29 +354,44 @@ fn conforming(element: &Value, ty: ColumnType) -> Value {
     }
 }
 
-/// The rows of a batch, expanded; in parts, so that no part is much larger than a batch.
-fn expand(batch: &Batch, expanded: &[(usize, ColumnType)], limit: usize) -> Vec<Result<Batch, KqlError>> {
-    let columns: Vec<Arc<ColumnData>> = expanded.iter().map(|(at, _)| batch.column(*at)).collect();
-    let mut built: Vec<ColumnBuilder> = expanded.iter().map(|(_, ty)| ColumnBuilder::new(*ty)).collect();
-    let mut rows = Vec::new();
-    for row in 0..batch.rows {
-        let lists: Vec<Vec<Value>> = columns.iter().map(|column| elements(column.value(row))).collect();
-        let longest = lists.iter().map(Vec::len).max().unwrap_or(0).min(limit);
-        for at in 0..longest {
-            rows.push(row as u32);
-            for ((builder, list), (_, ty)) in built.iter_mut().zip(&lists).zip(expanded) {
-                builder.push_value(&conforming(list.get(at).unwrap_or(&Value::Null), *ty));
-            }
+/// Expands the rows of a batch, some at a time, so that no part is much larger than a batch.
+struct Expansion {
+    batch: Batch,
+    next: usize,
+    /// Place and type of each expanded column.
+    expanded: Arc<Vec<(usize, ColumnType)>>,
+    limit: usize,
+}
+
+impl Iterator for Expansion {
+    type Item = Result<Batch, KqlError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let start = self.next;
+        if start == self.batch.rows {
+            return None;
         }
+        let columns: Vec<Arc<ColumnData>> =
+            self.expanded.iter().map(|(at, _)| self.batch.column(*at)).collect();
+        let mut built: Vec<ColumnBuilder> =
+            self.expanded.iter().map(|(_, ty)| ColumnBuilder::new(*ty)).collect();
+        let mut rows = Vec::new();
+        while self.next < self.batch.rows && rows.len() < BATCH_ROWS {
+            let lists: Vec<Vec<Value>> =
+                columns.iter().map(|column| elements(column.value(self.next))).collect();
+            let longest = lists.iter().map(Vec::len).max().unwrap_or(0).min(self.limit);
+            rows.extend(std::iter::repeat_n(self.next as u32, longest));
+            for ((builder, list), (_, ty)) in built.iter_mut().zip(&lists).zip(&*self.expanded) {
+                let element = |at| list.get(at).unwrap_or(&Value::Null);
+                (0..longest).for_each(|at| builder.push_value(&conforming(element(at), *ty)));
+            }
+            self.next += 1;
+        }
+        let repeated = self.batch.select(&Arc::new(rows));
+        let mut placed: Vec<Placed> = (0..repeated.width()).map(Placed::Old).collect();
+        for ((at, _), builder) in self.expanded.iter().zip(built) {
+            placed[*at] = Placed::New(Arc::new(builder.finish()));
+        }
+        Some(Ok(repeated.rearranged(placed)))
     }
-    let repeated = batch.select(&Arc::new(rows));
-    let mut new: Vec<Option<Arc<ColumnData>>> = vec![None; repeated.width()];
-    for ((at, _), builder) in expanded.iter().zip(built) {
-        new[*at] = Some(Arc::new(builder.finish()));
-    }
-    let placed = new
-        .into_iter()
-        .enumerate()
-        .map(|(at, column)| column.map_or(super::batch::Placed::Old(at), super::batch::Placed::New));
-    vec![Ok(repeated.rearranged(placed.collect()))]
 }

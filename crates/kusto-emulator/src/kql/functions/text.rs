@@ -3,7 +3,7 @@
 use super::Param::{AsText, Long, Text};
 use super::{Function, exact, long_at, optional, repeating, text_at};
 use crate::data::{ColumnType, Value};
-use crate::kql::eval::Env;
+use crate::kql::eval::{Env, MAX_TEXT};
 use sha2::Digest;
 use std::cell::RefCell;
 use std::fmt::Write;
@@ -56,8 +56,11 @@ fn strcat(a: &[Value], _: &Env) -> Value {
     Value::string(a.iter().filter_map(Value::as_str).collect::<String>())
 }
 
-fn strcat_delim(a: &[Value], _: &Env) -> Value {
+fn strcat_delim(a: &[Value], env: &Env) -> Value {
     let parts: Vec<&str> = a.iter().skip(1).filter_map(Value::as_str).collect();
+    if parts.iter().map(|part| part.len() + text_at(a, 0).len()).sum::<usize>() > MAX_TEXT {
+        return env.exhaust();
+    }
     Value::string(parts.join(text_at(a, 0)))
 }
 
@@ -107,14 +110,22 @@ fn trim(a: &[Value], start: bool, end: bool) -> Value {
     Value::from(text)
 }
 
-fn replace_string(a: &[Value], _: &Env) -> Value {
+fn replace_string(a: &[Value], env: &Env) -> Value {
     let (text, from, to) = (text_at(a, 0), text_at(a, 1), text_at(a, 2));
+    if text.len().saturating_mul(to.len() + 1) > MAX_TEXT
+        && text.matches(from).count().saturating_mul(to.len()) > MAX_TEXT
+    {
+        return env.exhaust();
+    }
     if from.is_empty() { Value::from(text) } else { Value::string(text.replace(from, to)) }
 }
 
 /// Groups are written `\1` in the replacement.
-fn replace_regex(a: &[Value], _: &Env) -> Value {
+fn replace_regex(a: &[Value], env: &Env) -> Value {
     let (text, to) = (text_at(a, 0), text_at(a, 2));
+    if (text.len() + 1).saturating_mul(to.len() + 1) > 8 * MAX_TEXT {
+        return env.exhaust();
+    }
     let replaced = with_regex(text_at(a, 1), |regex| {
         regex
             .replace_all(text, |found: &regex::Captures<'_>| {

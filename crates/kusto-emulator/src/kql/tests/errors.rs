@@ -1,6 +1,8 @@
 //! What is wrong is said in the service's words, and what is unknown is never answered.
 
-use super::{fails, query};
+use super::super::{Options, parse, run};
+use super::{fails, query, storms};
+use std::time::Duration;
 
 #[test]
 fn a_missing_table_is_named_as_the_service_names_it() {
@@ -76,4 +78,17 @@ fn depth_and_length_are_bounded() {
 fn obfuscated_text_is_not_repeated_in_errors() {
     let error = query("Storms h'secret'").unwrap_err().to_string();
     assert!(!error.contains("secret") && error.contains("h'***'"), "{error}");
+}
+
+#[test]
+fn queries_that_would_not_end_or_grow_without_bound_are_stopped() {
+    let options = Options { timeout: Duration::from_millis(100), ..Options::default() };
+    let endless = parse("range x from 0 to 9000000000000000000 step 1 | where x < 0 | count").unwrap();
+    assert_eq!(run(&endless, &storms(), &options).unwrap_err().code, "Request_Timeout");
+    let doubling = "| extend s = strcat(s, s) ".repeat(60);
+    fails(&format!("print s = 'aaaaaaaaaa' {doubling}"), "E_RUNAWAY_QUERY", "expression");
+    let packed = "| extend s = pack_array(s, s) ".repeat(60);
+    fails(&format!("print s = dynamic(['abc']) {packed}"), "E_RUNAWAY_QUERY", "expression");
+    let replaced = "| extend s = replace_string(s, 'a', 'aaaaaaaaaaaaaaaaaaaa') ".repeat(20);
+    fails(&format!("print s = 'a' {replaced}"), "E_RUNAWAY_QUERY", "expression");
 }

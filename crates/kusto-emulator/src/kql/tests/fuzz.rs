@@ -4,6 +4,7 @@ use super::super::{Options, parse, parse_operators, run};
 use super::storms;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use std::time::Duration;
 
 const SEEDS: [&str; 12] = [
     "Storms | where Kind has 'Hail' and Deaths >= 0 | summarize count(), sum(Damage) by bin(Start, 1d), State | top 3 by count_",
@@ -75,7 +76,12 @@ fn mangled_queries_never_panic_and_always_end() {
         std::env::var("KQL_FUZZ_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random::<u64>);
     let mut rng = StdRng::seed_from_u64(seed);
     let database = storms();
-    let options = Options { max_rows: 1_000, max_memory: 8 << 20, ..Options::default() };
+    let options = Options {
+        max_rows: 1_000,
+        max_memory: 8 << 20,
+        timeout: Duration::from_secs(2),
+        ..Options::default()
+    };
     let mut answered = 0;
     for round in 0..3_000 {
         let text = mangled(&mut rng);
