@@ -185,13 +185,16 @@ pub(super) fn listed_by(session: &Session<'_>, query: &str) -> EngineResult<Vec<
     Ok((0..rows.rows).map(read).collect())
 }
 
+/// Pairs of old and new id.
+pub(super) type Moved = Vec<(Uuid, Uuid)>;
+
 /// The changes of a move, and pairs of old and new id.
 pub(super) fn moves(
     session: &Session<'_>,
     state: &State,
     request: &Move,
     listed: Option<&[Listed]>,
-) -> EngineResult<(Vec<Change>, Vec<(Uuid, Uuid)>)> {
+) -> EngineResult<(Vec<Change>, Moved)> {
     let (database, target) = session.table(state, &request.target)?;
     let rights = session.rights(state);
     rights.on_table(database, target, TableAction::Administer)?;
