@@ -1,6 +1,54 @@
-//! The command `timely-kusto`.
+//! The command `timely-kusto`: arguments, configuration, progress, exit codes. What it does is in the crates below.
 
+mod args;
+mod bench;
+mod cluster;
+mod config;
+mod emulator;
+mod exit;
+mod print;
+mod progress;
+mod query;
+mod run;
+mod runtime;
+mod signals;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use self::args::{Arguments, Command};
+use self::exit::Stop;
+
+// Buffers of many megabytes come and go; the system's allocator maps and unmaps them each time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() {}
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = start_log(&arguments.log).and_then(|()| match &arguments.command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Emulator(arguments) => emulator::emulator(arguments),
+        Command::Query(arguments) => query::query(arguments),
+        Command::Bench(arguments) => bench::bench(arguments),
+    });
+    done.unwrap_or_else(|stop| {
+        eprintln!("error: {stop}");
+        stop.exit
+    })
+    .into()
+}
+
+/// Sends logs to stderr.
+fn start_log(filter: &str) -> Result<(), Stop> {
+    let wrong = |error| Stop::bad_configuration(format!("--log {filter:?} is no filter: {error}"));
+    let filter = EnvFilter::builder().parse(filter).map_err(wrong)?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Streams into Azure Data Explorer (Kusto): run pipelines, a local cluster, queries, benchmarks.
+#[derive(Debug, Parser)]
+#[command(name = "timely-kusto", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// What to log to stderr: error, warn, info, debug, trace, or a filter such as `kusto_client=debug`
+    #[arg(long, global = true, env = "TIMELY_KUSTO_LOG", default_value = "warn", value_name = "FILTER")]
+    pub(crate) log: String,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done: every row is delivered as the mode promises
+  1    failed: nothing is claimed that is not so, start it again
+  2    bad configuration or arguments
+  3    fenced by a newer start of the same pipeline
+  4    needs a person
+  130  stopped by Ctrl-C, 143 by SIGTERM, after finishing what was in hand";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a pipeline until its source ends, or until it is stopped
+    #[command(after_help = "\
+Examples:
+  timely-kusto run pipeline.toml                       one worker
+  timely-kusto run pipeline.toml -w 4                  four workers in this process
+  timely-kusto run pipeline.toml --query 'T | count'   then ask the cluster
+  timely-kusto run pipeline.toml --report json         one JSON object on stdout at the end
+
+Two processes (start both, with the same file; `hosts` has a line HOST:PORT for each):
+  timely-kusto run pipeline.toml --processes 2 --process 0 --hosts hosts
+  timely-kusto run pipeline.toml --processes 2 --process 1 --hosts hosts
+
+Paths in the file are relative to the current directory. Ctrl-C or SIGTERM stops reading, delivers
+what was read, and saves the positions; the next start goes on from there.")]
+    Run(RunArguments),
+    /// A local cluster: engine, ingestion, storage and sign-in on loopback
+    #[command(after_help = "\
+Examples:
+  timely-kusto emulator --database Samples             in memory, on a free port
+  timely-kusto emulator --data DIR --port 8080         kept in DIR
+  timely-kusto emulator --json                         one line of JSON with its URLs when ready")]
+    Emulator(EmulatorArguments),
+    /// Ask a cluster: a query, or a command that begins with a dot
+    #[command(after_help = "\
+Examples:
+  timely-kusto query --cluster http://127.0.0.1:8080 --database Samples 'T | count'
+  timely-kusto query --config pipeline.toml 'T | take 5'
+  timely-kusto query --config pipeline.toml '.show tables' --json")]
+    Query(QueryArguments),
+    /// Measure what each stage can do on this machine, and which one bounds the whole
+    #[command(after_help = "\
+Examples:
+  timely-kusto bench                                   a million rows
+  timely-kusto bench --rows 10_000_000 --json")]
+    Bench(BenchArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// The pipeline's configuration file
+    #[arg(value_name = "PIPELINE.TOML")]
+    pub(crate) config: PathBuf,
+    /// Workers (threads) of this process
+    #[arg(short, long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: u16,
+    /// How many processes run the pipeline together
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) processes: u16,
+    /// Which of them this is, from 0
+    #[arg(long, default_value_t = 0, value_name = "I")]
+    pub(crate) process: u16,
+    /// A file with a line HOST:PORT for each process
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hosts: Option<PathBuf>,
+    /// What to print on stdout at the end
+    #[arg(long, value_enum, default_value_t = ReportForm::Text, value_name = "FORM")]
+    pub(crate) report: ReportForm,
+    /// A query to ask the cluster when all rows are delivered (may be repeated)
+    #[arg(long, value_name = "KQL")]
+    pub(crate) query: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportForm {
+    /// A few lines for people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EmulatorArguments {
+    /// Where tables, blobs and messages are kept; in memory without it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Port on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    pub(crate) port: u16,
+    /// A database to create (may be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Vec<String>,
+    /// Print one line of JSON with the URLs when ready
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Ask for tokens, and check roles
+    #[arg(long)]
+    pub(crate) sign_in: bool,
+    /// An application that may sign in and do everything (may be repeated; turns sign-in on)
+    #[arg(long, value_name = "ID:KEY")]
+    pub(crate) application: Vec<String>,
+    /// For benchmarks: check signatures and headers, count bytes, drop blob bodies, ingest nothing
+    #[arg(long)]
+    pub(crate) accept_only: bool,
+    /// Add this to the time of every request
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) latency: Option<Duration>,
+    /// Longest time rows wait for their batch, where a table has no batching policy (the service's default is 5 min)
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) batching_time: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArguments {
+    /// A query, or a management command
+    #[arg(value_name = "KQL")]
+    pub(crate) text: String,
+    /// URL of the cluster, without a sign-in
+    #[arg(long, value_name = "URL", conflicts_with = "config", required_unless_present = "config")]
+    pub(crate) cluster: Option<String>,
+    /// Take cluster, sign-in and database from this pipeline's file
+    #[arg(long, value_name = "PIPELINE.TOML")]
+    pub(crate) config: Option<PathBuf>,
+    /// The database; the pipeline's by default
+    #[arg(long, value_name = "NAME", required_unless_present = "config")]
+    pub(crate) database: Option<String>,
+    /// Print JSON: an array of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// Storm-event rows to send
+    #[arg(long, default_value = "1_000_000", value_name = "N", value_parser = count)]
+    pub(crate) rows: u64,
+    /// Workers (threads)
+    #[arg(short, long, default_value_t = 1, value_name = "N")]
+    pub(crate) workers: usize,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Times added to each request, for the lines that show what slow requests cost
+    #[arg(long, value_delimiter = ',', default_value = "20ms,200ms", value_name = "DURATIONS", value_parser = duration)]
+    pub(crate) latencies: Vec<Duration>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    timely_kusto::parse_duration(text)
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    text.replace('_', "").parse().map_err(|_| "must be a whole number".to_owned())
+}

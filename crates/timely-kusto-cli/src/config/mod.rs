@@ -1,0 +1,98 @@
+//! The configuration file of a pipeline.
+//!
+//! ```toml
+//! [job]         # name, checkpoint_interval, state
+//! [source]      # kind, and what that kind has; rate
+//! [connection]  # cluster, ingestion, auth
+//! [sink]        # mode, create, max_value_bytes, and every write option under its own name
+//! ```
+//! What later versions will have (a Kafka source, the write-ahead mode) is refused as not there yet, so that nobody
+//! takes silence for consent. Relative paths are relative to the current directory.
+
+mod connection;
+mod document;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use pipelines::PipelineOptions;
+use pipelines::options::{JobOptions, SinkMode, SinkOptions};
+use timely_kusto::{OPTIONS, WriteOptions, parse_bytes, parse_duration};
+
+pub(crate) use self::connection::Cluster;
+pub(crate) use self::document::ConfigError;
+use self::document::{Section, nearest, parse};
+
+type Result<T> = std::result::Result<T, ConfigError>;
+
+/// Everything a configuration file says.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    pub(crate) pipeline: PipelineOptions,
+    pub(crate) cluster: Cluster,
+}
+
+/// Reads and checks a configuration file.
+pub(crate) fn read(file: &Path) -> Result<Configuration> {
+    let text = std::fs::read_to_string(file).map_err(|error| ConfigError::unreadable(file, &error))?;
+    let mut document = parse(file, &text)?;
+    let job = job(document.required_table("job")?)?;
+    let source = source::source(document.required_table("source")?)?;
+    let cluster = connection::cluster(document.required_table("connection")?)?;
+    let sink = sink(document.required_table("sink")?)?;
+    document.finish()?;
+    let pipeline = PipelineOptions { job, source: source.options, rate: source.rate, sink };
+    pipeline.validate().map_err(|error| ConfigError::of_whole(file, error))?;
+    Ok(Configuration { pipeline, cluster })
+}
+
+fn job(mut section: Section) -> Result<JobOptions> {
+    let mut job =
+        JobOptions::new(section.required_text("name")?, PathBuf::from(section.required_text("state")?));
+    if let Some(interval) = section.parsed("checkpoint_interval", parse_duration)? {
+        job.checkpoint_interval = interval;
+    }
+    section.finish()?;
+    Ok(job)
+}
+
+fn sink(mut section: Section) -> Result<SinkOptions> {
+    let mode = match section.text("mode")?.as_deref() {
+        None | Some("sink-v2") => SinkMode::SinkV2,
+        Some("write-ahead") => {
+            return Err(section.error("mode = \"write-ahead\" is not there yet; use mode = \"sink-v2\""));
+        }
+        Some(other) => {
+            let names = ["sink-v2", "write-ahead"].into_iter();
+            return Err(section.error(format!("there is no mode {other:?}{}", nearest(other, names))));
+        }
+    };
+    let create = section.flag("create")?.unwrap_or(false);
+    let largest_value = section.parsed("max_value_bytes", parse_bytes)?;
+    let write = write_options(section)?;
+    let mut sink = SinkOptions::new(write);
+    sink.mode = mode;
+    sink.create = create;
+    if let Some(bytes) = largest_value {
+        sink.max_value_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
+    Ok(sink)
+}
+
+/// All that is left of the section are write options, under the names of the builder.
+fn write_options(mut section: Section) -> Result<WriteOptions> {
+    let mut builder = WriteOptions::builder();
+    for (name, text, line) in section.rest()? {
+        let known = OPTIONS.iter().map(|option| option.name).chain(["mode", "create", "max_value_bytes"]);
+        if !known.clone().any(|known| known == name) {
+            return Err(
+                section.error_at(line, format!("[sink] has no key `{name}`{}", nearest(&name, known)))
+            );
+        }
+        builder.set(&name, &text).map_err(|error| section.error_at(line, error.to_string()))?;
+    }
+    builder.build().map_err(|error| section.error(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! What a configuration file may say, and what is said about one that may not.
+
+use std::time::Duration;
+
+use pipelines::options::SourceOptions;
+
+use super::*;
+
+const GOOD: &str = r#"
+[job]
+name = "storms"
+checkpoint_interval = "5s"
+state = "state/storms"
+
+[source]
+kind = "file"
+path = ["a.csv", "b.csv.gz"]
+header = true
+rate = 100_000
+
+[connection]
+cluster = "http://127.0.0.1:8080"
+
+[sink]
+mode = "sink-v2"
+database = "Samples"
+table = "Storms"
+create = true
+batch_interval = "3s"
+batch_bytes = "1MiB"
+additional_tags = ["a", "b"]
+"#;
+
+fn parse_text(text: &str) -> Result<Configuration> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pipeline.toml");
+    std::fs::write(&file, text).unwrap();
+    read(&file)
+}
+
+fn refusal(text: &str) -> String {
+    parse_text(text).unwrap_err().to_string()
+}
+
+#[test]
+fn every_section_is_read() {
+    let Configuration { pipeline, cluster } = parse_text(GOOD).unwrap();
+    assert_eq!(pipeline.job.checkpoint_interval, Duration::from_secs(5));
+    assert_eq!(pipeline.rate, Some(100_000));
+    assert!(matches!(&pipeline.source, SourceOptions::File(file) if file.paths.len() == 2));
+    assert!(pipeline.sink.create);
+    let write = &pipeline.sink.write;
+    assert_eq!((write.batch_interval(), write.batch_bytes()), (Duration::from_secs(3), 1 << 20));
+    assert_eq!(write.additional_tags(), ["a", "b"]);
+    let Cluster::Remote(connection) = cluster else { panic!("{cluster:?}") };
+    assert_eq!(connection.cluster_url().trim_end_matches('/'), "http://127.0.0.1:8080");
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
+    let error = refusal(&GOOD.replace("batch_interval", "batch_intervall"));
+    assert!(error.contains("line 21") && error.contains("did you mean `batch_interval`"), "{error}");
+    let error = refusal(&GOOD.replace("header = true", "heade = true"));
+    assert!(error.contains("line 10") && error.contains("did you mean `header`"), "{error}");
+    let error = refusal(&GOOD.replace("[sink]", "[sinks]"));
+    assert!(error.contains("[sink] is missing"), "{error}");
+}
+
+#[test]
+fn a_value_that_cannot_work_is_named_with_what_is_allowed() {
+    let error = refusal(&GOOD.replace("\"3s\"", "\"soon\""));
+    assert!(
+        error.contains("batch_interval") && error.contains("soon") && error.contains("line 21"),
+        "{error}"
+    );
+    let error = refusal(&GOOD.replace("rate = 100_000", "rate = -1"));
+    assert!(error.contains("rate") && error.contains("whole number"), "{error}");
+    let error = refusal(&GOOD.replace("name = \"storms\"", "name = \"Storms!\""));
+    assert!(error.contains("lower case"), "{error}");
+}
+
+#[test]
+fn what_comes_later_is_refused_as_not_there_yet() {
+    let error = refusal(&GOOD.replace("\"sink-v2\"", "\"write-ahead\""));
+    assert!(error.contains("not there yet"), "{error}");
+    let error = refusal(&GOOD.replace("kind = \"file\"", "kind = \"kafka\""));
+    assert!(error.contains("not there yet"), "{error}");
+}
+
+#[test]
+fn a_secret_is_taken_from_a_file_and_never_from_the_configuration() {
+    let key = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(key.path(), "s3cret\n").unwrap();
+    let with = |value: &str| {
+        let auth = format!(
+            "cluster = \"https://c.kusto.windows.net\"\n\
+             auth = {{ kind = \"application\", app_id = \"app\", tenant_id = \"tenant\", app_key = {value} }}"
+        );
+        GOOD.replace("cluster = \"http://127.0.0.1:8080\"", &auth)
+    };
+    let path = format!("{{ file = {:?} }}", key.path());
+    let Cluster::Remote(connection) = parse_text(&with(&path)).unwrap().cluster else { panic!("remote") };
+    assert!(connection.signs_in());
+    assert!(!format!("{connection:?}").contains("s3cret"));
+    let error = refusal(&with("\"s3cret\""));
+    assert!(error.contains("secrets do not stand in this file") && !error.contains("s3cret"), "{error}");
+    let error = refusal(&with("{ env = \"TIMELY_KUSTO_TEST_NO_SUCH_VARIABLE\" }"));
+    assert!(error.contains("TIMELY_KUSTO_TEST_NO_SUCH_VARIABLE is not set"), "{error}");
+}
+
+#[test]
+fn text_that_is_no_toml_is_an_error_with_its_line() {
+    let error = refusal("[job]\nname = \n");
+    assert!(error.contains("line 2"), "{error}");
+}

@@ -1,0 +1,60 @@
+//! `timely-kusto emulator`.
+
+use std::sync::Arc;
+
+use kusto_emulator::{Emulator, Grant};
+
+use crate::args::EmulatorArguments;
+use crate::exit::{Exit, Stop};
+use crate::runtime::runtime;
+use crate::signals;
+
+/// Runs a local cluster until a signal comes.
+pub(crate) fn emulator(arguments: &EmulatorArguments) -> Result<Exit, Stop> {
+    let runtime = runtime()?;
+    let emulator = Arc::new(start(arguments)?);
+    let handle = emulator.handle().clone();
+    let signalled = signals::watch(&runtime, move || handle.stop())?;
+    announce(&emulator, arguments);
+    emulator.wait();
+    Ok(signalled.get().map_or(Exit::Done, Exit::Signalled))
+}
+
+fn start(arguments: &EmulatorArguments) -> Result<Emulator, Stop> {
+    let mut builder = Emulator::builder()
+        .port(arguments.port)
+        .accept_only(arguments.accept_only)
+        .sign_in(arguments.sign_in || !arguments.application.is_empty());
+    builder = arguments.database.iter().fold(builder, |builder, name| builder.database(name));
+    if let Some(directory) = &arguments.data {
+        builder = builder.data_dir(directory);
+    }
+    if let Some(latency) = arguments.latency {
+        builder = builder.latency(latency);
+    }
+    if let Some(time) = arguments.batching_time {
+        builder = builder.batching_time(time);
+    }
+    let emulator = builder.start().map_err(Stop::failed)?;
+    for application in &arguments.application {
+        let (id, key) = application.split_once(':').unwrap_or((application, ""));
+        emulator.handle().add_app(id, key, &[Grant::AllDatabasesAdmin]).map_err(Stop::bad_configuration)?;
+    }
+    Ok(emulator)
+}
+
+fn announce(emulator: &Emulator, arguments: &EmulatorArguments) {
+    if arguments.json {
+        println!("{}", serde_json::json!(emulator.urls()));
+        return;
+    }
+    println!("cluster and ingestion: {}", emulator.cluster_url());
+    if arguments.sign_in || !arguments.application.is_empty() {
+        println!("sign-in: {}", emulator.urls().authority);
+    }
+    match &arguments.data {
+        Some(directory) => println!("data: {}", directory.display()),
+        None => println!("data: in memory"),
+    }
+    println!("Ctrl-C stops it");
+}

@@ -1,0 +1,70 @@
+//! How the command ends.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// The ways to end, each with its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything is delivered.
+    Done,
+    /// Something failed; nothing is claimed that is not so.
+    Failed,
+    /// Configuration or arguments cannot work.
+    BadConfiguration,
+    /// Stopped by a signal, after finishing what was in hand.
+    Signalled(Signal),
+}
+
+/// A signal that asks to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+impl Exit {
+    /// The exit code.
+    pub(crate) fn code(self) -> i32 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::BadConfiguration => 2,
+            Exit::Signalled(Signal::Interrupt) => 130,
+            Exit::Signalled(Signal::Terminate) => 143,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(u8::try_from(exit.code()).unwrap_or(1))
+    }
+}
+
+/// An error on its way out, with the exit code that it means.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) exit: Exit,
+    message: String,
+}
+
+impl Stop {
+    /// Something failed.
+    pub(crate) fn failed(error: impl fmt::Display) -> Self {
+        Stop { exit: Exit::Failed, message: error.to_string() }
+    }
+
+    /// The configuration or an argument cannot work.
+    pub(crate) fn bad_configuration(error: impl fmt::Display) -> Self {
+        Stop { exit: Exit::BadConfiguration, message: error.to_string() }
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
