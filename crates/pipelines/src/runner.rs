@@ -183,7 +183,7 @@ where
     }
     match shared.take_error() {
         Some(error) => Err(error),
-        None => Ok(shared.report(&job.sink.stats(), started.elapsed(), stop.is_requested())),
+        None => Ok(shared.report(&job.sink.stats(), started.elapsed())),
     }
 }
 

@@ -5,9 +5,11 @@ mod common;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use kusto_client::testing::MemoryService;
+use kusto_client::Service;
+use kusto_client::testing::{Faulty, MemoryService, Operation};
 use pipelines::convert::{BlockConverter, BoundColumn, Columns};
 use pipelines::file::{FileFormat, FileOptions, FileSource};
 use pipelines::generator::{GeneratorOptions, Storm, StormSource};
@@ -309,4 +311,37 @@ fn workers_that_never_see_a_row_end_like_the_others() {
     let job = Job { source, stage: Unchanged::<(i64, String)>::default, sink: sink(&service), state };
     run(job, &options(8), &StopHandle::new(), |_| {}).unwrap();
     assert_eq!(service.rows(DATABASE, TABLE), [["1", "one"]]);
+}
+
+#[test]
+fn a_full_sink_is_given_no_more_rows_until_a_blob_is_written() {
+    const MEMORY: usize = 1 << 20;
+    const ROWS: u64 = 60_000; // about 17 MB of csv
+    for workers in [1, 3] {
+        let (service, state) = (MemoryService::new(), tempfile::tempdir().unwrap());
+        let held = Arc::new(Faulty::new(service.clone()));
+        held.hold(Operation::Upload);
+        let write = WriteOptions::builder().database(DATABASE).table(TABLE).memory(MEMORY).build().unwrap();
+        let cluster: Arc<dyn Service> = Arc::clone(&held) as _;
+        let sink = SinkV2::with_service(cluster, write).unwrap();
+        let source = storms(ROWS);
+        let state = (state.path().to_owned(), identity(&source));
+        let options = RunOptions { progress_interval: Duration::from_millis(1), ..options(workers) };
+        let job = Job { source, stage: Unchanged::<Storm>::default, sink, state };
+        let most = Arc::new(AtomicU64::new(0));
+        let seen = Arc::clone(&most);
+        let times_full = AtomicU64::new(0);
+        let observe = move |progress: &pipelines::Progress| {
+            assert!(progress.held_bytes <= 3 * MEMORY, "{} bytes are held", progress.held_bytes);
+            if progress.waiting_for.starts_with("the sink") && times_full.fetch_add(1, SeqCst) == 50 {
+                seen.store(progress.rows_read, SeqCst);
+                held.release(Operation::Upload);
+            }
+        };
+        let report = run(job, &options, &StopHandle::new(), observe).unwrap();
+        let most = most.load(SeqCst);
+        assert!(0 < most && most < ROWS / 2, "{most} rows were read while no blob could be written");
+        assert_eq!(report.rows_delivered, ROWS);
+        assert_eq!(service.count(DATABASE, TABLE), ROWS as usize);
+    }
 }

@@ -104,13 +104,7 @@ impl Driver<'_> {
         if self.showing && since >= interval {
             let gauge = self.parts.gauge.get();
             let (held, full) = gauge.map_or((0, false), |gauge| (gauge.held_bytes(), gauge.is_full()));
-            let delivered = self.shared.show(
-                &(self.parts.stats)(),
-                held,
-                full,
-                !self.reading_ended(),
-                (self.shown.0, since),
-            );
+            let delivered = self.shared.show(&(self.parts.stats)(), held, full, (self.shown.0, since));
             self.shown = (delivered, now);
         }
         let until_shown = (self.shown.1 + interval).saturating_duration_since(now);
@@ -121,10 +115,6 @@ impl Driver<'_> {
             (false, true) => Some(until_tick),
             (false, false) => None,
         }
-    }
-
-    fn reading_ended(&self) -> bool {
-        self.shared.stop.is_requested()
     }
 
     /// Ends this worker after a failure. The first worker of a process tells the other processes.

@@ -164,8 +164,8 @@ impl<B: Batch> Reading<B> {
             }
             Control::Epoch(epoch) => self.advance(epoch, close),
             Control::Stop => {
-                close(self);
-                self.capabilities = None;
+                self.shared.stopped(self.capabilities.is_some());
+                self.end(close);
             }
             Control::Fail(told) => self.shared.fail_elsewhere(told),
             Control::Kept(positions) => {
@@ -212,6 +212,14 @@ impl<B: Batch> Reading<B> {
         if self.capabilities.as_ref().is_some_and(|(at, _)| *at.time() < epoch) {
             close(self);
             self.downgrade(epoch);
+        }
+    }
+
+    /// Reads no further.
+    fn end(&mut self, close: &mut impl FnMut(&mut Self)) {
+        close(self);
+        if self.capabilities.take().is_some() {
+            self.shared.reader_ended();
         }
     }
 
@@ -297,10 +305,7 @@ impl<B: Batch> Reading<B> {
             Next::Again => activator.activate(),
             Next::After(time) => activator.activate_after(time),
             Next::Woken => {}
-            Next::Ended => {
-                close(self);
-                self.capabilities = None;
-            }
+            Next::Ended => self.end(close),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the workers of a process share.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,10 @@ pub(super) struct Shared {
     /// Positions that were written and that readers do not know of yet.
     kept: Mutex<Option<BTreeMap<String, Position>>>,
     wakers: Mutex<Vec<SyncActivator>>,
+    /// Workers of this process that still read.
+    readers: AtomicUsize,
+    /// Whether a worker was stopped before its partitions ended.
+    stopped: AtomicBool,
     rows_read: AtomicU64,
     reading_nanos: AtomicU64,
     converting_nanos: AtomicU64,
@@ -44,6 +48,8 @@ struct Failure {
 impl Shared {
     pub(super) fn new(options: RunOptions, stop: StopHandle, observe: Observer) -> Self {
         Shared {
+            readers: AtomicUsize::new(options.topology.workers),
+            stopped: AtomicBool::new(false),
             options,
             stop,
             started: Instant::now(),
@@ -112,6 +118,14 @@ impl Shared {
         lock(&self.failure).error.take()
     }
 
+    pub(super) fn reader_ended(&self) {
+        self.readers.fetch_sub(1, SeqCst);
+    }
+
+    pub(super) fn stopped(&self, before_its_end: bool) {
+        self.stopped.fetch_or(before_its_end, SeqCst);
+    }
+
     pub(super) fn set_kept(&self, positions: BTreeMap<String, Position>) {
         *lock(&self.kept) = Some(positions);
         self.wake_all();
@@ -136,7 +150,7 @@ impl Shared {
         self.epochs.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn report(&self, stats: &SinkStats, elapsed: Duration, stopped: bool) -> Report {
+    pub(super) fn report(&self, stats: &SinkStats, elapsed: Duration) -> Report {
         let seconds = |counter: &AtomicU64| Duration::from_nanos(counter.load(Relaxed)).as_secs_f64();
         Report {
             rows_read: self.rows_read.load(Relaxed),
@@ -150,7 +164,7 @@ impl Shared {
             epochs: self.epochs.load(Relaxed),
             retries: stats.retries,
             seconds: elapsed.as_secs_f64(),
-            stopped,
+            stopped: self.stopped.load(SeqCst),
             times: Times {
                 reading: seconds(&self.reading_nanos),
                 converting: seconds(&self.converting_nanos),
@@ -170,7 +184,6 @@ impl Shared {
         stats: &SinkStats,
         held_bytes: usize,
         full: bool,
-        reading: bool,
         last: (u64, Duration),
     ) -> u64 {
         let rows_read = self.rows_read.load(Relaxed);
@@ -186,7 +199,7 @@ impl Shared {
             epoch: self.epoch.load(Relaxed),
             backlog_rows,
             held_bytes,
-            waiting_for: match (full, reading, backlog_rows) {
+            waiting_for: match (full, self.readers.load(SeqCst) > 0, backlog_rows) {
                 (true, ..) => "the sink: its memory limit is reached until a blob is written",
                 (false, true, _) => "the source",
                 (false, false, 0) => "nothing",
