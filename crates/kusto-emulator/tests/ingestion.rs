@@ -10,6 +10,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use support::{Cluster, item};
 
+/// What a case does to a good message.
+type Change<'a> = &'a dyn Fn(&mut Value);
+
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
@@ -97,7 +100,7 @@ async fn blobs_of_equal_properties_share_a_batch_and_a_blob_named_twice_is_inges
 #[tokio::test]
 async fn blobs_of_other_tags_or_with_ingest_by_tags_or_of_unknown_size_do_not_share_a_batch() {
     let cluster = Cluster::start();
-    let changes: [&dyn Fn(&mut Value); 6] = [
+    let changes: [Change<'_>; 6] = [
         &|_| {},
         &|message| message["AdditionalProperties"]["tags"] = json!("[\"free\"]"),
         &|message| message["AdditionalProperties"]["tags"] = json!("[\"ingest-by:1\"]"),
@@ -149,7 +152,7 @@ async fn permanent_failures_are_told_in_the_status_row_with_their_code() {
     let no_identity =
         |message: &mut Value| message["AdditionalProperties"]["authorizationContext"] = json!("forged");
     let none = |_: &mut Value| {};
-    let cases: [(&str, &dyn Fn(&mut Value), &str); 6] = [
+    let cases: [(&str, Change<'_>, &str); 6] = [
         (&blob, &none, "Stream_ClosingQuoteMissing"),
         (&gone, &none, "Download_SourceNotFound"),
         (container, &none, "Download_Forbidden"),
