@@ -26,7 +26,7 @@ mod kql;
 mod options;
 mod redact;
 mod rest;
-mod service;
+pub mod service;
 mod table;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -6,6 +6,7 @@ mod double;
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::io::Write;
+use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -151,6 +152,40 @@ async fn managed_identities_are_asked_by_every_spelling() {
         assert!(request.query.contains("resource=https%3A%2F%2Fdouble.kusto"), "{}", request.query);
         assert_eq!(request.header("metadata"), "true");
     }
+}
+
+/// Stands for the Azure command line: answers as `az account get-access-token` does.
+#[cfg(unix)]
+const FAKE_AZ: &str = r#"#!/bin/sh
+case "$*" in
+  *"account get-access-token"*"https://double.kusto/.default"*)
+    echo '{"accessToken": "token-of-az", "expires_on": 4102444800, "tokenType": "Bearer"}' ;;
+  *) echo "unexpected: $*" >&2; exit 1 ;;
+esac
+"#;
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_azure_command_line_is_asked() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let az = directory.path().join("az");
+    std::fs::write(&az, FAKE_AZ).unwrap();
+    std::fs::set_permissions(&az, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let double = Double::start().await;
+    let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap());
+    let variables = vec![("PATH", path), ("KUSTO_DOUBLE", double.url.clone())];
+    let output = in_a_process_of_its_own("signs_in_by_the_azure_command_line", variables).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(double.seen("/v2/rest/query")[0].header("authorization"), "Bearer token-of-az");
+}
+
+#[tokio::test]
+#[ignore = "run by the_azure_command_line_is_asked, with an `az` on its path"]
+async fn signs_in_by_the_azure_command_line() {
+    let url = std::env::var("KUSTO_DOUBLE").unwrap();
+    let options = ConnectionOptions::builder().cluster_url(url).azure_cli().build().unwrap();
+    Client::connect(options).unwrap().query("db", "print 7").await.unwrap();
 }
 
 #[tokio::test]
@@ -396,25 +431,24 @@ const BEHIND_PROXY: &str = "http://cluster.invalid:8080";
 async fn proxies_of_the_environment_hold_for_every_host() {
     let double = Double::start().await;
     double.advertise(BEHIND_PROXY);
-    let proxy = double.url.clone();
-    // The environment belongs to the process, so the client runs in one of its own.
-    let child = move || {
-        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "asks_through_the_proxy_of_its_environment", "--ignored", "--nocapture"]);
-        command
-            .env("HTTP_PROXY", &proxy)
-            .env("http_proxy", &proxy)
-            .env_remove("NO_PROXY")
-            .env_remove("no_proxy");
-        command.output().unwrap()
-    };
-    let output = tokio::task::spawn_blocking(child).await.unwrap();
+    let proxy = [("HTTP_PROXY", double.url.clone()), ("http_proxy", double.url.clone())];
+    let output = in_a_process_of_its_own("asks_through_the_proxy_of_its_environment", proxy.into()).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     let seen = double.seen("");
     for part in ["/v2/rest/query", "/v1/rest/mgmt", "/acct0/blobs", "/acct0/status", "/acct0/queue"] {
         assert!(seen.iter().any(|seen| seen.path.starts_with(part)), "{part} was not asked");
     }
     assert!(seen.iter().all(|seen| seen.host == "cluster.invalid"), "each came as a request to a proxy");
+}
+
+/// Runs an ignored test of this file with more in its environment, which belongs to a whole process.
+async fn in_a_process_of_its_own(test: &'static str, variables: Vec<(&'static str, String)>) -> Output {
+    let run = move || {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", test, "--ignored", "--nocapture"]).envs(variables);
+        command.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap()
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
 }
 
 #[tokio::test]
