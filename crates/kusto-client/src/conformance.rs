@@ -86,6 +86,7 @@ pub async fn all(service: &dyn Service, fixture: &Fixture) {
     queue_leaves_no_message_behind_an_error_without_effect(service, fixture).await;
     a_ticket_always_has_a_status(service, fixture).await;
     a_final_status_is_what_happened(service, fixture).await;
+    queue_looks_before_it_repeats(service, fixture).await;
     a_failure_inside_an_answer_is_an_error(service, fixture).await;
     errors_say_what_they_mean_and_keep_secrets(service, fixture).await;
 }
@@ -195,6 +196,25 @@ pub async fn a_final_status_is_what_happened(service: &dyn Service, fixture: &Fi
     let second = send(service, &again, rows_blob(1)).await;
     let status = wait(service, &second.value, fixture).await;
     assert_ne!(status.state, IngestionState::Succeeded, "promise 5: its tag is there already: {status:?}");
+}
+
+/// Promise 8.
+///
+/// # Panics
+/// When it is broken.
+pub async fn queue_looks_before_it_repeats(service: &dyn Service, fixture: &Fixture) {
+    let (ingestion, blob) = (fixture.ingestion(), rows_blob(1));
+    let stored = persist(|| service.upload(blob.clone())).await.value;
+    let sent = persist(|| service.queue(&ingestion, &stored)).await;
+    wait(service, &sent.value, fixture).await;
+    let before = count(service, fixture, &blob).await;
+    let again = persist(|| service.queue(&ingestion, &stored)).await;
+    wait(service, &again.value, fixture).await;
+    // Where an answer was lost there may be two messages already, and the second may be ingested by now.
+    if !sent.repeated {
+        let after = count(service, fixture, &blob).await;
+        assert_eq!(after, before, "promise 8: a message that the service has was posted again");
+    }
 }
 
 /// Promise 6.

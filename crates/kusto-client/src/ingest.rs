@@ -24,12 +24,13 @@ use tokio::time::Instant;
 use self::message::Context;
 use self::ranking::Ranking;
 use self::resources::{Lender, Resources, Storage};
+use self::status::Inserted;
 use crate::http::Http;
 use crate::options::ConnectionOptions;
 use crate::rest::{Rest, Role, client_version};
 use crate::{
-    Blob, Effect, Error, ErrorKind, Ingestion, IngestionStatus, Report, Result, Ticket, UploadedBlob,
-    without_query,
+    Blob, Effect, Error, ErrorKind, Ingestion, IngestionState, IngestionStatus, Report, Result, Ticket,
+    UploadedBlob, without_query,
 };
 
 /// The ingesting half of a client.
@@ -90,18 +91,32 @@ impl Ingest {
                 now: Timestamp::now(),
             },
         )?;
-        if let Some(table) = table {
-            status::insert(&self.http, table, ingestion, blob, self.timeout()).await.map_err(no_message)?;
+        let ticket = Ticket {
+            source_id: ingestion.source_id,
+            status_table: table.map(|table| table.address.to_string()),
+            signature: table.map(|table| table.signature.clone()),
+        };
+        if let Some(table) = table
+            && self.was_taken(table, ingestion, blob).await.map_err(no_message)?
+        {
+            return Ok(ticket);
         }
         let queue = self.pick(&resources.queues, "queue").map_err(no_message)?;
         let posted = queue::post(&self.http, queue, text, self.timeout()).await;
         self.rank(queue, &posted);
-        posted?;
-        Ok(Ticket {
-            source_id: ingestion.source_id,
-            status_table: table.map(|table| table.address.to_string()),
-            signature: table.map(|table| table.signature.clone()),
-        })
+        posted.map(|()| ticket)
+    }
+
+    /// Sees to the status row, and whether it says that an earlier attempt's message reached the service (promise 8).
+    async fn was_taken(&self, table: &Storage, ingestion: &Ingestion, blob: &UploadedBlob) -> Result<bool> {
+        let timeout = self.timeout();
+        match status::insert(&self.http, table, ingestion, blob, timeout).await? {
+            Inserted::New => Ok(false),
+            Inserted::WasThere => {
+                let status = status::read(&self.http, table, ingestion.source_id, timeout).await?;
+                Ok(status.state != IngestionState::Pending)
+            }
+        }
     }
 
     /// Reads a status row.

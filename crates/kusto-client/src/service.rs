@@ -14,6 +14,8 @@
 //! 5. `status` never reports a final state that the service did not report.
 //! 6. A failure inside an HTTP 200 is an error, for commands and queries alike.
 //! 7. Errors carry kind, effect, the least time to wait, the service's code and ids; none carries a secret.
+//! 8. `queue` looks before it repeats: where an earlier attempt under the same source id left a status row that is no
+//!    longer pending, the service has the message, and no second one is posted.
 
 use std::fmt;
 use std::time::Duration;

@@ -181,6 +181,8 @@ enum Lie {
     ForgetsTickets,
     /// Calls a failure a success (promise 5).
     CallsFailureSuccess,
+    /// Posts a message that the service has (promise 8).
+    PostsBlindly,
     /// Answers a failed query with an empty table (promise 6).
     SwallowsFailure,
     /// Cannot tell whether a refused command was carried out (promise 7).
@@ -210,6 +212,11 @@ impl Service for Liar {
         blob: &'a UploadedBlob,
     ) -> BoxFuture<'a, Result<Ticket>> {
         async move {
+            let known = self.service.queued().iter().any(|m| m.ingestion.source_id == ingestion.source_id);
+            if self.lie == Lie::PostsBlindly && known {
+                let fresh = Ingestion { source_id: Uuid::new_v4(), ..ingestion.clone() };
+                self.service.queue(&fresh, blob).await?;
+            }
             let result = self.service.queue(ingestion, blob).await;
             if let (Lie::LeavesMessage, Err(_)) = (self.lie, &result) {
                 let small = Ingestion { mapping: None, ..ingestion.clone() };
@@ -265,6 +272,7 @@ async fn the_suite_finds_every_broken_promise() {
         (Lie::LeavesMessage, "promise 3"),
         (Lie::ForgetsTickets, "no such row"),
         (Lie::CallsFailureSuccess, "promise 5"),
+        (Lie::PostsBlindly, "promise 8"),
         (Lie::SwallowsFailure, "promise 6"),
         (Lie::KnowsNoEffect, "promise 7"),
     ] {

@@ -27,6 +27,13 @@ use crate::{
 const VERSION: HeaderValue = HeaderValue::from_static("2019-02-02");
 const JSON: HeaderValue = HeaderValue::from_static("application/json;odata=nometadata");
 
+/// Whether a row was made, or is one of an earlier attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    New,
+    WasThere,
+}
+
 /// Makes sure that the row is there. One of an earlier attempt stays as it is.
 pub(crate) async fn insert(
     http: &Http,
@@ -34,7 +41,7 @@ pub(crate) async fn insert(
     ingestion: &Ingestion,
     blob: &UploadedBlob,
     timeout: Duration,
-) -> Result<()> {
+) -> Result<Inserted> {
     let attempt = Attempt {
         operation: "insert an ingestion's status row",
         target: table.address.to_string(),
@@ -60,7 +67,8 @@ pub(crate) async fn insert(
     *request.body_mut() = Some(row.to_string().into());
     let answer = http.send(request, &attempt, SMALL_LIMIT).await?;
     match answer.status {
-        200..=299 | 409 => Ok(()),
+        200..=299 => Ok(Inserted::New),
+        409 => Ok(Inserted::WasThere),
         _ => Err(refusal(&answer, &attempt)),
     }
 }

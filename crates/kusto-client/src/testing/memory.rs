@@ -257,6 +257,12 @@ impl MemoryService {
         let message =
             Message { ingestion: ingestion.clone(), blob: blob.name.clone(), raw_bytes: blob.raw_bytes };
         let report = ingestion.report == Report::Table;
+        let status_table = report.then(|| STATUS_TABLE.to_owned());
+        let ticket = Ticket { source_id: ingestion.source_id, status_table, signature: None };
+        let known = store.statuses.get(&ingestion.source_id);
+        if report && known.is_some_and(|status| status.state != IngestionState::Pending) {
+            return Ok(ticket); // promise 8
+        }
         if report {
             let pending = status(IngestionState::Pending, FailureStatus::Unknown, None);
             store.statuses.entry(ingestion.source_id).or_insert(pending);
@@ -266,8 +272,7 @@ impl MemoryService {
         if self.0.at_once {
             store.ingest_round();
         }
-        let status_table = report.then(|| STATUS_TABLE.to_owned());
-        Ok(Ticket { source_id: ingestion.source_id, status_table, signature: None })
+        Ok(ticket)
     }
 
     fn look(&self, ticket: &Ticket) -> Result<IngestionStatus> {

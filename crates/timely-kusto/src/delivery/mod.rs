@@ -11,8 +11,9 @@
 //! 1. The raw rows are freed as soon as they are compressed, the compressed body as soon as it is uploaded: what waits
 //!    for the service holds no rows.
 //! 2. An upload is repeated whatever became of the attempt before (names are unique to their content).
-//! 3. A queue post whose outcome is unknown is repeated at once, with the same source id and the same blob: messages
-//!    that meet in one batch are ingested once (`BlobAlreadyReceived_BlobAlreadyFoundInBatch`).
+//! 3. A queue post whose outcome is unknown is repeated at once, with the same source id and the same blob: the
+//!    service may have said by then that it has the first (`Service::queue` looks), and messages that meet in one batch
+//!    are ingested once (`BlobAlreadyReceived_BlobAlreadyFoundInBatch`).
 //! 4. A chunk is delivered only when the state asked for by [`Delivery`](crate::Delivery) was seen.
 //! 5. After the first failure of the sink no further attempt is begun.
 

@@ -141,7 +141,7 @@ pub const OPTIONS: &[OptionInfo] = &[
         "false",
         "true, false",
         "",
-        "Whether the service keeps a blob after it was ingested. Kept blobs help to look into a problem and are removed only by the storage account's own rules.",
+        "Whether the service keeps a blob after it was ingested. Not kept, a message that the service gets twice finds no blob the second time, instead of repeating rows; the official clients (Go excepted) keep it.",
         |values, text| values.retain_blob_on_success = parse_bool(text)?
     ),
     option!(

@@ -80,8 +80,10 @@ fn a_row_of_an_earlier_time_in_an_open_chunk_holds_the_clock_back() {
         while service.backlog() < 1 {
             worker.step_or_park(Some(Duration::from_millis(1)));
         }
+        while probe.less_equal(&2) {
+            worker.step(); // the news that nothing earlier comes is on its way
+        }
         assert!(probe.less_equal(&3), "the chunk has a row of time 3");
-        assert!(!probe.less_equal(&2));
         service.ingest_all();
         while !probe.done() {
             worker.step_or_park(None);

@@ -35,12 +35,11 @@ fn at_twice_the_limit_the_worker_is_held_until_a_blob_is_written() {
     while seen.workers_held() == 0 {
         std::thread::yield_now();
     }
-    assert!(seen.memory_in_use() >= 2 * LIMIT);
     service.release_all();
     let (stats, peak) = sender.join().unwrap().unwrap();
     assert!(stats.held > std::time::Duration::ZERO, "nothing held the worker");
     // What is taken in one go, a container of rows, comes on top.
-    assert!(peak < 3 * LIMIT, "{peak}");
+    assert!((2 * LIMIT..3 * LIMIT).contains(&peak), "{peak}");
     assert_eq!(table(&memory).len(), 20_000);
 }
 
