@@ -60,8 +60,6 @@
 //! of memory. Nothing in a footer expires or is secret: no address of a blob, no token.
 
 mod check;
-#[cfg(test)]
-mod tests;
 
 use std::path::Path;
 
