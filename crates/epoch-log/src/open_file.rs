@@ -62,6 +62,10 @@ impl OpenFile {
         Some((*self.numbers.first_key_value()?.0, *self.numbers.last_key_value()?.0))
     }
 
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.is_some()
+    }
+
     /// Bytes written so far.
     pub(crate) fn length(&self) -> u64 {
         self.end

@@ -171,16 +171,7 @@ impl Writer {
     fn plan(&self, to: Epoch) -> Result<Vec<(Epoch, Epoch)>, Error> {
         self.check_bound(to)?;
         let mut plan: Vec<_> = self.open.range(..=to).map(|(&bound, _)| (bound, bound)).collect();
-        let next = self.open.range(to..).find(|(bound, _)| **bound > to);
-        if let Some((&bound, (first, last))) = next.and_then(|(bound, file)| Some((bound, file.epochs()?)))
-            && first < to
-        {
-            if last >= to {
-                let why = format!(
-                    "cannot seal up to {to}: one file holds the epochs {first} and {last}, seal at {bound}"
-                );
-                return Err(Error::Misuse(why));
-            }
+        if let Some(bound) = self.straddling(to)? {
             plan.push((bound, to));
         }
         match plan.last_mut() {
@@ -188,6 +179,23 @@ impl Writer {
             None => plan.push((to, to)),
         }
         Ok(plan)
+    }
+
+    /// The open file whose span reaches beyond `to`, if it has a say in the epochs below: it has chunks there, or had
+    /// some and was abandoned.
+    fn straddling(&self, to: Epoch) -> Result<Option<Epoch>, Error> {
+        let Some((&bound, file)) = self.open.range(to..).find(|(bound, _)| **bound > to) else {
+            return Ok(None);
+        };
+        if file.is_abandoned() {
+            return Ok((bound.0.saturating_sub(self.epochs_per_file) < to.0).then_some(bound));
+        }
+        match file.epochs() {
+            Some((first, last)) if first < to && last >= to => Err(Error::misuse(format!(
+                "cannot seal up to {to}: one file holds the epochs {first} and {last}, seal at {bound}"
+            ))),
+            epochs => Ok(epochs.filter(|(first, _)| *first < to).map(|_| bound)),
+        }
     }
 
     fn seal_file(&mut self, bound: Epoch, to: Epoch) -> Result<SealedFile, Error> {

@@ -91,6 +91,20 @@ fn a_failed_append_abandons_its_file_only() {
     assert!(matches!(writer.seal(Epoch(5)), Err(Error::Abandoned { .. })));
 }
 
+/// The rows that failed are in no file: a seal must not take their epoch for one without rows.
+#[test]
+fn no_seal_passes_over_an_epoch_whose_only_append_failed() {
+    let disk = SimulatedDisk::new(0);
+    let options = WriterOptions::from(Epoch(0)).epochs_per_file(4.try_into().unwrap());
+    let mut writer = log_on(&disk).create(&start(1), worker(), options).unwrap();
+    disk.inject(Rule::new(Fault::Fail(ErrorKind::Other)).on(Op::WriteAt));
+    writer.append(&chunk(5, 1), b"lost").unwrap_err();
+    writer.seal(Epoch(4)).expect("the file before is not touched");
+    for to in [5, 6, 7, 8, 20] {
+        assert!(matches!(writer.seal(Epoch(to)), Err(Error::Abandoned { .. })), "sealed up to {to}");
+    }
+}
+
 #[test]
 fn a_short_write_and_an_interruption_are_no_failures() {
     let (disk, _log, mut writer) = writer();
