@@ -29,14 +29,14 @@ pub(crate) struct Directory {
     pub(crate) lineage: Lineage,
     pub(crate) lock: Arc<DirectoryLock>,
     sealed: BTreeMap<Epoch, SealedFile>,
+    /// Open files of a predecessor.
+    leftovers: Vec<Epoch>,
     budget: Arc<Budget>,
     counted: u64,
 }
 
 impl Directory {
-    /// Locks a directory, checks that everything in it is ours, and holds what is sealed.
-    ///
-    /// Nothing is removed before everything was checked; then only the open files, which nobody was promised.
+    /// Locks a directory, checks that everything in it is ours, and holds what is sealed. Removes nothing.
     pub(crate) fn open(
         fs: Arc<dyn FileSystem>,
         path: PathBuf,
@@ -46,22 +46,37 @@ impl Directory {
     ) -> Result<Self, Error> {
         let lock = Arc::new(DirectoryLock::take(&*fs, &path, &id)?);
         let listing = Listing::read(&*fs, &path)?;
-        let mut directory =
-            Directory { fs, path, id, lineage, lock, sealed: BTreeMap::new(), budget, counted: 0 };
+        let mut directory = Directory {
+            fs,
+            path,
+            id,
+            lineage,
+            lock,
+            sealed: BTreeMap::new(),
+            leftovers: listing.open,
+            budget,
+            counted: 0,
+        };
         for &to in &listing.sealed {
             let file = directory.read(to)?;
             directory.insert(file);
         }
         directory.check_joins()?;
-        for &to in &listing.open {
+        for &to in &directory.leftovers {
             directory.check_leftover(to)?;
         }
         // A predecessor may have died between its rename and its sync: the names seen here are not durable yet.
         directory.sync()?;
-        for &to in &listing.open {
-            directory.unlink(&directory.path_of(FileName::Open(to)))?;
-        }
         Ok(directory)
+    }
+
+    /// Removes the open files that were found: nobody was promised anything of them.
+    pub(crate) fn remove_leftovers(&mut self) -> Result<(), Error> {
+        while let Some(&to) = self.leftovers.last() {
+            self.unlink(&self.path_of(FileName::Open(to)))?;
+            self.leftovers.pop();
+        }
+        Ok(())
     }
 
     pub(crate) fn path_of(&self, name: FileName) -> PathBuf {
@@ -69,7 +84,7 @@ impl Directory {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.sealed.is_empty()
+        self.sealed.is_empty() && self.leftovers.is_empty()
     }
 
     pub(crate) fn sealed(&self) -> impl DoubleEndedIterator<Item = &SealedFile> {

@@ -48,6 +48,10 @@
 //! No database: nothing is looked up, updated or compacted. No replication: a lost disk is lost. Not for disks that
 //! several hosts share: the lock binds one host. Unix only.
 //!
+//! When the sync at an *adoption* fails, the process ends, and the machine should be restarted before the next try:
+//! names that a predecessor left unsynced may then exist in memory only, a second sync may claim otherwise, and nobody
+//! can tell which. (A writer that meets this knows its own file and withdraws it.)
+//!
 //! # Example
 //! ```
 //! use std::sync::Arc;

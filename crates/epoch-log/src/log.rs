@@ -107,7 +107,7 @@ impl Log {
         if !directory.is_empty() {
             return Err(Error::foreign(
                 &path,
-                "a start that is only beginning has sealed files there already",
+                "a start that is only beginning finds files there already: was its nonce used before?",
             ));
         }
         Ok(Writer::new(directory, worker, options))
@@ -119,7 +119,9 @@ impl Log {
     /// [`Error::Locked`] with the process that holds it; [`Error::Foreign`], [`Error::NewerFormat`],
     /// [`Error::Corrupt`]: nothing was removed; [`Error::Io`].
     pub fn adopt(&self, id: &DirectoryId) -> Result<Adopted, Error> {
-        Ok(Adopted { directory: self.open(id)? })
+        let mut directory = self.open(id)?;
+        directory.remove_leftovers()?;
+        Ok(Adopted { directory })
     }
 
     /// As [`Log::adopt`], but asks `wait` when another process holds the lock: it tells the user who, sleeps as it

@@ -79,44 +79,49 @@ impl OpenFile {
         body: &[u8],
     ) -> Result<Body, Error> {
         self.check_whole()?;
-        let number = self.numbers.get(&new.epoch).copied().unwrap_or(0);
         let (layout, new_layout) = self.layout(&new.layout);
-        let chunk = Chunk {
-            epoch: new.epoch,
-            number,
-            layout,
-            offset: self.end.max(PRELUDE_BYTES),
-            length: body.len() as u64,
-            rows: new.rows,
-            raw_bytes: new.raw_bytes,
-            checksums: format::checksums(body),
-        };
-        let mut footer_bytes = self.footer_bytes + format::encoded_bytes(&chunk);
-        if new_layout {
-            footer_bytes += format::encoded_bytes(&*new.layout);
-        }
+        let chunk = self.describe(new, layout, body);
+        let footer_bytes = self.footer_bytes
+            + format::encoded_bytes(&chunk)
+            + if new_layout { format::encoded_bytes(&*new.layout) } else { 0 };
         if footer_bytes > MAX_CHUNK_BYTES {
-            return Err(Error::Limit {
-                path: self.path.to_path_buf(),
-                what: format!("one file describes its chunks in at most {MAX_CHUNK_BYTES} bytes"),
-            });
+            let what = format!("one file describes its chunks in at most {MAX_CHUNK_BYTES} bytes");
+            return Err(Error::Limit { path: self.path.to_path_buf(), what });
         }
         self.extend(body)?;
         self.footer_bytes = footer_bytes;
         if new_layout {
             self.layouts.push(Arc::clone(&new.layout));
         }
-        self.numbers.insert(new.epoch, number + 1);
+        self.numbers.insert(new.epoch, chunk.number + 1);
         let chunk = Arc::new(chunk);
         self.chunks.push(Arc::clone(&chunk));
-        Ok(Body {
+        Ok(self.body(directory, chunk, Arc::clone(&new.layout)))
+    }
+
+    /// What the footer will say of the next body.
+    fn describe(&self, new: &NewChunk, layout: u32, body: &[u8]) -> Chunk {
+        Chunk {
+            epoch: new.epoch,
+            number: self.numbers.get(&new.epoch).copied().unwrap_or(0),
+            layout,
+            offset: self.end.max(PRELUDE_BYTES),
+            length: body.len() as u64,
+            rows: new.rows,
+            raw_bytes: new.raw_bytes,
+            checksums: format::checksums(body),
+        }
+    }
+
+    fn body(&self, directory: &Directory, chunk: Arc<Chunk>, layout: Arc<Layout>) -> Body {
+        Body {
             file: Arc::clone(&self.file),
             path: Arc::clone(&self.path),
             chunk,
-            layout: Arc::clone(&new.layout),
+            layout,
             block_bytes: BLOCK_BYTES as u32,
             lock: Some(Arc::clone(&directory.lock)),
-        })
+        }
     }
 
     /// Footer, sync, rename, sync of the directory: only after the last one is it sealed.

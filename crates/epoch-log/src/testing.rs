@@ -14,6 +14,7 @@ mod disk;
 mod faults;
 mod files;
 mod names;
+mod system;
 
 pub use chance::Chance;
 pub use disk::{SimulatedDisk, Survival};

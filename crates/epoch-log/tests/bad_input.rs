@@ -205,10 +205,15 @@ fn a_file_that_cannot_be_read_is_an_error_of_the_disk_and_nothing_is_removed() {
 }
 
 #[test]
-fn a_start_does_not_write_into_a_directory_that_has_something_sealed() {
-    let (_disk, log) = disk_with_sealed(1);
-    let error = log.create(&start(1), worker(), WriterOptions::from(Epoch(0))).unwrap_err();
-    assert!(matches!(error, Error::Foreign { .. }), "{error}");
+fn a_start_does_not_write_into_a_directory_that_has_files_and_removes_none_of_them() {
+    for epochs in [0, 1] {
+        let (disk, log) = disk_with_sealed(epochs);
+        disk.put(&file_path("3.open"), b"unsealed");
+        let before = disk.files();
+        let error = log.create(&start(1), worker(), WriterOptions::from(Epoch(0))).unwrap_err();
+        assert!(matches!(error, Error::Foreign { .. }), "{error}");
+        assert_eq!(disk.files(), before);
+    }
 }
 
 #[test]

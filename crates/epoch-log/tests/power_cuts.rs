@@ -3,9 +3,11 @@
 
 mod common;
 
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::{Scene, Step};
+use epoch_log::Remedy;
 use epoch_log::testing::{Fault, Op, Rule, Survival};
 
 /// Several starts, spans of one and of four epochs, open epochs side by side, empty seals, removals, deaths.
@@ -94,6 +96,39 @@ fn after_a_kill_at_any_call_every_sealed_epoch_is_there_and_stays_through_a_powe
             eprintln!("killed after call {kill} of {calls}, then power cut with survival {survival:?}");
             scene.adopt_all().unwrap();
             scene.cut_power_and_check(survival);
+        }
+    }
+}
+
+/// Each call of the script fails once, in each way; the process goes on where it may, else dies.
+#[test]
+fn after_a_failure_of_any_call_every_sealed_epoch_is_there_and_stays_through_a_power_cut() {
+    let faults = [
+        Fault::io_error(),
+        Fault::FailAfter(ErrorKind::Other),
+        Fault::disk_full(),
+        Fault::TornWrite(ErrorKind::StorageFull),
+        Fault::ShortWrite,
+        Fault::LostSync,
+    ];
+    let calls = calls_of_the_script();
+    for call in 0..=calls {
+        for fault in &faults {
+            for survival in Survival::ALL {
+                eprintln!("{fault:?} at call {call} of {calls}, then power cut with survival {survival:?}");
+                let mut scene = Scene::new(call);
+                scene.disk.inject(Rule::new(fault.clone()).after(call));
+                for step in script() {
+                    match scene.step(&step).map_err(|error| error.remedy()) {
+                        Ok(()) | Err(Remedy::Retry) => {}
+                        Err(Remedy::Restart) => break,
+                        Err(other) => panic!("{step:?}: {other:?}"),
+                    }
+                }
+                scene.disk.heal();
+                scene.adopt_all().unwrap();
+                scene.cut_power_and_check(survival);
+            }
         }
     }
 }

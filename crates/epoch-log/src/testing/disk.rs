@@ -1,7 +1,6 @@
 //! The simulated disk: calls, faults, power.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +9,6 @@ use super::chance::Chance;
 use super::faults::{Call, Fault, Op, Rule};
 use super::files::Bytes;
 use super::names::{Inode, Names};
-use crate::fs::{Entry, EntryKind, File, FileSystem, Lock, LockAttempt};
 
 const ROOT: Inode = 0;
 /// Calls that are remembered for a message.
@@ -47,26 +45,26 @@ pub struct SimulatedDisk {
 }
 
 #[derive(Debug)]
-struct State {
-    chance: Chance,
-    nodes: BTreeMap<Inode, Node>,
+pub(super) struct State {
+    pub(super) chance: Chance,
+    pub(super) nodes: BTreeMap<Inode, Node>,
     next_inode: Inode,
     /// Counts power cuts: handles of an earlier boot are dead.
-    boot: u64,
+    pub(super) boot: u64,
     powered: bool,
     calls: u64,
     recent: VecDeque<Call>,
     cut_after: Option<u64>,
     rules: Vec<Rule>,
-    locks: BTreeMap<Inode, (u64, String)>,
-    next_lock: u64,
+    pub(super) locks: BTreeMap<Inode, (u64, String)>,
+    pub(super) next_lock: u64,
     capacity: Option<u64>,
     read_only: bool,
     denied: BTreeSet<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
-enum Node {
+pub(super) enum Node {
     File(Bytes),
     Directory(Names),
 }
@@ -229,12 +227,12 @@ impl SimulatedDisk {
         self.damage(path, |bytes| bytes[byte] ^= 1 << bit);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One call: power, faults, then the effect, then perhaps the end of power. `boot` is that of the handle.
-    fn call<R>(
+    pub(super) fn call<R>(
         &self,
         op: Op,
         path: &Path,
@@ -254,7 +252,12 @@ impl SimulatedDisk {
         state.note(op, path);
         let outcome = state.perform(op, path, fault.as_ref(), effect);
         state.powered &= state.cut_after.is_none_or(|cut| state.calls < cut);
-        outcome
+        drop(state);
+        // Without the state in hand: what is thrown away here may be a lock, which gives itself back.
+        match fault {
+            Some(Fault::FailAfter(kind)) => outcome.and(Err(kind.into())),
+            _ => outcome,
+        }
     }
 }
 
@@ -292,7 +295,6 @@ impl State {
         let is_sync = matches!(op, Op::SyncData | Op::SyncDirectory);
         match fault {
             Some(Fault::Fail(kind)) => Err((*kind).into()),
-            Some(Fault::FailAfter(kind)) => effect(self, fault).and(Err((*kind).into())),
             Some(Fault::TornWrite(kind)) if op != Op::WriteAt => Err((*kind).into()),
             Some(Fault::LostSync) if !is_sync => Err(io::Error::other("input/output error")),
             _ => effect(self, fault),
@@ -306,7 +308,7 @@ impl State {
         inode
     }
 
-    fn find(&self, path: &Path) -> io::Result<Inode> {
+    pub(super) fn find(&self, path: &Path) -> io::Result<Inode> {
         let mut inode = ROOT;
         for component in path.components() {
             if let Component::Normal(name) = component {
@@ -321,12 +323,12 @@ impl State {
     }
 
     /// The directory of a path, and the name in it.
-    fn place(&self, path: &Path) -> io::Result<(Inode, String)> {
+    pub(super) fn place(&self, path: &Path) -> io::Result<(Inode, String)> {
         let name = path.file_name().and_then(|name| name.to_str()).ok_or(ErrorKind::InvalidInput)?;
         Ok((self.find(path.parent().unwrap_or(Path::new("/")))?, name.to_owned()))
     }
 
-    fn names(&mut self, inode: Inode) -> io::Result<&mut Names> {
+    pub(super) fn names(&mut self, inode: Inode) -> io::Result<&mut Names> {
         match self.nodes.get_mut(&inode) {
             Some(Node::Directory(names)) => Ok(names),
             Some(Node::File(_)) => Err(ErrorKind::NotADirectory.into()),
@@ -334,7 +336,7 @@ impl State {
         }
     }
 
-    fn bytes(&mut self, inode: Inode) -> io::Result<&mut Bytes> {
+    pub(super) fn bytes(&mut self, inode: Inode) -> io::Result<&mut Bytes> {
         match self.nodes.get_mut(&inode) {
             Some(Node::File(bytes)) => Ok(bytes),
             Some(Node::Directory(_)) => Err(ErrorKind::IsADirectory.into()),
@@ -343,7 +345,7 @@ impl State {
     }
 
     /// A new node under a path that is free.
-    fn link_new(&mut self, path: &Path, node: Node) -> io::Result<Inode> {
+    pub(super) fn link_new(&mut self, path: &Path, node: Node) -> io::Result<Inode> {
         let (directory, name) = self.place(path)?;
         if self.names(directory)?.seen().contains_key(&name) {
             return Err(ErrorKind::AlreadyExists.into());
@@ -374,7 +376,7 @@ impl State {
     }
 
     /// How far the file can grow, in bytes from its beginning.
-    fn room(&mut self, inode: Inode) -> io::Result<u64> {
+    pub(super) fn room(&mut self, inode: Inode) -> io::Result<u64> {
         let Some(capacity) = self.capacity else { return Ok(u64::MAX) };
         let free = capacity.saturating_sub(self.used());
         Ok(self.bytes(inode)?.space() + free)
@@ -390,228 +392,5 @@ impl State {
             }
         }
         self.nodes.retain(|inode, _| reachable.contains(inode));
-    }
-}
-
-impl FileSystem for SimulatedDisk {
-    fn create_directory(&self, path: &Path) -> io::Result<()> {
-        self.call(Op::CreateDirectory, path, None, |state, _| {
-            state.link_new(path, Node::Directory(Names::default())).map(drop)
-        })
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
-        self.call(Op::List, path, None, |state, _| {
-            let inode = state.find(path)?;
-            let names = state.names(inode)?.seen().clone();
-            let entry = |(name, inode): (String, Inode)| Entry {
-                name: OsString::from(name),
-                kind: match state.nodes.get(&inode) {
-                    Some(Node::Directory(_)) => EntryKind::Directory,
-                    _ => EntryKind::File,
-                },
-            };
-            Ok(names.into_iter().map(entry).collect())
-        })
-    }
-
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        self.call(Op::Create, path, None, |state, _| {
-            let inode = state.link_new(path, Node::File(Bytes::default()))?;
-            Ok(self.handle(state, inode, path, true))
-        })
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        self.call(Op::Open, path, None, |state, _| {
-            let inode = state.find(path)?;
-            Ok(self.handle(state, inode, path, false))
-        })
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.call(Op::Rename, from, None, |state, _| {
-            let ((directory, old), (target, new)) = (state.place(from)?, state.place(to)?);
-            if directory != target {
-                return Err(ErrorKind::CrossesDevices.into());
-            }
-            let inode = state.find(from)?;
-            state.names(directory)?.rename(&old, &new, inode);
-            Ok(())
-        })
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.call(Op::RemoveFile, path, None, |state, _| {
-            let inode = state.find(path)?;
-            state.bytes(inode)?;
-            let (directory, name) = state.place(path)?;
-            state.names(directory)?.unlink(&name);
-            Ok(())
-        })
-    }
-
-    fn remove_directory(&self, path: &Path) -> io::Result<()> {
-        self.call(Op::RemoveDirectory, path, None, |state, _| {
-            let inode = state.find(path)?;
-            if !state.names(inode)?.seen().is_empty() {
-                return Err(ErrorKind::DirectoryNotEmpty.into());
-            }
-            let (directory, name) = state.place(path)?;
-            state.names(directory)?.unlink(&name);
-            Ok(())
-        })
-    }
-
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        self.call(Op::SyncDirectory, path, None, |state, fault| {
-            let inode = state.find(path)?;
-            let names = state.names(inode)?;
-            match fault {
-                Some(Fault::LyingSync) => {}
-                Some(Fault::LostSync) => {
-                    names.lose_unsynced();
-                    return Err(io::Error::other("input/output error"));
-                }
-                _ => names.sync(),
-            }
-            Ok(())
-        })
-    }
-
-    fn lock(&self, path: &Path, note: &str) -> io::Result<LockAttempt> {
-        self.call(Op::Lock, path, None, |state, _| {
-            let inode = match state.find(path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    state.link_new(path, Node::File(Bytes::default()))?
-                }
-                found => found?,
-            };
-            if let Some((_, note)) = state.locks.get(&inode) {
-                return Ok(LockAttempt::Busy { note: note.clone() });
-            }
-            let number = state.next_lock;
-            state.next_lock += 1;
-            state.locks.insert(inode, (number, note.to_owned()));
-            Ok(LockAttempt::Taken(Box::new(SimulatedLock { disk: self.clone(), number })))
-        })
-    }
-}
-
-impl SimulatedDisk {
-    fn handle(&self, state: &State, inode: Inode, path: &Path, writable: bool) -> Arc<dyn File> {
-        Arc::new(SimulatedFile {
-            disk: self.clone(),
-            inode,
-            path: path.to_owned(),
-            boot: state.boot,
-            writable,
-        })
-    }
-}
-
-#[derive(Debug)]
-struct SimulatedLock {
-    disk: SimulatedDisk,
-    number: u64,
-}
-
-impl Lock for SimulatedLock {}
-
-impl Drop for SimulatedLock {
-    fn drop(&mut self) {
-        self.disk.state().locks.retain(|_, (number, _)| *number != self.number);
-    }
-}
-
-struct SimulatedFile {
-    disk: SimulatedDisk,
-    inode: Inode,
-    path: PathBuf,
-    boot: u64,
-    writable: bool,
-}
-
-impl std::fmt::Debug for SimulatedFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SimulatedFile").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-impl SimulatedFile {
-    fn call<R>(
-        &self,
-        op: Op,
-        effect: impl FnOnce(&mut State, Option<&Fault>) -> io::Result<R>,
-    ) -> io::Result<R> {
-        self.disk.call(op, &self.path, Some(self.boot), effect)
-    }
-
-    fn check_writable(&self) -> io::Result<()> {
-        if self.writable { Ok(()) } else { Err(io::Error::other("the file is open for reading only")) }
-    }
-}
-
-impl File for SimulatedFile {
-    fn length(&self) -> io::Result<u64> {
-        self.call(Op::Length, |state, _| Ok(state.bytes(self.inode)?.seen().len() as u64))
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.call(Op::ReadAt, |state, fault| {
-            let bytes = state.bytes(self.inode)?.seen();
-            let left = bytes.get(offset as usize..).unwrap_or_default();
-            let read = left.len().min(buffer.len());
-            buffer[..read].copy_from_slice(&left[..read]);
-            if let Some(Fault::FlipBit) = fault
-                && read > 0
-            {
-                let bit = state.chance.below(read as u64 * 8) as usize;
-                buffer[bit / 8] ^= 1 << (bit % 8);
-            }
-            Ok(read)
-        })
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        self.check_writable()?;
-        self.call(Op::WriteAt, |state, fault| {
-            let part = bytes.len().div_ceil(2);
-            let room = state.room(self.inode)?.saturating_sub(offset);
-            let (written, outcome) = match fault {
-                Some(Fault::ShortWrite) => (part, Ok(part)),
-                Some(Fault::TornWrite(kind)) => (part, Err((*kind).into())),
-                _ if bytes.len() as u64 <= room => (bytes.len(), Ok(bytes.len())),
-                _ => (room as usize, Err(ErrorKind::StorageFull.into())),
-            };
-            state.bytes(self.inode)?.write(&bytes[..written], offset as usize);
-            outcome
-        })
-    }
-
-    fn reserve(&self, offset: u64, length: u64) -> io::Result<()> {
-        self.check_writable()?;
-        self.call(Op::Reserve, |state, _| {
-            if offset + length > state.room(self.inode)? {
-                return Err(ErrorKind::StorageFull.into());
-            }
-            state.bytes(self.inode)?.reserve(offset + length);
-            Ok(())
-        })
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.call(Op::SyncData, |state, fault| {
-            let bytes = state.bytes(self.inode)?;
-            match fault {
-                Some(Fault::LyingSync) => {}
-                Some(Fault::LostSync) => {
-                    bytes.lose_unsynced();
-                    return Err(io::Error::other("input/output error"));
-                }
-                _ => bytes.sync(),
-            }
-            Ok(())
-        })
     }
 }
