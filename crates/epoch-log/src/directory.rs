@@ -65,8 +65,6 @@ impl Directory {
         for &to in &directory.leftovers {
             directory.check_leftover(to)?;
         }
-        // A predecessor may have died between its rename and its sync: the names seen here are not durable yet.
-        directory.sync()?;
         Ok(directory)
     }
 
@@ -91,9 +89,10 @@ impl Directory {
         self.sealed.values()
     }
 
-    /// Makes the names in it durable.
-    pub(crate) fn sync(&self) -> Result<(), Error> {
-        self.fs.sync_directory(&self.path).map_err(Error::io("sync the directory", &self.path))
+    /// Makes the names in it durable: a predecessor may have died between a rename and its sync.
+    pub(crate) fn settle(&self) -> Result<(), Error> {
+        let unsettled = |source| Error::Unsettled { path: self.path.clone(), source };
+        self.fs.sync_directory(&self.path).map_err(unsettled)
     }
 
     /// Takes note of bytes that were written to an open file.

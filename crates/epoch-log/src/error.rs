@@ -58,6 +58,19 @@ pub enum Error {
         cause: String,
     },
 
+    /// The disk failed to make names durable, and they could not be withdrawn. From now on memory and disk may differ
+    /// without a trace: a second sync could claim success for what a power cut would still take (invariants 16, 17).
+    #[error(
+        "the names in {} could not be made durable ({source}), and a second try could claim success all the same; restart \
+         the machine, not only the process, then start again", .path.display()
+    )]
+    Unsettled {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
     /// Another process has the directory.
     #[error(
         "{} is locked by {holder}; wait until it ends, or end it (a stopped process holds its lock too)", .path.display()
@@ -147,7 +160,8 @@ impl Error {
                 _ => Remedy::Restart,
             },
             Error::Abandoned { .. } => Remedy::Restart,
-            Error::Foreign { .. }
+            Error::Unsettled { .. }
+            | Error::Foreign { .. }
             | Error::NewerFormat { .. }
             | Error::Corrupt { .. }
             | Error::Missing { .. } => Remedy::Person,
@@ -162,6 +176,7 @@ impl Error {
             | Error::DiskFull { path, .. }
             | Error::Limit { path, .. }
             | Error::Abandoned { path, .. }
+            | Error::Unsettled { path, .. }
             | Error::Locked { path, .. }
             | Error::Foreign { path, .. }
             | Error::NewerFormat { path, .. }

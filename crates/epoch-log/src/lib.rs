@@ -17,7 +17,7 @@
 //!                                            <to>.epochs  sealed: bodies, footer; mode 0600
 //! ```
 //! Worker directories are written by [`Writer`] and read back by [`Adopted`]; [`Log`] finds them. The file format is in
-//! [`format`], byte by byte.
+//! [`mod@format`], byte by byte.
 //!
 //! # Invariants
 //! The numbers are those of the whole design of exactly-once; tests cite them.
@@ -48,9 +48,9 @@
 //! No database: nothing is looked up, updated or compacted. No replication: a lost disk is lost. Not for disks that
 //! several hosts share: the lock binds one host. Unix only.
 //!
-//! When the sync at an *adoption* fails, the process ends, and the machine should be restarted before the next try:
-//! names that a predecessor left unsynced may then exist in memory only, a second sync may claim otherwise, and nobody
-//! can tell which. (A writer that meets this knows its own file and withdraws it.)
+//! No cure for a disk that lies in earnest. When a sync of names fails and they cannot be withdrawn, or when the sync
+//! at an adoption fails, names may exist in memory only while a second sync claims otherwise, and nobody can tell
+//! which: [`Error::Unsettled`] asks for a restart of the machine.
 //!
 //! # Example
 //! ```

@@ -97,7 +97,7 @@ impl Log {
     /// Creates the directory of a worker of a new start, locks it, and returns when it is durable.
     ///
     /// # Errors
-    /// [`Error::Io`] (also a full or read-only disk), [`Error::Locked`], [`Error::Foreign`] when the directory already
+    /// [`Error::Io`] (also a full or read-only disk), [`Error::Unsettled`], [`Error::Locked`], [`Error::Foreign`] when the directory already
     /// holds something: a start never reuses a nonce.
     pub fn create(&self, start: &Start, worker: Worker, options: WriterOptions) -> Result<Writer, Error> {
         let id = DirectoryId { start: start.clone(), worker: worker.index };
@@ -117,9 +117,10 @@ impl Log {
     ///
     /// # Errors
     /// [`Error::Locked`] with the process that holds it; [`Error::Foreign`], [`Error::NewerFormat`],
-    /// [`Error::Corrupt`]: nothing was removed; [`Error::Io`].
+    /// [`Error::Corrupt`], [`Error::Unsettled`]: nothing was removed; [`Error::Io`].
     pub fn adopt(&self, id: &DirectoryId) -> Result<Adopted, Error> {
         let mut directory = self.open(id)?;
+        directory.settle()?;
         directory.remove_leftovers()?;
         Ok(Adopted { directory })
     }
@@ -161,48 +162,49 @@ impl Log {
     fn make_directories(&self, worker: &Path) -> Result<(), Error> {
         let levels: Vec<_> = worker.ancestors().take(3).collect();
         self.make_state(&self.state)?;
-        for directory in levels.into_iter().rev() {
-            self.make_directory(directory)?;
-            self.sync_parent(directory)?;
-        }
-        Ok(())
+        levels.into_iter().rev().try_for_each(|directory| self.make_directory(directory))
     }
 
     /// The state directory, with its parents if they are missing too.
     fn make_state(&self, path: &Path) -> Result<(), Error> {
-        match self.fs.create_directory(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && parent(path) != path => {
+        match self.make_directory(path) {
+            Err(Error::Io { source, .. })
+                if source.kind() == io::ErrorKind::NotFound && parent(path) != path =>
+            {
                 self.make_state(parent(path))?;
-                self.make_directory(path)?;
-                self.sync_parent(path)
+                self.make_directory(path)
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match self.sync_parent(path) {
-                // Made by somebody else for us, in a place that we may not read: they saw to it.
-                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-                outcome => outcome,
-            },
-            Err(error) => Err(Error::io("create the directory", path)(error)),
-            Ok(()) => self.sync_parent(path),
+            outcome => outcome,
         }
     }
 
+    /// Creates a directory unless it exists, and makes its name durable.
     fn make_directory(&self, path: &Path) -> Result<(), Error> {
-        match self.fs.create_directory(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                Err(Error::io("create the directory", path)(error))
+        let created = match self.fs.create_directory(path) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+            Err(error) => return Err(Error::io("create the directory", path)(error)),
+        };
+        match self.fs.sync_directory(parent(path)) {
+            Ok(()) => Ok(()),
+            Err(error)
+                if error.kind() == io::ErrorKind::PermissionDenied && !created && path == self.state =>
+            {
+                // Made by somebody else for us, in a place that we may not read: they saw to it.
+                Ok(())
             }
-            _ => Ok(()),
+            Err(error) => Err(self.withdraw(path, created, error)),
         }
     }
 
-    /// Makes the name of a directory durable. If that fails an empty one is withdrawn: a later sync could claim
-    /// success without it, and all that is sealed in it would hang on a name in memory (invariant 17).
-    fn sync_parent(&self, path: &Path) -> Result<(), Error> {
-        let parent = parent(path);
-        self.fs.sync_directory(parent).map_err(|error| {
-            let _ = self.fs.remove_directory(path);
-            Error::io("sync the directory", parent)(error)
-        })
+    /// The name of a directory could not be made durable. One that we made goes again: a later sync could claim success
+    /// without it, and all that is sealed in it would hang on a name in memory (invariant 17).
+    fn withdraw(&self, path: &Path, created: bool, source: io::Error) -> Error {
+        if created && self.fs.remove_directory(path).is_ok() {
+            Error::io("sync the directory", parent(path))(source)
+        } else {
+            Error::Unsettled { path: parent(path).to_owned(), source }
+        }
     }
 }
 

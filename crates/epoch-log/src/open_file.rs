@@ -134,8 +134,7 @@ impl OpenFile {
         let sealed = directory.path_of(FileName::Sealed(footer.to));
         directory.fs.rename(&self.path, &sealed).map_err(|error| self.abandon("rename", error))?;
         if let Err(error) = directory.fs.sync_directory(&directory.path) {
-            self.withdraw(directory, &sealed);
-            return Err(self.abandon("sync the directory entry of", error));
+            return Err(self.withdraw(directory, &sealed, error));
         }
         Ok((footer, sealed))
     }
@@ -157,9 +156,14 @@ impl OpenFile {
     }
 
     /// The name of a file whose directory sync failed must not be found by the next start: it may be only in memory,
-    /// and a second sync may claim that it is not. If this fails too, the disk is beyond our reach.
-    fn withdraw(&self, directory: &Directory, sealed: &Path) {
-        let _ = directory.fs.remove_file(sealed);
+    /// and a second sync may claim that it is not.
+    fn withdraw(&mut self, directory: &Directory, sealed: &Path, source: io::Error) -> Error {
+        let withdrawn = directory.fs.remove_file(sealed);
+        let error = self.abandon("sync the directory entry of", source);
+        match (withdrawn, error) {
+            (Err(_), Error::Io { source, .. }) => Error::Unsettled { path: directory.path.clone(), source },
+            (_, error) => error,
+        }
     }
 
     /// Appends bytes, after the prelude if they are the first. Space is asked for before: a full disk costs nothing.

@@ -151,8 +151,8 @@ impl Writer {
     /// there were no rows. No chunk may be appended below `to` afterwards.
     ///
     /// # Errors
-    /// [`Error::DiskFull`]: try again. [`Error::Io`]: a file is abandoned, end the process (invariant 17). In both
-    /// cases older files of the same call may be sealed: [`Writer::sealed_to`] tells. [`Error::Misuse`]: `to` is sealed
+    /// [`Error::DiskFull`]: try again. [`Error::Io`]: a file is abandoned, end the process (invariant 17).
+    /// [`Error::Unsettled`]: that, and restart the machine. In all these cases older files of the same call may be sealed: [`Writer::sealed_to`] tells. [`Error::Misuse`]: `to` is sealed
     /// already, or divides a file with chunks on both sides.
     pub fn seal(&mut self, to: Epoch) -> Result<Vec<SealedFile>, Error> {
         self.plan(to)?.into_iter().map(|(bound, to)| self.seal_file(bound, to)).collect()

@@ -138,6 +138,37 @@ fn a_directory_whose_name_could_not_be_made_durable_is_withdrawn() {
     }
 }
 
+/// Two failures in a row leave a name of which nobody knows whether the disk has it.
+#[test]
+fn a_name_that_can_neither_be_synced_nor_withdrawn_asks_for_a_restart_of_the_machine() {
+    let (disk, log, mut writer) = writer();
+    disk.inject(Rule::new(Fault::LostSync).on(Op::SyncDirectory));
+    disk.inject(Rule::new(Fault::io_error()).on(Op::RemoveFile));
+    let error = writer.seal(Epoch(2)).unwrap_err();
+    assert!(matches!(error, Error::Unsettled { .. }), "{error}");
+    assert_eq!(error.remedy(), Remedy::Person);
+    assert!(error.to_string().contains("restart the machine, not only the process"), "{error}");
+    assert!(matches!(writer.seal(Epoch(2)), Err(Error::Abandoned { .. })));
+    drop(writer);
+    disk.inject(Rule::new(Fault::LostSync).on(Op::SyncDirectory));
+    assert!(
+        matches!(log.adopt(&id(1)), Err(Error::Unsettled { .. })),
+        "an adoption cannot tell what it sees"
+    );
+    disk.restart(Survival::Nothing);
+    assert_eq!(log.adopt(&id(1)).unwrap().sealed_to(), Some(Epoch(1)));
+}
+
+#[test]
+fn a_directory_that_was_there_before_is_not_withdrawn() {
+    let (disk, log, writer) = writer();
+    drop(writer);
+    disk.inject(Rule::new(Fault::io_error()).on(Op::SyncDirectory).at("storms"));
+    let error = log.create(&start(2), worker(), WriterOptions::from(Epoch(0))).unwrap_err();
+    assert!(matches!(error, Error::Unsettled { .. }), "{error}");
+    assert_eq!(log.adopt(&id(1)).unwrap().sealed_to(), Some(Epoch(1)));
+}
+
 /// A disk that takes its time holds back the seal, and nothing else.
 #[test]
 fn while_a_sync_takes_long_bodies_are_read_and_the_seal_has_not_returned() {

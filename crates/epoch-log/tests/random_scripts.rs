@@ -7,8 +7,8 @@ mod common;
 use std::io::ErrorKind;
 
 use common::{Scene, Step};
-use epoch_log::Remedy;
 use epoch_log::testing::{Chance, Fault, Op, Rule, Survival};
+use epoch_log::{Error, Remedy};
 
 const SEEDS: u64 = 1_000;
 const STEPS: u64 = 60;
@@ -30,8 +30,11 @@ fn whatever_a_caller_and_a_disk_do_what_was_promised_is_kept() {
     }
     if seeds.end - seeds.start > 1 {
         eprintln!("{seen:?}");
-        let Seen { seals, removals, full, failures, cuts } = seen;
-        assert!([seals, removals, full, failures, cuts].iter().all(|count| *count > 50), "{seen:?}");
+        let Seen { seals, removals, full, failures, cuts, unsettled } = seen;
+        assert!(
+            [seals, removals, full, failures, cuts, unsettled].iter().all(|count| *count > 50),
+            "{seen:?}"
+        );
     }
 }
 
@@ -43,6 +46,7 @@ struct Seen {
     full: u64,
     failures: u64,
     cuts: u64,
+    unsettled: u64,
 }
 
 fn run(seed: u64, seen: &mut Seen) {
@@ -69,6 +73,11 @@ fn run(seed: u64, seen: &mut Seen) {
         match error.remedy() {
             Remedy::Retry => seen.full += 1,
             Remedy::Caller => panic!("{step:?}: {error}"),
+            Remedy::Person if matches!(error, Error::Unsettled { .. }) => {
+                seen.unsettled += 1;
+                scene.disk.cut_power();
+                recover(&mut scene, &mut chance, seen);
+            }
             Remedy::Person => panic!("a fault looks like damage: {step:?}: {error}"),
             _ => {
                 seen.failures += 1;
@@ -104,7 +113,6 @@ fn random_fault(chance: &mut Chance) -> Rule {
         5 => (Fault::FailAfter(ErrorKind::Other), Some(Op::Rename)),
         6 => (Fault::disk_full(), Some(Op::Reserve)),
         7 => (Fault::FailAfter(ErrorKind::Other), Some(Op::RemoveFile)),
-        // Only at seals: a failed sync at adoption is for a person, and after it nothing can be trusted.
         _ => return Rule::new(Fault::LostSync).on(Op::SyncDirectory).at("/w0").after(chance.below(3)),
     };
     let rule = Rule::new(fault).after(chance.below(8));
