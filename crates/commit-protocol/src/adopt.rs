@@ -110,7 +110,7 @@ pub enum Adoption {
 }
 
 /// What is taken over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Adopted {
     /// Everything below is taken over.
     pub bound: Epoch,

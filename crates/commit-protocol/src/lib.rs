@@ -41,3 +41,6 @@ pub use rows::{
 pub use sweep::{Dropped, Fate, Kept, SweepFacts, classify};
 pub use tag::{ChunkId, Tag};
 pub use verify::{Verified, verify};
+
+#[cfg(test)]
+mod explore;

@@ -4,7 +4,6 @@
 
 /// A rule without which rows are lost or repeated, or a start stops for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "rules that only the explorer's world obeys"))]
 pub(crate) enum Rule {
     /// A start renames the staging table, so that nothing of an older start can name it.
     Fence,
