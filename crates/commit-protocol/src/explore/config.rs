@@ -76,7 +76,7 @@ impl Config {
             remove_logs: true,
             check_clock: true,
             rules: Rules::default(),
-            cap: 250_000,
+            cap: 100_000,
         }
     }
 

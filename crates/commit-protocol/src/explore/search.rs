@@ -68,8 +68,8 @@ struct Search<'a> {
     config: &'a Config,
     seen: Seen,
     probed: Seen,
-    /// Per state: the one it came from, and by which step.
-    from: Vec<(u32, Step)>,
+    /// Per state: the one it came from, and by which of its next steps.
+    from: Vec<(u32, u16)>,
     found: Found,
 }
 
@@ -93,7 +93,7 @@ pub(super) fn explore(config: &Config) -> Found {
         config,
         seen: Seen::default(),
         probed: Seen::default(),
-        from: vec![(0, Step::DroppedByHand)],
+        from: vec![(0, 0)],
         found,
     };
     search.seen.insert(hash_of(&first));
@@ -109,7 +109,8 @@ impl Search<'_> {
         while !level.is_empty() {
             let mut deeper = Vec::new();
             for (at, world) in level {
-                for (next, step) in world.next(self.config) {
+                for (which, (next, _)) in world.next(self.config).into_iter().enumerate() {
+                    let step = which as u16;
                     match self.visit(at, &next, step) {
                         Visit::Known => {}
                         Visit::New(number) => deeper.push((number, next)),
@@ -128,7 +129,7 @@ impl Search<'_> {
     }
 
     /// Takes note of a state; what is wrong with it.
-    fn visit(&mut self, from: u32, world: &World, step: Step) -> Visit {
+    fn visit(&mut self, from: u32, world: &World, step: u16) -> Visit {
         if let Some(what) = &world.violation {
             return Visit::Wrong(what.clone());
         }
@@ -162,15 +163,22 @@ impl Search<'_> {
         (!opens && !world.disk_lost).then(|| "no fresh start can open a run, although no disk was lost".to_owned())
     }
 
-    fn violated(&mut self, at: u32, step: Step, what: String) {
-        let mut trace = vec![step];
+    /// Walks the path again, from the first state on, to tell it in words.
+    fn violated(&mut self, at: u32, step: u16, what: String) {
+        let mut path = vec![step];
         let mut at = at as usize;
         while at != 0 {
             let (from, step) = self.from[at];
-            trace.push(step);
+            path.push(step);
             at = from as usize;
         }
-        trace.reverse();
+        let mut world = World::new(self.config);
+        let mut trace = Vec::new();
+        for which in path.into_iter().rev() {
+            let (next, step) = world.next(self.config).swap_remove(usize::from(which));
+            trace.push(step);
+            world = next;
+        }
         self.found.violation = Some(Violation { what, trace });
     }
 }
