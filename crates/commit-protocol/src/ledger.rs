@@ -77,7 +77,7 @@ impl Ledger {
     /// start with the highest seq, resolutions of the named intent and of the newest one: few, however long a
     /// generation ran.
     pub fn relevant(self) -> Ledger {
-        let claim = self.claims().map(|claim| claim.by).max();
+        let claim = self.newest_claim();
         let newest = self.starts().max_by_key(|start| start.by).cloned();
         let named = newest.as_ref().and_then(|start| start.head);
         let start = newest.map(|start| start.by);
@@ -113,6 +113,11 @@ impl Ledger {
 
     fn claims(&self) -> impl Iterator<Item = &Claim> {
         self.rows.iter().filter_map(|row| if let Row::Claim(claim) = row { Some(claim) } else { None })
+    }
+
+    /// The start with the newest claim.
+    pub fn newest_claim(&self) -> Option<StartId> {
+        self.claims().map(|claim| claim.by).max()
     }
 
     fn starts(&self) -> impl Iterator<Item = &Start> {

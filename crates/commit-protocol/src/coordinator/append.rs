@@ -57,6 +57,10 @@ impl Coordinator {
             (true, Appended::Claim) => self.take_head(ledger, patience),
             (true, Appended::Start) => self.start_row_is_there(),
             (true, Appended::Intent) => self.intent_is_there(),
+            // A read returns the newest claim only: a newer one hides the own, and says that its start renamed the table.
+            (false, Appended::Claim) if ledger.newest_claim() > Some(row.key().start) => {
+                self.doubt(Doubt::Row(what))
+            }
             (false, _) if lost => self.append(what),
             (false, _) => self.read_again(patience, row.key().to_string()),
         }

@@ -45,7 +45,13 @@ fn one_row_and_names_that_are_resolved_late_are_exhausted() {
 
 #[test]
 fn one_row_delivered_twice_staged_again_and_swept() {
-    let more = Config { duplicates: 1, retries: 1, sweeps: 1, cap: 300_000, ..small("one row, twice, again, swept") };
+    let more = Config {
+        duplicates: 1,
+        retries: 1,
+        sweeps: 1,
+        cap: 300_000,
+        ..small("one row, twice, again, swept")
+    };
     assert!(holds(more).finished > 0);
 }
 
@@ -61,12 +67,22 @@ fn two_starts_lose_two_answers() {
 
 #[test]
 fn two_starts_take_one_epoch_at_a_time() {
-    holds(Config { lost_answers: 1, chunks_per_commit: 1, ..Config::named("two starts, an epoch at a time") });
+    holds(Config {
+        lost_answers: 1,
+        chunks_per_commit: 1,
+        ..Config::named("two starts, an epoch at a time")
+    });
 }
 
 #[test]
 fn two_starts_with_duplicates_retries_and_sweeps() {
-    let more = Config { lost_answers: 1, duplicates: 1, retries: 1, sweeps: 1, ..Config::named("two starts, all faults") };
+    let more = Config {
+        lost_answers: 1,
+        duplicates: 1,
+        retries: 1,
+        sweeps: 1,
+        ..Config::named("two starts, all faults")
+    };
     holds(more);
 }
 
@@ -109,7 +125,8 @@ fn sources_that_cannot_replay_stop_at_a_lost_disk() {
 
 #[test]
 fn sources_that_cannot_replay_on_two_sets_of_hosts() {
-    let found = holds(Config { replay: false, hosts: 2, disks: 1, ..Config::named("no replay, two sets of hosts") });
+    let found =
+        holds(Config { replay: false, hosts: 2, disks: 1, ..Config::named("no replay, two sets of hosts") });
     assert!(found.stopped > 0);
 }
 
@@ -136,7 +153,12 @@ fn three_starts_that_sweep() {
 
 #[test]
 fn three_starts_and_a_lost_disk() {
-    holds(Config { starts: 3, disks: 1, replay: false, ..Config::named("three starts, a disk lost, no replay") });
+    holds(Config {
+        starts: 3,
+        disks: 1,
+        replay: false,
+        ..Config::named("three starts, a disk lost, no replay")
+    });
 }
 
 #[test]

@@ -32,7 +32,11 @@ impl World {
     pub(super) fn deliveries(&self, config: &Config, next: &mut Next) {
         for at in 0..self.requests.len() {
             let request = &self.requests[at];
-            if request.resolved { self.effect(config, at, next) } else { self.resolve(config, at, next) }
+            if request.resolved {
+                self.effect(config, at, next)
+            } else {
+                self.resolve(config, at, next)
+            }
             if request.awaited && self.lost_answers > 0 {
                 self.lose(config, at, next);
             }
@@ -109,7 +113,8 @@ impl World {
             world.tell(config, start, answer.unwrap_or(plain));
         }
         let what = kind;
-        let step = if done { Step::TakesEffect { start, what, again } } else { Step::NoEffect { start, what } };
+        let step =
+            if done { Step::TakesEffect { start, what, again } } else { Step::NoEffect { start, what } };
         next.push((world, step));
     }
 
@@ -146,7 +151,9 @@ impl World {
         let moved = if here == ids || config.partial_moves { here } else { 0 };
         self.staging &= !moved;
         self.target |= moved;
-        if moved != 0 && let Err(what) = self.coverage(config) {
+        if moved != 0
+            && let Err(what) = self.coverage(config)
+        {
             self.violate(what);
         }
         moved != 0

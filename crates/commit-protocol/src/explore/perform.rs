@@ -72,7 +72,9 @@ impl World {
                 let known = (0..self.starts.len()).find(|of| from.generation.0 > 0 && self.id(*of) == from);
                 self.send(config, at, Effect::Rename { from: known.unwrap_or(super::world::INIT) });
             }
-            Action::Append(permit) => self.send(config, at, Effect::Append(Shared::new(permit.row().clone()))),
+            Action::Append(permit) => {
+                self.send(config, at, Effect::Append(Shared::new(permit.row().clone())))
+            }
             Action::Move(permit) => {
                 self.send(config, at, Effect::Move(set_of(permit.extents().iter().copied())));
             }
@@ -191,7 +193,8 @@ impl World {
         match self.coverage(config) {
             Err(what) => self.violate(what),
             Ok(times) => {
-                let all = (0..WORKERS).all(|w| times[w][..usize::from(config.offsets[w])].iter().all(|n| *n == 1));
+                let all =
+                    (0..WORKERS).all(|w| times[w][..usize::from(config.offsets[w])].iter().all(|n| *n == 1));
                 if !all {
                     self.violate(format!("start {at} finished and T does not hold every row: {times:?}"));
                 }
@@ -232,7 +235,9 @@ impl World {
                 || match &request.effect {
                     Effect::Rename { from } => from == owner,
                     Effect::Append(row) => match **row {
-                        Row::Claim(_) => !starts[request.by].claim_read && starts[request.by].coordinator.is_some(),
+                        Row::Claim(_) => {
+                            !starts[request.by].claim_read && starts[request.by].coordinator.is_some()
+                        }
                         _ => config.rows_twice || !rows.contains(row),
                     },
                     Effect::Move(ids) => ids & *staging != 0,

@@ -60,7 +60,8 @@ impl World {
         if next.is_empty() {
             self.of_start(config, me, &mut next);
         }
-        let fresh = next.into_iter().rev().find(|(_, step)| !matches!(step, super::Step::ReadsWithout { .. }));
+        let fresh =
+            next.into_iter().rev().find(|(_, step)| !matches!(step, super::Step::ReadsWithout { .. }));
         let (mut world, _) = fresh.expect("a start that has not ended waits for something");
         world.normalise(config);
         world

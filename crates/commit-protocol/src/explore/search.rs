@@ -44,7 +44,13 @@ impl std::fmt::Display for Found {
             f,
             "{:<44} {:>9} states, {:>3} steps deep, {reach}; {} finished, {} stopped, {} fresh starts ({} stop); {:.1} s, \
              {speed:.0} states/s",
-            self.name, self.states, self.depth, self.finished, self.stopped, self.probes, self.probes_stopped,
+            self.name,
+            self.states,
+            self.depth,
+            self.finished,
+            self.stopped,
+            self.probes,
+            self.probes_stopped,
             self.seconds
         )?;
         if let Some(violation) = &self.violation {
@@ -89,13 +95,8 @@ pub(super) fn explore(config: &Config) -> Found {
         seconds: 0.0,
         violation: None,
     };
-    let mut search = Search {
-        config,
-        seen: Seen::default(),
-        probed: Seen::default(),
-        from: vec![(0, 0)],
-        found,
-    };
+    let mut search =
+        Search { config, seen: Seen::default(), probed: Seen::default(), from: vec![(0, 0)], found };
     search.seen.insert(hash_of(&first));
     search.run(first);
     search.found.states = search.seen.len();
@@ -160,7 +161,8 @@ impl Search<'_> {
                 Fresh::Violates(what) => return Some(what),
             }
         }
-        (!opens && !world.disk_lost).then(|| "no fresh start can open a run, although no disk was lost".to_owned())
+        (!opens && !world.disk_lost)
+            .then(|| "no fresh start can open a run, although no disk was lost".to_owned())
     }
 
     /// Walks the path again, from the first state on, to tell it in words.
@@ -186,12 +188,14 @@ impl Search<'_> {
 /// Replays a trace written in words, one step a line. Returns what is wrong at its end, or the line that cannot happen.
 pub(super) fn replay(config: &Config, trace: &str) -> Replayed {
     let mut world = World::new(config);
-    for (number, line) in trace.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).enumerate()
+    for (number, line) in
+        trace.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).enumerate()
     {
         let all = world.next(config);
         let Some((next, _)) = all.iter().find(|(_, step)| step.to_string() == line) else {
             let mut possible = String::new();
-            all.iter().for_each(|(_, step)| writeln!(possible, "    {step}").expect("a string takes everything"));
+            all.iter()
+                .for_each(|(_, step)| writeln!(possible, "    {step}").expect("a string takes everything"));
             return Replayed::Impossible { line: format!("{}: {line}", number + 1), possible };
         };
         world = next.clone();
@@ -214,5 +218,8 @@ pub(super) enum Replayed {
     Violates(String),
     Holds,
     /// With the rule on, this step of the trace does not happen.
-    Impossible { line: String, possible: String },
+    Impossible {
+        line: String,
+        possible: String,
+    },
 }

@@ -17,6 +17,7 @@ pub(super) enum Step {
     Names { start: usize },
     Reads { start: usize, seen: usize, of: usize },
     ReadsWithout { start: usize },
+    ReadsNewerClaim { start: usize },
     LooksIntoStaging { start: usize, patient: bool },
     LooksIntoTarget { start: usize },
     ListsLogs { start: usize },
@@ -68,11 +69,17 @@ impl fmt::Display for Step {
             Step::Begins { start, host: 0 } => write!(f, "start {start} begins"),
             Step::Begins { start, host } => write!(f, "start {start} begins on hosts {host}"),
             Step::Resolves { start, what } => write!(f, "the {what} of start {start} resolves its table"),
-            Step::TakesEffect { start, what, again: false } => write!(f, "the {what} of start {start} takes effect"),
-            Step::TakesEffect { start, what, again: true } => write!(f, "the {what} of start {start} lands again"),
+            Step::TakesEffect { start, what, again: false } => {
+                write!(f, "the {what} of start {start} takes effect")
+            }
+            Step::TakesEffect { start, what, again: true } => {
+                write!(f, "the {what} of start {start} lands again")
+            }
             Step::NoEffect { start, what } => write!(f, "the {what} of start {start} is refused"),
             Step::AnswerLost { start } => write!(f, "start {start} loses an answer"),
-            Step::IngestionResolves { staged } => write!(f, "the message for {} resolves its table", chunk(staged)),
+            Step::IngestionResolves { staged } => {
+                write!(f, "the message for {} resolves its table", chunk(staged))
+            }
             Step::Lands { staged, again_later: false } => write!(f, "{} lands", chunk(staged)),
             Step::Lands { staged, again_later: true } => {
                 write!(f, "{} lands, and will be delivered again", chunk(staged))
@@ -80,6 +87,9 @@ impl fmt::Display for Step {
             Step::Names { start } => write!(f, "start {start} looks at the names"),
             Step::Reads { start, seen, of } => write!(f, "start {start} reads {seen} of {of} rows"),
             Step::ReadsWithout { start } => write!(f, "start {start} reads and does not see its row yet"),
+            Step::ReadsNewerClaim { start } => {
+                write!(f, "start {start} reads and sees the claim of a newer start")
+            }
             Step::LooksIntoStaging { start, patient: true } => write!(f, "start {start} looks into S"),
             Step::LooksIntoStaging { start, patient: false } => {
                 write!(f, "start {start} looks into S and is out of patience")
@@ -87,17 +97,23 @@ impl fmt::Display for Step {
             Step::LooksIntoTarget { start } => write!(f, "start {start} looks into T"),
             Step::ListsLogs { start } => write!(f, "start {start} lists the logs"),
             Step::Killed { start } => write!(f, "the processes of start {start} end, their logs are free"),
-            Step::Removes { start, worker } => write!(f, "worker {worker} of start {start} removes older logs"),
+            Step::Removes { start, worker } => {
+                write!(f, "worker {worker} of start {start} removes older logs")
+            }
             Step::Seals { start, worker, epoch, upto } => {
                 write!(f, "worker {worker} of start {start} seals epoch {epoch} up to offset {upto}")
             }
-            Step::Commits { start, bound } => write!(f, "start {start} learns that all below {bound} is staged"),
+            Step::Commits { start, bound } => {
+                write!(f, "start {start} learns that all below {bound} is staged")
+            }
             Step::PostsAgain { start, worker, epoch } => {
                 write!(f, "worker {worker} of start {start} posts epoch {epoch} again")
             }
             Step::Closes { start } => write!(f, "start {start} closes"),
             Step::Sweeps { start } => write!(f, "start {start} sends a sweep"),
-            Step::DiskLost { host, worker } => write!(f, "the disk of worker {worker} on hosts {host} is lost"),
+            Step::DiskLost { host, worker } => {
+                write!(f, "the disk of worker {worker} on hosts {host} is lost")
+            }
             Step::DroppedByHand => write!(f, "a person drops claimed extents from S"),
         }
     }

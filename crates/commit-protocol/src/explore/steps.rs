@@ -80,7 +80,9 @@ impl World {
         if start.claim_read {
             let own = |row: &Row| row.key().start == self.id(at);
             next.push((told(rows(of).collect()), Step::Reads { start: at, seen: of, of }));
-            if let Some(last) = rows(of).filter(own).map(|row| row.key()).max_by_key(|key| (key.seq, key.kind)) {
+            if let Some(last) =
+                rows(of).filter(own).map(|row| row.key()).max_by_key(|key| (key.seq, key.kind))
+            {
                 let without = rows(of).filter(|row| row.key() != last).collect();
                 next.push((told(without), Step::ReadsWithout { start: at }));
             }
@@ -90,11 +92,18 @@ impl World {
         let Some(oldest) = oldest else {
             return next.push((told(rows(of).collect()), Step::ReadsWithout { start: at }));
         };
+        let newer = (0..self.starts.len()).filter(|other| self.generation(*other) > self.generation(at));
+        let newer = newer.filter_map(|other| self.starts[other].claimed_at.map(|place| (other, place))).max();
+        if let Some((other, place)) = newer {
+            let claim = Row::Claim(Claim { by: self.id(other) });
+            let seen = place.min(of);
+            next.push((told(rows(seen).chain([claim]).collect()), Step::ReadsNewerClaim { start: at }));
+        }
         for seen in oldest..=of {
             let claim = Row::Claim(Claim { by: self.id(at) });
             let mut world = told(rows(seen).chain([claim]).collect());
             let mut read = world.take(at);
-            read.claim_read = read.todo != Todo::Rows;
+            read.claim_read = !matches!(read.todo, Todo::Rows | Todo::Names);
             world.set(at, read);
             next.push((world, Step::Reads { start: at, seen, of }));
         }
@@ -228,7 +237,11 @@ impl World {
         if epoch >= config.epochs {
             return;
         }
-        let low = if epoch == usize::from(start.first) { start.base[worker] } else { start.upto[worker][epoch - 1] };
+        let low = if epoch == usize::from(start.first) {
+            start.base[worker]
+        } else {
+            start.upto[worker][epoch - 1]
+        };
         let last = config.offsets[worker];
         let least = if epoch + 1 == config.epochs { last } else { low };
         for upto in least..=last {
@@ -255,7 +268,8 @@ impl World {
             .map(|(w, epoch)| position(w, epoch, start.upto[w][epoch]))
             .collect();
         let durable = start.durable.as_mut().expect("a run was opened");
-        let permit = durable.sealed(Worker(worker as u32), below, &changes).expect("one reader per partition");
+        let permit =
+            durable.sealed(Worker(worker as u32), below, &changes).expect("one reader per partition");
         self.set(at, start);
         if let Some(permit) = permit {
             self.acknowledge(&permit);
@@ -267,7 +281,8 @@ impl World {
     fn check_later_runs(&mut self, at: usize) {
         for of in 0..self.starts.len() {
             let other = &self.starts[of];
-            let later = other.generation > self.generation(at) && matches!(other.todo, Todo::Run | Todo::Clean(_));
+            let later =
+                other.generation > self.generation(at) && matches!(other.todo, Todo::Run | Todo::Clean(_));
             let lost = |w: &usize| other.base[*w] < self.acknowledged[*w] && other.sealed[*w] == other.first;
             if later && let Some(worker) = (0..WORKERS).find(lost) {
                 self.violate(format!(
@@ -278,7 +293,9 @@ impl World {
     }
 
     fn sweeps(&self, config: &Config, at: usize, next: &mut Next) {
-        let Some(coordinator) = self.starts[at].coordinator.as_ref().filter(|_| self.sweeps > 0) else { return };
+        let Some(coordinator) = self.starts[at].coordinator.as_ref().filter(|_| self.sweeps > 0) else {
+            return;
+        };
         let pending = |r: &Request| r.by == at && matches!(r.effect, Effect::Drop(_));
         if !self.live(config, at) || self.requests.iter().any(pending) {
             return;
@@ -295,8 +312,11 @@ impl World {
         if self.disks == 0 {
             return;
         }
-        for (host, worker) in (0..config.hosts).flat_map(|host| (0..WORKERS).map(move |worker| (host, worker))) {
-            let here = |of: &usize| self.starts[*of].host == host && self.starts[*of].directories >> worker & 1 == 1;
+        for (host, worker) in
+            (0..config.hosts).flat_map(|host| (0..WORKERS).map(move |worker| (host, worker)))
+        {
+            let here =
+                |of: &usize| self.starts[*of].host == host && self.starts[*of].directories >> worker & 1 == 1;
             let there: Vec<usize> = (0..self.starts.len()).filter(here).collect();
             if !there.iter().any(|of| self.starts[*of].sealed[worker] > self.starts[*of].first) {
                 continue;

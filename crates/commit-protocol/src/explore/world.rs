@@ -282,7 +282,11 @@ impl World {
     /// The offsets of a worker's partition in an epoch of a log.
     pub(super) fn range(&self, log: usize, worker: usize, epoch: usize) -> (u8, u8) {
         let start = &self.starts[log];
-        let from = if epoch == usize::from(start.first) { start.base[worker] } else { start.upto[worker][epoch - 1] };
+        let from = if epoch == usize::from(start.first) {
+            start.base[worker]
+        } else {
+            start.upto[worker][epoch - 1]
+        };
         (from, start.upto[worker][epoch])
     }
 
@@ -319,9 +323,15 @@ impl World {
     }
 
     /// What STAGE reports for the epochs of a run up to a bound.
-    pub(super) fn reports(&self, at: usize, from: usize, bound: usize) -> (Vec<StagedChunk>, Vec<PositionChange>) {
+    pub(super) fn reports(
+        &self,
+        at: usize,
+        from: usize,
+        bound: usize,
+    ) -> (Vec<StagedChunk>, Vec<PositionChange>) {
         let (mut chunks, mut positions) = (Vec::new(), Vec::new());
-        for (epoch, worker) in (from..bound).flat_map(|epoch| (0..WORKERS).map(move |worker| (epoch, worker))) {
+        for (epoch, worker) in (from..bound).flat_map(|epoch| (0..WORKERS).map(move |worker| (epoch, worker)))
+        {
             let (low, high) = self.range(at, worker, epoch);
             positions.push(position(worker, epoch, high));
             if low < high {
@@ -351,7 +361,9 @@ impl World {
                 return Err(format!("row {offset} of partition {worker} is in T {} times", times[offset]));
             }
             if let Some(gap) = times.windows(2).position(|pair| pair[0] < pair[1]) {
-                return Err(format!("row {gap} of partition {worker} is missing in T, and the one after it is there"));
+                return Err(format!(
+                    "row {gap} of partition {worker} is missing in T, and the one after it is there"
+                ));
             }
         }
         Ok(times)
