@@ -29,6 +29,7 @@ mod probe;
 mod search;
 mod step;
 mod steps;
+mod story;
 mod world;
 
 mod bites;

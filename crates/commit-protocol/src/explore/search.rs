@@ -72,6 +72,7 @@ enum Visit {
 
 struct Search<'a> {
     config: &'a Config,
+    first: World,
     seen: Seen,
     probed: Seen,
     /// Per state: the one it came from, and by which of its next steps.
@@ -81,8 +82,12 @@ struct Search<'a> {
 
 /// Explores a configuration until nothing is new, the cap is reached, or something is wrong.
 pub(super) fn explore(config: &Config) -> Found {
+    explore_from(config, World::new(config))
+}
+
+/// The same, from another first state.
+pub(super) fn explore_from(config: &Config, first: World) -> Found {
     let begun = Instant::now();
-    let first = World::new(config);
     let found = Found {
         name: config.name,
         states: 0,
@@ -95,8 +100,14 @@ pub(super) fn explore(config: &Config) -> Found {
         seconds: 0.0,
         violation: None,
     };
-    let mut search =
-        Search { config, seen: Seen::default(), probed: Seen::default(), from: vec![(0, 0)], found };
+    let mut search = Search {
+        config,
+        first: first.clone(),
+        seen: Seen::default(),
+        probed: Seen::default(),
+        from: vec![(0, 0)],
+        found,
+    };
     search.seen.insert(hash_of(&first));
     search.run(first);
     search.found.states = search.seen.len();
@@ -174,7 +185,7 @@ impl Search<'_> {
             path.push(step);
             at = from as usize;
         }
-        let mut world = World::new(self.config);
+        let mut world = self.first.clone();
         let mut trace = Vec::new();
         for which in path.into_iter().rev() {
             let (next, step) = world.next(self.config).swap_remove(usize::from(which));
