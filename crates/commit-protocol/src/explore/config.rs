@@ -42,6 +42,8 @@ pub(super) struct Config {
     pub(super) late_names: bool,
     /// An adoption or a commit may take fewer epochs than it could.
     pub(super) chunks_per_commit: usize,
+    /// No table of the lineage is there yet.
+    pub(super) init: bool,
     /// The run is closed with an empty intent.
     pub(super) close: bool,
     /// Older logs are removed when a run opens.
@@ -72,6 +74,7 @@ impl Config {
             rows_twice: false,
             late_names: false,
             chunks_per_commit: 1000,
+            init: false,
             close: false,
             remove_logs: true,
             check_clock: true,

@@ -131,6 +131,13 @@ fn sources_that_cannot_replay_on_two_sets_of_hosts() {
 }
 
 #[test]
+fn of_several_first_starts_one_makes_the_tables() {
+    let found =
+        holds(Config { init: true, lost_answers: 1, cap: 2_000_000, ..small("one row, two first starts") });
+    assert!(found.exhausted && found.finished > 0 && found.stopped == 0);
+}
+
+#[test]
 fn a_run_is_closed_with_an_empty_intent() {
     holds(Config { close: true, ..Config::named("two starts, closed") });
 }

@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::extents::{Extents, Staged, bits};
 use super::step::{Step, What};
-use super::world::{Effect, Request, Shared, World};
+use super::world::{Effect, INIT, NOBODY, Request, Shared, World};
 use crate::facts::{Fact, MovedExtent, Refusal, Reply};
 use crate::ids::ExtentId;
 use crate::rows::Row;
@@ -13,6 +13,7 @@ pub(super) type Next = Vec<(World, Step)>;
 
 fn what(effect: &Effect) -> What {
     match effect {
+        Effect::Create => What::Create,
         Effect::Rename { from } => What::Rename(*from),
         Effect::Append(row) => match &**row {
             Row::Claim(_) => What::Claim,
@@ -94,6 +95,11 @@ impl World {
         let request = world.requests.remove(at);
         let (start, kind) = (request.by, what(&request.effect));
         let (done, again, answer) = match &request.effect {
+            Effect::Create => {
+                let first = world.owner == NOBODY;
+                world.owner = if first { INIT } else { world.owner };
+                (first, false, None)
+            }
             Effect::Rename { from } => (world.rename(start, *from), false, None),
             Effect::Append(row) => (true, world.append(config, start, row), None),
             Effect::Move(ids) => {

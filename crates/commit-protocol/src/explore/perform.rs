@@ -66,7 +66,7 @@ impl World {
                 self.wait_for(at, Todo::Target(set));
             }
             Action::ListLogs => self.wait_for(at, Todo::Logs),
-            Action::Create(_) => self.violate(format!("start {at} makes new tables")),
+            Action::Create(_) => self.send(config, at, Effect::Create),
             Action::Rename(permit) => {
                 let from = permit.from().start;
                 let known = (0..self.starts.len()).find(|of| from.generation.0 > 0 && self.id(*of) == from);
@@ -233,6 +233,7 @@ impl World {
         requests.retain(|request| {
             request.awaited
                 || match &request.effect {
+                    Effect::Create => *owner == super::world::NOBODY,
                     Effect::Rename { from } => from == owner,
                     Effect::Append(row) => match **row {
                         Row::Claim(_) => {

@@ -35,6 +35,7 @@ pub(super) enum Step {
 /// Which request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
+    Create,
     Rename(usize),
     Claim,
     StartRow,
@@ -46,6 +47,7 @@ pub(super) enum What {
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            What::Create => write!(f, "making of the first tables"),
             What::Rename(super::world::INIT) => write!(f, "rename of init's name"),
             What::Rename(from) => write!(f, "rename of start {from}'s name"),
             What::Claim => write!(f, "claim row"),

@@ -18,6 +18,8 @@ use crate::tag::{ChunkId, Tag};
 
 /// Owner of the first name, which `init` gave.
 pub(super) const INIT: usize = 99;
+/// Owner before any table was made.
+pub(super) const NOBODY: usize = 98;
 
 /// A fast hash; its quality is enough for sets of some ten million states.
 #[derive(Default)]
@@ -111,7 +113,11 @@ impl<T> Ord for Shared<T> {
 /// What a request will do when it takes effect.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Effect {
-    Rename { from: usize },
+    /// The first tables, by one rename that fails if the anchor is there.
+    Create,
+    Rename {
+        from: usize,
+    },
     Append(Shared<Row>),
     Move(Extents),
     Drop(Extents),
@@ -211,7 +217,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(config: &Config) -> World {
         World {
-            owner: INIT,
+            owner: if config.init { NOBODY } else { INIT },
             staging: 0,
             target: 0,
             posted: 0,
@@ -258,6 +264,9 @@ impl World {
     }
 
     pub(super) fn names(&self) -> Names {
+        if self.owner == NOBODY {
+            return Names::default();
+        }
         Names { staging: vec![self.name(self.owner)], anchor: true }
     }
 
