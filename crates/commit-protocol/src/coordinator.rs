@@ -30,7 +30,6 @@ use crate::names::StagingName;
 use crate::plan::Work;
 use crate::rows::{Decision, Frontier, Intent, Logs};
 use crate::rules::Rules;
-use crate::tag::Tag;
 
 use append::Appended;
 use fence::Fencing;
@@ -107,8 +106,9 @@ enum Phase {
     LookStaging,
     /// The second look: into T.
     LookTarget(BTreeSet<ExtentId>),
-    /// The looks in the wrong order, for a test.
-    TargetFirst(Option<BTreeSet<Tag>>),
+    /// The looks in the wrong order, to show what the rule is for.
+    #[cfg(test)]
+    TargetFirst(Option<BTreeSet<crate::tag::Tag>>),
     /// A move.
     Moving,
     /// The logs of all processes.
@@ -175,7 +175,7 @@ pub struct Coordinator {
 impl Coordinator {
     /// Begins a start.
     pub fn start(setup: Setup) -> (Coordinator, Action) {
-        Coordinator::start_by(Arc::new(setup), Rules::default())
+        Coordinator::start_by(Arc::new(setup), Rules::ALL)
     }
 
     pub(crate) fn start_by(setup: Arc<Setup>, rules: Rules) -> (Coordinator, Action) {
@@ -220,9 +220,11 @@ impl Coordinator {
             }
             (Phase::LookStaging, Fact::Staging { listing, .. }) => self.looked_into_staging(listing),
             (Phase::LookTarget(staged), Fact::Target(tags)) => self.looked_into_target(&staged, &tags),
+            #[cfg(test)]
             (Phase::TargetFirst(None), Fact::Target(tags)) => {
                 Ok((Phase::TargetFirst(Some(tags)), Action::ListStaging(self.name()?)))
             }
+            #[cfg(test)]
             (Phase::TargetFirst(Some(tags)), Fact::Staging { listing, .. }) => {
                 self.looked_wrongly(&tags, listing)
             }
@@ -318,8 +320,10 @@ impl Phase {
             Phase::FenceNames(_) | Phase::Doubt(_) => "Names",
             Phase::Creating | Phase::Renaming(_) | Phase::Appending(_) | Phase::Preparing(_) => "Replied",
             Phase::Reading { .. } => "Rows",
-            Phase::LookStaging | Phase::Verifying(_) | Phase::TargetFirst(Some(_)) => "Staging",
-            Phase::LookTarget(_) | Phase::TargetFirst(None) => "Target",
+            Phase::LookStaging | Phase::Verifying(_) => "Staging",
+            Phase::LookTarget(_) => "Target",
+            #[cfg(test)]
+            Phase::TargetFirst(_) => "Target, then Staging",
             Phase::Moving => "Moved or Replied",
             Phase::Logs => "Logs",
             Phase::Staging(_) => "Staged",

@@ -23,7 +23,7 @@ impl Durable {
     pub fn new(open: &OpenPermit, workers: u32) -> Durable {
         let sealed = vec![open.first_epoch; workers as usize];
         let positions = open.positions.clone();
-        Durable { sealed, acknowledged: open.first_epoch, positions, rules: Rules::default() }
+        Durable { sealed, acknowledged: open.first_epoch, positions, rules: Rules::ALL }
     }
 
     #[cfg(test)]

@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::ids::{Generation, Lineage, StartId};
+use crate::ids::{Lineage, StartId};
 use crate::rows::{
     Claim, Intent, IntentId, RawRow, Resolution, Row, RowError, RowKey, RowKind, Start, read_rows,
 };
@@ -150,10 +150,11 @@ impl Ledger {
 
     /// The head of the valid chain.
     pub fn head(&self) -> Result<Head, LedgerError> {
-        self.head_by(Rules::default())
+        self.head_by(Rules::ALL)
     }
 
     pub(crate) fn head_by(&self, rules: Rules) -> Result<Head, LedgerError> {
+        #[cfg(test)]
         if !rules.on(Rule::StartRows) {
             return Ok(self.longest_chain());
         }
@@ -189,7 +190,8 @@ impl Ledger {
         }
     }
 
-    /// The rule without start rows: from the first intent on, the child of the highest generation.
+    /// What the head was without start rows: from the first intent on, the child of the highest generation.
+    #[cfg(test)]
     fn longest_chain(&self) -> Head {
         let mut head: Option<&Arc<Intent>> = None;
         loop {
@@ -217,11 +219,6 @@ impl Ledger {
         let intents = self.rows.iter().map(Row::key).filter(|key| key.kind == RowKind::Intent);
         let void = intents.filter(|key| !counts(key)).collect();
         Ok((valid, void))
-    }
-
-    /// The highest generation of any start row.
-    pub fn newest_generation(&self) -> Option<Generation> {
-        self.starts().map(|start| start.by.generation).max()
     }
 }
 

@@ -168,7 +168,7 @@ impl Resolution {
     pub fn restage(intent: &Intent, parent: Option<&Intent>) -> Option<Resolution> {
         let before = parent.map(|parent| parent.after.clone()).unwrap_or_default();
         let fits = intent.parent == parent.map(|parent| parent.id) && intent.from == before.cover;
-        fits.then(|| Resolution { intent: intent.id, decision: Decision::Restage(before) })
+        fits.then_some(Resolution { intent: intent.id, decision: Decision::Restage(before) })
     }
 }
 

@@ -4,6 +4,7 @@
 
 /// A rule without which rows are lost or repeated, or a start stops for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(test), expect(dead_code, reason = "some are only asked where a test can switch them off"))]
 pub(crate) enum Rule {
     /// A start renames the staging table, so that nothing of an older start can name it.
     Fence,
@@ -39,12 +40,15 @@ pub(crate) enum Rule {
     OpeningIntent,
 }
 
+/// Which rules are switched off, as bits.
 #[cfg(test)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rules(u32);
 
 #[cfg(test)]
 impl Rules {
+    pub(crate) const ALL: Rules = Rules(0);
+
     pub(crate) fn without(rule: Rule) -> Rules {
         Rules(1 << rule as u32)
     }
@@ -54,12 +58,15 @@ impl Rules {
     }
 }
 
+/// All rules are on, always.
 #[cfg(not(test))]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules;
 
 #[cfg(not(test))]
 impl Rules {
+    pub(crate) const ALL: Rules = Rules;
+
     #[inline]
     pub(crate) const fn on(self, _rule: Rule) -> bool {
         true

@@ -59,7 +59,7 @@ pub fn classify(
     staging: &[Extent],
     latest: impl Fn(ChunkId) -> Option<Attempt>,
 ) -> Vec<(ExtentId, Fate)> {
-    classify_by(facts, staging, latest, Rules::default())
+    classify_by(facts, staging, latest, Rules::ALL)
 }
 
 pub(crate) fn classify_by(

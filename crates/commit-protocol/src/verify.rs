@@ -25,7 +25,7 @@ pub enum Verified {
 /// Compares the extents of one attempt with what it should have. With `single` a chunk must be one extent, so that two
 /// halves of two deliveries never add up.
 pub fn verify(chunk: &StagedChunk, staging: &[Extent], single: bool) -> Verified {
-    verify_by(chunk, staging, single, Rules::default()).1
+    verify_by(chunk, staging, single, Rules::ALL).1
 }
 
 /// The same; the tag is that of the attempt that was accepted.
@@ -35,6 +35,7 @@ pub(crate) fn verify_by(
     single: bool,
     rules: Rules,
 ) -> (Tag, Verified) {
+    #[cfg(test)]
     if !rules.on(Rule::SupersededRefused) {
         let older = |tag: &&Tag| Tag { attempt: chunk.tag.attempt, ..**tag } == chunk.tag;
         for tag in staging.iter().flat_map(|extent| &extent.tags).filter(older) {

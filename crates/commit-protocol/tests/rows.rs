@@ -76,7 +76,11 @@ fn the_written_form_of_version_1_stays_readable() {
     };
     let head = Some(IntentId { by: start(2), seq: Seq(9) });
     let row = Row::Start(Start { by: start(3), head });
-    assert_eq!(write_row(raw.lineage.parse().unwrap(), &row), [raw.clone()], "and is what is written");
+    assert_eq!(
+        write_row(raw.lineage.parse().unwrap(), &row),
+        std::slice::from_ref(&raw),
+        "and is what is written"
+    );
     assert_eq!(read_rows(raw.lineage.parse().unwrap(), &[raw]).unwrap(), [row]);
 }
 
@@ -120,7 +124,8 @@ fn a_row_of_another_lineage_is_an_error() {
 #[test]
 fn null_numbers_and_truncated_texts_are_errors_that_name_the_column_or_the_row() {
     let good = write_row(lineage(), &Row::Intent(intent(2).into())).remove(0);
-    let damage: [(&str, fn(&mut RawRow)); 7] = [
+    type Harm = fn(&mut RawRow);
+    let damage: [(&str, Harm); 7] = [
         ("Generation", |raw| raw.generation = None),
         ("Seq", |raw| raw.seq = None),
         ("Part", |raw| raw.part = Some(-1)),

@@ -10,7 +10,6 @@ use crate::evidence::{RollForward, roll_forward, still_staged, to_look_for};
 use crate::facts::{Listing, MovedExtent, Reply};
 use crate::ids::ExtentId;
 use crate::rows::{Frontier, Intent};
-use crate::rules::Rule;
 use crate::tag::Tag;
 
 impl Coordinator {
@@ -32,7 +31,8 @@ impl Coordinator {
         if intent.chunks.is_empty() {
             return self.committed();
         }
-        if !self.rules.on(Rule::StagingBeforeTarget) {
+        #[cfg(test)]
+        if !self.rules.on(crate::rules::Rule::StagingBeforeTarget) {
             let tags = intent.chunks.iter().map(|chunk| chunk.tag).collect();
             return Ok((Phase::TargetFirst(None), Action::ListTarget(tags)));
         }
@@ -61,6 +61,7 @@ impl Coordinator {
     }
 
     /// Both looks in the order that the rule forbids.
+    #[cfg(test)]
     pub(super) fn looked_wrongly(&mut self, target: &BTreeSet<Tag>, listing: Listing) -> Next {
         let Listing::Extents(extents) = listing else { return self.doubt(Doubt::Move) };
         let intent = self.current()?;

@@ -17,7 +17,7 @@ fn bites(rule: Rule, config: Config) {
 }
 
 fn harmless_with_the_rule(config: &Config, words: &str) {
-    let with = Config { rules: Rules::default(), ..config.clone() };
+    let with = Config { rules: Rules::ALL, ..config.clone() };
     let replayed = replay(&with, words);
     assert!(!matches!(replayed, Replayed::Violates(_)), "the rule does not help: {replayed:?}");
 }

@@ -78,7 +78,7 @@ impl Config {
             close: false,
             remove_logs: true,
             check_clock: true,
-            rules: Rules::default(),
+            rules: Rules::ALL,
             cap: 100_000,
         }
     }

@@ -202,8 +202,9 @@ pub(crate) fn write_in_parts(lineage: Lineage, row: &Row, most: usize) -> Vec<Ra
 fn cut(mut text: &str, most: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     while text.len() > most {
-        let first = text.chars().next().map_or(1, char::len_utf8);
-        let (piece, rest) = text.split_at(text.floor_char_boundary(most).max(first));
+        let ends = text.char_indices().map(|(at, one)| at + one.len_utf8());
+        let end = ends.take_while(|end| *end <= most).last();
+        let (piece, rest) = text.split_at(end.unwrap_or(text.chars().next().map_or(1, char::len_utf8)));
         pieces.push(piece);
         text = rest;
     }
