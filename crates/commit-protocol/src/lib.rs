@@ -22,7 +22,7 @@
 //! |---|---|
 //! | who holds the staging table S | [`Names::standing`] |
 //! | what do the rows of `kt_epochs` say; which are void | [`Ledger`] |
-//! | how are rows written and read | [`write_row`], [`read_rows`], [`RawRow`] |
+//! | how are rows written and read | [`AppendPermit::raw`], [`Resolution::raw`], [`read_rows`] |
 //! | what became of an intent | [`roll_forward`] |
 //! | what is taken over from older logs | [`adopt`] |
 //! | which epochs may be committed now | [`next_bound`] |
@@ -149,7 +149,7 @@ pub use plan::next_bound;
 pub use positions::{ConflictingPositions, PositionChange, Positions};
 pub use rows::{
     Claim, ClaimedChunk, Decision, FORMAT, Frontier, Intent, IntentId, Logs, PART_BYTES, RawRow, Resolution,
-    Row, RowError, RowKey, RowKind, Start, read_rows, write_row,
+    Row, RowError, RowKey, RowKind, Start, read_rows,
 };
 pub use sweep::{Dropped, Fate, Kept, SweepFacts, classify};
 pub use tag::{ChunkId, Tag};

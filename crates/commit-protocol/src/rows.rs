@@ -25,17 +25,20 @@
 //! Writing is deterministic: the same row gives the same bytes, so that an append whose outcome is unknown can be
 //! repeated and both copies count as one.
 
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Epoch, ExtentId, Seq, StartId};
+use crate::ids::{Epoch, ExtentId, Lineage, Seq, StartId};
 use crate::positions::Positions;
 use crate::tag::Tag;
 
-pub use wire::{FORMAT, PART_BYTES, RawRow, RowError, read_rows, write_row};
+pub(crate) use wire::write_row;
+pub use wire::{FORMAT, PART_BYTES, RawRow, RowError, read_rows};
 
 /// Names an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -161,6 +164,11 @@ impl Resolution {
     /// Records that the intent's rows are in the target.
     pub fn committed(intent: &Intent) -> Resolution {
         Resolution { intent: intent.id, decision: Decision::Committed }
+    }
+
+    /// The table rows to append by one command.
+    pub fn raw(&self, lineage: Lineage) -> Vec<RawRow> {
+        write_row(lineage, &Row::Resolution(self.clone()))
     }
 
     /// Records that none of the intent's rows is in the target. `parent` is the intent before it, `None` if it was the

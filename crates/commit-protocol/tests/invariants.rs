@@ -210,9 +210,9 @@ fn invariant_10_rows_outside_the_chain_change_no_decision() {
     let first = start(&mut desk, 2);
     // An intent of start 1 lands only now, beside what start 2 built.
     let late = Intent { id: IntentId { by: start_id(1, 1), seq: Seq(3) }, ..late_intent(&desk) };
-    desk.raw.extend(write_row(lineage(), &Row::Intent(late.into())));
+    desk.late.push(Row::Intent(late.into()));
     assert_eq!(start(&mut desk, 3), first);
-    let (_, void) = Ledger::parse(lineage(), &desk.raw).unwrap().classify().unwrap();
+    let (_, void) = Ledger::of(desk.rows()).classify().unwrap();
     assert_eq!(void.len(), 1);
 }
 

@@ -219,7 +219,7 @@ fn an_ambiguous_intent_is_told_with_everything_a_person_needs() {
 fn a_person_who_finds_the_rows_lets_the_next_start_go_on_behind_them() {
     let mut desk = ambiguous();
     let intent = desk.intents().into_iter().find(|intent| intent.id.seq == Seq(2)).unwrap();
-    desk.raw.extend(write_row(lineage(), &Row::Resolution(Resolution::committed(&intent))));
+    desk.raw.extend(Resolution::committed(&intent).raw(lineage()));
     let action = desk.restart(2);
     let Action::Open(permit) = desk.run(action).unwrap() else { panic!("it opens") };
     assert_eq!((permit.first_epoch(), permit.positions().get("p")), (Epoch(1), Some(&b"5"[..])));
@@ -233,7 +233,7 @@ fn a_person_who_finds_none_of_the_rows_has_them_staged_again() {
     intents.sort_by_key(|intent| intent.id.seq);
     assert_eq!(Resolution::restage(&intents[1], None), None, "it has another parent");
     let resolution = Resolution::restage(&intents[1], Some(&intents[0])).unwrap();
-    desk.raw.extend(write_row(lineage(), &Row::Resolution(resolution)));
+    desk.raw.extend(resolution.raw(lineage()));
     desk.directories =
         vec![directory(run, 0, vec![file(0, 1, &[(0, 5)])]), directory(run, 1, vec![file(0, 1, &[])])];
     desk.directories[1].files[0].positions.clear();
@@ -251,7 +251,7 @@ fn a_decision_to_stage_again_is_not_followed_while_a_part_of_the_rows_is_there()
     let mut intents = desk.intents();
     intents.sort_by_key(|intent| intent.id.seq);
     let resolution = Resolution::restage(&intents[1], Some(&intents[0])).unwrap();
-    desk.raw.extend(write_row(lineage(), &Row::Resolution(resolution)));
+    desk.raw.extend(resolution.raw(lineage()));
     let claimed = &intents[1].chunks[0];
     let there = Extent { id: claimed.extents[0], rows: 5, tags: vec![claimed.tag] };
     desk.target.push(there);
@@ -348,9 +348,6 @@ fn a_gap_in_the_chain_and_two_starts_of_one_generation_are_errors() {
     assert!(matches!(desk.ledger().head(), Err(LedgerError::Gap { .. })));
     desk.raw = full;
     let twin = Row::Start(Start { by: start_id(1, 99), head: None });
-    desk.raw.extend(write_row(lineage(), &twin));
-    assert!(matches!(
-        Ledger::parse(lineage(), &desk.raw).unwrap().head(),
-        Err(LedgerError::TwoStarts { .. })
-    ));
+    desk.late.push(twin);
+    assert!(matches!(Ledger::of(desk.rows()).head(), Err(LedgerError::TwoStarts { .. })));
 }

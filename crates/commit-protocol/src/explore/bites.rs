@@ -1,5 +1,5 @@
 //! The explorer bites: with each rule of the protocol switched off it finds a violation; with the rule on, the same trace
-//! cannot happen, or does no harm. One rule needs millions of states: its trace is written down and replayed.
+//! cannot happen, or does no harm. Four rules need up to millions of states: their traces are written down and replayed.
 
 use super::search::{Replayed, replay};
 use super::*;
@@ -7,13 +7,26 @@ use crate::rules::{Rule, Rules};
 
 /// Runs a configuration without a rule until something goes wrong, and replays that with the rule on.
 fn bites(rule: Rule, config: Config) {
-    let config = Config { rules: Rules::without(rule), cap: 3_000_000, ..config };
+    let config = Config { rules: Rules::without(rule), cap: 8_000_000, ..config };
     let found = explore(&config);
     println!("{found}");
     let violation =
         found.violation.as_ref().unwrap_or_else(|| panic!("nothing goes wrong without {rule:?}: {found}"));
     let words: Vec<String> = violation.trace.iter().map(Step::to_string).collect();
     harmless_with_the_rule(&config, &words.join("\n"));
+}
+
+/// The same for a rule whose violation takes hundreds of thousands of states to find: by default its trace is replayed;
+/// with `KT_EXPLORE` set it is searched for as well.
+fn bites_as_written(rule: Rule, config: Config, written: &str) {
+    let without = Config { rules: Rules::without(rule), ..config.clone() };
+    let replayed = replay(&without, written);
+    assert!(matches!(replayed, Replayed::Violates(_)), "{replayed:?}");
+    println!("{:<44} replayed: {replayed:?}", config.name);
+    harmless_with_the_rule(&config, written);
+    if std::env::var_os("KT_EXPLORE").is_some() {
+        bites(rule, config);
+    }
 }
 
 fn harmless_with_the_rule(config: &Config, words: &str) {
@@ -35,13 +48,7 @@ fn without_the_fence_rows_are_repeated() {
 #[test]
 fn without_start_rows_a_late_intent_takes_over_the_chain() {
     let written = include_str!("traces/no_start_rows.txt");
-    let config = Config { starts: 3, rules: Rules::without(Rule::StartRows), ..rows_only("no start rows") };
-    let replayed = replay(&config, written);
-    assert!(
-        matches!(&replayed, Replayed::Violates(what) if what.contains("were acknowledged")),
-        "{replayed:?}"
-    );
-    harmless_with_the_rule(&config, written);
+    bites_as_written(Rule::StartRows, Config { starts: 3, ..rows_only("no start rows") }, written);
 }
 
 #[test]
@@ -62,7 +69,7 @@ fn a_status_instead_of_a_listing_repeats_rows() {
 #[test]
 fn logs_that_lie_here_instead_of_those_of_the_head_lose_rows() {
     let more = Config { starts: 3, remove_logs: false, replay: false, ..Config::named("older logs adopted") };
-    bites(Rule::LogsOfHead, more);
+    bites_as_written(Rule::LogsOfHead, more, include_str!("traces/older_logs_adopted.txt"));
 }
 
 #[test]
@@ -93,7 +100,8 @@ fn a_superseded_attempt_that_is_accepted_may_be_swept() {
 
 #[test]
 fn the_last_start_row_in_the_table_may_be_an_old_one() {
-    bites(Rule::StartByGeneration, Config { starts: 3, ..rows_only("start row by position") });
+    let config = Config { starts: 3, ..rows_only("start row by position") };
+    bites_as_written(Rule::StartByGeneration, config, include_str!("traces/start_row_by_position.txt"));
 }
 
 #[test]

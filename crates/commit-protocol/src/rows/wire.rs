@@ -170,7 +170,7 @@ fn content(row: &Row) -> String {
 }
 
 /// Writes a row as the table rows that one append brings in. Deterministic.
-pub fn write_row(lineage: Lineage, row: &Row) -> Vec<RawRow> {
+pub(crate) fn write_row(lineage: Lineage, row: &Row) -> Vec<RawRow> {
     write_in_parts(lineage, row, PART_BYTES)
 }
 

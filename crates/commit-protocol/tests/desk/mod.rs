@@ -11,6 +11,8 @@ pub(crate) struct Desk {
     pub(crate) setup: Setup,
     pub(crate) name: StagingName,
     pub(crate) raw: Vec<RawRow>,
+    /// Rows that no permit of this desk wrote.
+    pub(crate) late: Vec<Row>,
     pub(crate) staging: BTreeMap<ExtentId, Extent>,
     pub(crate) target: Vec<Extent>,
     pub(crate) directories: Vec<LogDirectory>,
@@ -56,6 +58,7 @@ impl Desk {
             setup,
             name: StagingName { lineage: lineage(), start: start_id(0, 0) },
             raw: Vec::new(),
+            late: Vec::new(),
             staging: BTreeMap::new(),
             target: Vec::new(),
             directories: Vec::new(),
@@ -79,11 +82,13 @@ impl Desk {
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
-        Ledger::parse(lineage(), &self.raw).unwrap().relevant()
+        Ledger::of(self.rows()).relevant()
     }
 
     pub(crate) fn rows(&self) -> Vec<Row> {
-        read_rows(lineage(), &self.raw).unwrap()
+        let mut rows = read_rows(lineage(), &self.raw).unwrap();
+        rows.extend(self.late.clone());
+        rows
     }
 
     pub(crate) fn intents(&self) -> Vec<Intent> {

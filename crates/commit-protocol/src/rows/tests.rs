@@ -1,7 +1,7 @@
 //! Rows of `kt_epochs`: written and read back, cut into parts, damaged, and thrown at the parser by chance.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-use commit_protocol::*;
+use super::wire::write_row;
+use crate::*;
 
 fn lineage() -> Lineage {
     Lineage::of("pipe", "db", "T")
