@@ -39,7 +39,8 @@
 //! 3. Nothing enters T but ids named in an intent of the valid chain.
 //! 4. An intent is appended only after each of its chunks was verified in a listing: one attempt, row count equal. A
 //!    superseded attempt is never accepted, even if it arrives whole.
-//! 5. Valid intents form one chain: seq + 1, parent = predecessor, the cover goes on where the predecessor's ended.
+//! 5. Valid intents form one chain: seq + 1, parent = predecessor, the cover goes on where the predecessor's ended (or
+//!    began, if a person decided that it is to be staged again).
 //! 6. At most one intent of the chain is unsettled, and only the head.
 //! 7. An intent of the valid chain is rolled forward by every later generation, never withdrawn (but by a person).
 //! 8. `kt_epochs` is read after the rename, and counts from a read that shows the own claim; intents come after the own

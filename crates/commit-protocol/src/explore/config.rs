@@ -79,7 +79,7 @@ impl Config {
             remove_logs: true,
             check_clock: true,
             rules: Rules::ALL,
-            cap: 100_000,
+            cap: 60_000,
         }
     }
 

@@ -36,7 +36,7 @@ impl World {
             Err(contradiction) => return Some(format!("invariant 5: {contradiction}")),
         };
         let ids = |intents: &[Arc<Intent>]| intents.iter().fold(0, |set, one| set | set_of(one.extents()));
-        self.foreign_rows(ids(&valid)).or_else(|| broken_chain(&valid)).or_else(|| {
+        self.foreign_rows(ids(&valid)).or_else(|| broken_chain(&valid, self.decided)).or_else(|| {
             let settled = valid.get(1..).map_or(0, ids);
             let open = settled & !self.target;
             (open != 0 && !self.meddled)
@@ -53,11 +53,13 @@ impl World {
 }
 
 /// Invariant 5, newest first.
-fn broken_chain(valid: &[Arc<Intent>]) -> Option<String> {
+fn broken_chain(valid: &[Arc<Intent>], decided: bool) -> Option<String> {
     let fits = |pair: &[Arc<Intent>]| {
         let (next, before) = (&pair[0], &pair[1]);
         let follows = next.parent == Some(before.id) && next.id.seq == before.id.seq.next();
-        follows && next.from == before.after.cover && next.settled == Some(before.id.seq)
+        // Behind an intent that a person has staged again, the chain goes on where that intent began.
+        let goes_on = next.from == before.after.cover || decided && next.from == before.from;
+        follows && goes_on && next.settled == Some(before.id.seq)
     };
     let first = valid.last().is_none_or(|first| first.parent.is_none());
     let whole = first && valid.windows(2).all(fits);

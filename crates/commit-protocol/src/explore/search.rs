@@ -160,7 +160,7 @@ impl Search<'_> {
 
     fn probe(&mut self, world: &World) -> Option<String> {
         let quiet = world.quiet(self.config);
-        if world.meddled || !self.probed.insert(hash_of(&quiet)) {
+        if world.meddled && !world.decided || !self.probed.insert(hash_of(&quiet)) {
             return None;
         }
         if let Some(what) = world.broken_invariant(self.config) {

@@ -30,6 +30,7 @@ pub(super) enum Step {
     Sweeps { start: usize },
     DiskLost { host: u8, worker: usize },
     DroppedByHand,
+    DecidedByHand { seq: u64 },
 }
 
 /// Which request.
@@ -115,6 +116,9 @@ impl fmt::Display for Step {
             Step::Sweeps { start } => write!(f, "start {start} sends a sweep"),
             Step::DiskLost { host, worker } => {
                 write!(f, "the disk of worker {worker} on hosts {host} is lost")
+            }
+            Step::DecidedByHand { seq } => {
+                write!(f, "a person records that intent {seq} is to be staged again")
             }
             Step::DroppedByHand => write!(f, "a person drops claimed extents from S"),
         }

@@ -4,12 +4,12 @@ use super::config::{Config, WORKERS};
 use super::deliver::Next;
 use super::extents::{Extents, Staged, bits, deliveries, set_of};
 use super::step::Step;
-use super::world::{Effect, End, Request, Todo, World, position};
+use super::world::{Effect, End, Request, Shared, Todo, World, position};
 use crate::adopt::{HeldLog, LogDirectory, LogFile, LogLists, LoggedChunk};
 use crate::facts::{Fact, Listing, News, Patience};
 use crate::ids::{Epoch, Worker};
 use crate::ledger::Ledger;
-use crate::rows::{Claim, Row};
+use crate::rows::{Claim, Resolution, Row};
 use crate::rules::Rule;
 
 impl World {
@@ -23,6 +23,7 @@ impl World {
         self.begins(config, &mut next);
         self.disks(config, &mut next);
         self.by_hand(&mut next);
+        self.decides(&mut next);
         next.iter_mut().for_each(|(world, _)| world.normalise(config));
         next
     }
@@ -334,6 +335,26 @@ impl World {
             }
             next.push((world, Step::DiskLost { host, worker }));
         }
+    }
+
+    /// After a start stopped, a person finds nothing of its intent in T and records that.
+    fn decides(&self, next: &mut Next) {
+        let stopped = self.starts.iter().any(|start| start.todo == Todo::Ended(End::Stopped));
+        if !self.meddled || self.decided || !stopped {
+            return;
+        }
+        let rows = self.rows.iter().map(|row| Row::clone(row)).collect();
+        let Ok((valid, _)) = Ledger::of(rows).classify() else { return };
+        let Some(head) = valid.first().filter(|head| !head.chunks.is_empty()) else { return };
+        if set_of(head.extents()) & (self.staging | self.target) != 0 {
+            return;
+        }
+        let resolution = Resolution::restage(head, valid.get(1).map(|parent| parent.as_ref()));
+        let resolution = resolution.expect("the parent stands before the head in the chain");
+        let mut world = self.clone();
+        world.decided = true;
+        world.rows.push(Shared::new(Row::Resolution(resolution)));
+        next.push((world, Step::DecidedByHand { seq: head.id.seq.0 }));
     }
 
     /// A person drops the claimed extents of the last intent from S.

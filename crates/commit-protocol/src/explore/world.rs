@@ -211,6 +211,8 @@ pub(super) struct World {
     /// A disk was lost; a person dropped something.
     pub(super) disk_lost: bool,
     pub(super) meddled: bool,
+    /// A person recorded what became of it.
+    pub(super) decided: bool,
     pub(super) violation: Option<String>,
 }
 
@@ -235,6 +237,7 @@ impl World {
             by_hand: config.by_hand,
             disk_lost: false,
             meddled: false,
+            decided: false,
             violation: None,
         }
     }
