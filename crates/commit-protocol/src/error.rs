@@ -125,8 +125,9 @@ pub enum Stop {
     },
     /// No table carries the lineage any more.
     #[error(
-        "the staging table {expected} is gone and no other carries its lineage: somebody dropped it. If nothing was \
-             staged in it, `init --again` makes a new one; otherwise restore it with `.undo drop table`"
+        "the staging table {expected} is gone and no other carries its lineage: somebody dropped it. Bring it back with \
+         `.undo drop table`. If that is too late and what was staged can be staged again from logs or sources, create it \
+         again, empty, with the generation of the newest start row of kt_epochs in its name"
     )]
     StagingGone {
         /// The name it should have, or a pattern if that is not known.

@@ -40,6 +40,17 @@ pub enum LedgerError {
         /// The other.
         other: StartId,
     },
+    /// There are rows of a newer start than the one that holds the staging table.
+    #[error(
+        "kt_epochs has rows of start {newest}, newer than {own} which holds the staging table: somebody dropped the table \
+         and made it anew. Rename it to kt_stage_<lineage>_<generation>_<nonce> with the generation of {newest}"
+    )]
+    NewerStart {
+        /// Who holds the table.
+        own: StartId,
+        /// Who has the newest claim.
+        newest: StartId,
+    },
     /// An intent does not follow its predecessor.
     #[error("{id} does not follow {parent:?}: rows of kt_epochs were deleted or cut")]
     Gap {

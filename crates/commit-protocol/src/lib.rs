@@ -92,7 +92,8 @@
 //! # Where exploring and writing it changed the design
 //! - **A newer claim hides the own one.** A read returns the newest claim only. A start that was overtaken between its
 //!   rename and its read would wait for its claim for ever. A newer claim in the answer therefore leads to a look at the
-//!   names, which ends it as fenced.
+//!   names, which ends it as fenced; or, if they show the own name, says that the staging table was dropped and made anew
+//!   with too low a generation.
 //! - **Logs carry their number of workers** ([`Logs`]). Footers say it too, but not when a directory is empty or gone;
 //!   and "all its logs are here" must be decided then, too.
 //! - **An intent says where it begins** (`from`), so that a chain can be checked from two rows, and after a person's

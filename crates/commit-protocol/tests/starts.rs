@@ -99,6 +99,19 @@ fn a_dropped_staging_table_is_gone_and_a_renamed_one_is_fenced() {
 }
 
 #[test]
+fn a_staging_table_made_anew_with_too_low_a_generation_is_noticed() {
+    let (mut desk, action) = Desk::new();
+    let _ = desk.run(action).unwrap();
+    let action = desk.restart(2);
+    let _ = desk.run(action).unwrap();
+    desk.name.start = start_id(0, 7);
+    let action = desk.restart(3);
+    let stop = desk.run(action).unwrap_err();
+    let expected = LedgerError::NewerStart { own: start_id(1, 3), newest: start_id(2, 2) };
+    assert_eq!(stop, Stop::Ledger(expected), "its rows would be void, and it would never know");
+}
+
+#[test]
 fn a_rename_without_an_answer_is_settled_by_the_names() {
     let (mut desk, action) = Desk::new();
     let Action::Rename(permit) = desk.until(action, "Rename") else { unreachable!() };

@@ -6,7 +6,7 @@ use super::{Coordinator, Doubt, Next, Phase};
 use crate::action::{Action, AppendPermit};
 use crate::error::Stop;
 use crate::facts::{Patience, Reply};
-use crate::ledger::{Head, Ledger};
+use crate::ledger::{Head, Ledger, LedgerError};
 use crate::rows::{Claim, Row, Start};
 use crate::rules::Rule;
 
@@ -58,13 +58,20 @@ impl Coordinator {
             (true, Appended::Claim) => self.take_head(ledger, patience),
             (true, Appended::Start) => self.start_row_is_there(),
             (true, Appended::Intent) => self.intent_is_there(),
-            // A read returns the newest claim only: a newer one hides the own, and says that its start renamed the table.
             (false, Appended::Claim) if ledger.newest_claim() > Some(row.key().start) => {
-                self.doubt(Doubt::Row(what))
+                self.overtaken(ledger)
             }
             (false, _) if lost => self.append(what),
             (false, _) => self.read_again(patience, row.key().to_string()),
         }
+    }
+
+    /// A read returns the newest claim only, so a newer one hides the own. It was appended after its start renamed the
+    /// table: the names will show that this start is fenced, or that somebody made the table anew.
+    fn overtaken(&self, ledger: &Ledger) -> Next {
+        let own = self.me()?;
+        let newest = ledger.newest_claim().unwrap_or(own);
+        self.stop_after_look(Stop::Ledger(LedgerError::NewerStart { own, newest }))
     }
 
     fn read_again(&self, patience: Patience, row: String) -> Next {
