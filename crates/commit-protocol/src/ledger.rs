@@ -126,9 +126,14 @@ impl Ledger {
         self.rows.iter().filter_map(|row| if let Row::Claim(claim) = row { Some(claim) } else { None })
     }
 
-    /// The start with the newest claim.
-    pub fn newest_claim(&self) -> Option<StartId> {
+    fn newest_claim(&self) -> Option<StartId> {
         self.claims().map(|claim| claim.by).max()
+    }
+
+    /// A start that claimed or started with the generation of `own` or a later one, and is another.
+    pub fn newer_than(&self, own: StartId) -> Option<StartId> {
+        let all = self.claims().map(|claim| claim.by).chain(self.starts().map(|start| start.by));
+        all.filter(|by| by.generation >= own.generation && *by != own).max()
     }
 
     fn starts(&self) -> impl Iterator<Item = &Start> {

@@ -55,22 +55,20 @@ impl Coordinator {
             Err(conflict) => return self.stop_after_look(Stop::Ledger(conflict)),
         };
         match (shown, what) {
+            (_, Appended::Claim) if ledger.newer_than(row.key().start).is_some() => self.overtaken(ledger),
             (true, Appended::Claim) => self.take_head(ledger, patience),
             (true, Appended::Start) => self.start_row_is_there(),
             (true, Appended::Intent) => self.intent_is_there(),
-            (false, Appended::Claim) if ledger.newest_claim() > Some(row.key().start) => {
-                self.overtaken(ledger)
-            }
             (false, _) if lost => self.append(what),
             (false, _) => self.read_again(patience, row.key().to_string()),
         }
     }
 
-    /// A read returns the newest claim only, so a newer one hides the own. It was appended after its start renamed the
-    /// table: the names will show that this start is fenced, or that somebody made the table anew.
+    /// There are rows of a newer start (its claim hides the own one, as a read returns the newest only). They were appended
+    /// after it renamed the table: the names will show that this start is fenced, or that somebody made the table anew.
     fn overtaken(&self, ledger: &Ledger) -> Next {
         let own = self.me()?;
-        let newest = ledger.newest_claim().unwrap_or(own);
+        let newest = ledger.newer_than(own).unwrap_or(own);
         self.stop_after_look(Stop::Ledger(LedgerError::NewerStart { own, newest }))
     }
 
