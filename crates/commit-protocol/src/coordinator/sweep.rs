@@ -10,9 +10,10 @@ use crate::rules::Rule;
 use crate::sweep::{Fate, SweepFacts, classify_by};
 
 impl Coordinator {
-    /// Decides what of a listing of the staging table may be dropped. It may be asked at any time, with a listing of any
-    /// age that was made under the own name, also while another request is in flight: what may be dropped once may be
-    /// dropped for ever. Nothing is answered back; what a drop leaves, the next sweep finds.
+    /// Decides what of a listing of the staging table may be dropped from it. The listing was made under the own name since
+    /// the last fact was given to [`Coordinator::decide`]. It may be asked at any time, also while another request is in
+    /// flight: once a run is open, and now and then after a commit. Nothing is answered back; what a drop leaves, the next
+    /// sweep finds. A drop names the staging table: ids that were moved meanwhile are not in it.
     pub fn sweep(&self, listing: &Listing) -> Option<SweepPermit> {
         let (Listing::Extents(extents), Some(own)) = (listing, self.own) else { return None };
         if !self.may_sweep() {
