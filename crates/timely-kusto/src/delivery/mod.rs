@@ -9,7 +9,7 @@
 //! many attempts as [`retry`] allows and then gives up with the error that names table, rows and cause.
 //!
 //! 1. The raw rows are freed as soon as they are compressed, the compressed body as soon as it is uploaded: what waits
-//!    for the service holds no rows.
+//!    for the service holds no rows, and is bounded in number by the memory limit all the same.
 //! 2. An upload is repeated whatever became of the attempt before (names are unique to their content).
 //! 3. A queue post whose outcome is unknown is repeated at once, with the same source id and the same blob: the
 //!    service may have said by then that it has the first (`Service::queue` looks), and messages that meet in one batch
@@ -35,6 +35,10 @@ use crate::failure::Failure;
 use crate::options::{Delivery, WriteOptions};
 use crate::stats::Counters;
 use crate::{Result, SinkError};
+
+/// What a chunk takes of the memory limit while it waits for the service: far more than it needs, so that the limit also
+/// bounds how many can wait (32,768 with the default limit).
+const WAITING_BYTES: usize = 4 << 10;
 
 /// What all chunks of a sink share on their way.
 #[derive(Debug)]
@@ -105,7 +109,7 @@ impl Courier {
         let (rows, mapping) = (chunk.rows, chunk.mapping.clone());
         let id = Uuid::new_v4();
         let packed = self.compress(chunk).await?;
-        let blob = self.upload(self.blob_name(id), packed).await?;
+        let (blob, _memory) = self.upload(self.blob_name(id), packed).await?;
         let mut ingestion = self.options.ingestion(id, mapping);
         let mut attempt = 0;
         loop {
