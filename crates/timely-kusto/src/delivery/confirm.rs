@@ -4,10 +4,14 @@
 //! |---|---|
 //! | Succeeded | delivered |
 //! | Skipped, or Failed with `Skipped_IngestByTagAlreadyExists` | delivered as skipped when `ingest_if_not_exists` was asked for, else a failure |
-//! | Failed, and the failure may pass (Transient, Exhausted) | queued again, under a new source id; the blob is kept |
+//! | Failed, Exhausted | the service's own tries are used up: queued again, under a new source id; the blob is kept |
+//! | Failed, Transient | "retry will be executed": looked at for `retry_max_backoff` longer, then queued again as above |
 //! | Failed otherwise, PartiallySucceeded | a failure for good: sending the rows again would fail again, or repeat some |
 //! | Queued | a failure: the row will never change |
 //! | Pending until `poll_timeout` | a failure that says that the outcome is unknown |
+//!
+//! The states and the quoted words are those of `MicrosoftDocs/dataexplorer-docs
+//! data-explorer/kusto/api/netfx/kusto-ingest-client-status.md`, which calls Failed final and Transient retried: hence the wait.
 
 use std::time::{Duration, Instant};
 
@@ -34,18 +38,26 @@ impl Courier {
     pub(super) async fn confirm(&self, ticket: &Ticket, blob: &str, rows: u64) -> Result<Verdict> {
         let started = Instant::now();
         let mut pause = self.options.poll_interval().min(FIRST_LOOK);
+        let mut failing_since = None;
         let verdict = loop {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(self.options.poll_interval());
             let status = self.look(ticket, rows).await?;
-            if status.state != IngestionState::Pending {
-                break self.judge(status, ticket, blob, rows);
-            }
             if let Some(stopped) = self.stopped() {
                 return Err(stopped);
             }
             let waited = started.elapsed();
-            if waited >= self.options.poll_timeout() {
+            let out_of_time = waited >= self.options.poll_timeout();
+            if service_retries(&status) && !out_of_time {
+                let since = *failing_since.get_or_insert(waited);
+                if waited - since < self.options.retry().backoff.max {
+                    continue;
+                }
+            }
+            if status.state != IngestionState::Pending {
+                break self.judge(status, ticket, blob, rows);
+            }
+            if out_of_time {
                 break Err(self.unconfirmed(ticket, blob, rows, waited));
             }
         };
@@ -101,6 +113,11 @@ impl Courier {
 
 /// The first look comes early, for clusters that ingest at once; the pause then doubles up to `poll_interval`.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
+
+/// The service says that it tries again by itself.
+fn service_retries(status: &IngestionStatus) -> bool {
+    status.state == IngestionState::Failed && status.failure == FailureStatus::Transient
+}
 
 fn may_pass(status: &IngestionStatus) -> bool {
     matches!(status.failure, FailureStatus::Transient | FailureStatus::Exhausted)

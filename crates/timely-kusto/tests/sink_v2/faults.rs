@@ -70,6 +70,36 @@ fn an_ingestion_that_failed_and_may_pass_is_queued_again_with_the_same_blob() {
 }
 
 #[test]
+fn a_failure_that_the_service_tries_again_itself_is_waited_for() {
+    let service = MemoryService::by_hand();
+    let patient = options().retry_backoff(kusto_client::Backoff {
+        initial: Duration::from_millis(1),
+        max: Duration::from_secs(3600),
+    });
+    let counted = Faulty::new(service.clone());
+    let sink = sink(counted.clone(), patient);
+    let sender = std::thread::spawn(move || send(&sink, 1, 0..10));
+    while service.backlog() == 0 {
+        std::thread::yield_now();
+    }
+    let id = service.queued()[0].ingestion.source_id;
+    let failed = IngestionStatus {
+        failure: FailureStatus::Transient,
+        ..status(IngestionState::Failed, Some("General_ThrottledIngestion"))
+    };
+    service.set_status(id, failed);
+    let seen = counted.count(Operation::Status);
+    while counted.count(Operation::Status) < seen + 2 {
+        std::thread::yield_now(); // until the sink has seen the failure
+    }
+    service.ingest_all(); // the service's own next attempt
+    service.set_status(id, status(IngestionState::Succeeded, None));
+    assert!(sender.join().unwrap()[0].is_ok());
+    assert_eq!(service.queued().len(), 1);
+    assert_eq!(table(&service), (0..10).map(reading).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_partial_success_is_a_failure_and_is_not_sent_again() {
     let service = MemoryService::new();
     service.script_status(status(IngestionState::PartiallySucceeded, None));
