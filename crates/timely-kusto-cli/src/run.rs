@@ -12,9 +12,10 @@ use tokio::runtime::Runtime;
 use crate::args::{ReportForm, RunArguments};
 use crate::cluster::{Connected, connect};
 use crate::config::{self, Cluster};
-use crate::exit::{Exit, Stop};
+use crate::exit::{Exit, Signal, Stop};
 use crate::progress::Display;
 use crate::runtime::runtime;
+use crate::stdout::Diverted;
 use crate::{print, signals};
 
 /// Runs the pipeline and prints what became of it.
@@ -57,14 +58,19 @@ fn run_pipeline(arguments: &RunArguments) -> Result<Done, Stop> {
         eprintln!("created the table with\n  {command}");
     }
     let display = Display::new();
+    let unwritable = |error| Stop::failed(format!("stdout cannot be set aside: {error}"));
+    let diverted = Diverted::to_stderr().map_err(unwritable)?;
     let report = pipeline
         .run(Arc::clone(&connected.service), topology, &stop, move |progress| display.show(progress))
         .map_err(pipeline_error)?;
+    drop(diverted);
     if arguments.report == ReportForm::Text {
         println!("{}", summary(&report, &target));
     }
     let answers = ask(&runtime, &connected, &database, arguments)?;
-    let exit = signalled.get().map_or(Exit::Done, Exit::Signalled);
+    // A signal to one process stops all: where none came, the run is not done either.
+    let elsewhere = report.stopped.then_some(Signal::Terminate);
+    let exit = signalled.get().or(elsewhere).map_or(Exit::Done, Exit::Signalled);
     Ok(Done { exit, report, answers })
 }
 
