@@ -106,6 +106,13 @@ impl Catalog for View<'_> {
         Ok(Arc::new(Rows::load(self.engine, database, table)?))
     }
 
+    fn tables(&self) -> Vec<String> {
+        let may_query =
+            |database: &&Arc<Database>| self.rights.on_database(database, DatabaseAction::Query).is_ok();
+        let database = self.database.filter(may_query);
+        database.map(|database| database.tables.keys().cloned().collect()).unwrap_or_default()
+    }
+
     fn now(&self) -> i64 {
         self.now
     }

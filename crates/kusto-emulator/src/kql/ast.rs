@@ -8,7 +8,7 @@ pub(crate) struct Query {
     /// `declare query_parameters(..)`.
     pub(crate) parameters: Vec<Parameter>,
     /// `let name = ..`, in order.
-    pub(crate) lets: Vec<(String, Expr)>,
+    pub(crate) lets: Vec<(String, Let)>,
     /// `set option [= value]`, in order.
     pub(crate) options: Vec<(String, Value)>,
     /// What the query answers with.
@@ -24,6 +24,54 @@ pub(crate) struct Parameter {
     pub(crate) ty: ColumnType,
     /// Its value when the request gives none.
     pub(crate) default: Option<Value>,
+}
+
+/// What a `let` declares.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Let {
+    /// A scalar or a tabular expression.
+    Value(Expr),
+    /// `(a:long) { .. }`
+    Function(Function),
+}
+
+impl Let {
+    /// Whether rows are meant, as far as that can be seen from the text alone.
+    pub(crate) fn is_written_as_rows(&self) -> bool {
+        matches!(self, Let::Value(Expr::Table(_)))
+    }
+}
+
+/// A function of a query.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Function {
+    /// Declared with `view`: it may be used like a table, and `union` with a wildcard finds it.
+    pub(crate) view: bool,
+    /// What it takes.
+    pub(crate) parameters: Vec<TakesIn>,
+    /// The declarations inside.
+    pub(crate) lets: Vec<(String, Let)>,
+    /// Its result.
+    pub(crate) body: Expr,
+}
+
+/// A parameter of a function.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum TakesIn {
+    /// `a:long = 5`
+    Scalar(Parameter),
+    /// `T:(a:long)`; no columns for `T:(*)`
+    Table(String, Schema),
+}
+
+impl TakesIn {
+    /// The parameter's name.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            TakesIn::Scalar(parameter) => &parameter.name,
+            TakesIn::Table(name, _) => name,
+        }
+    }
 }
 
 /// A tabular expression: a source and the operators it is piped through.
@@ -42,6 +90,12 @@ pub(crate) enum Source {
     Name(String),
     /// A tabular expression in brackets.
     Nested(Box<Pipeline>),
+    /// `f(x)`: a function of the query, `table('T')`, `materialize(..)`
+    Call(String, Vec<Expr>),
+    /// `database('d').T`
+    OfDatabase(Box<Expr>, String),
+    /// `T*`, in `union` only
+    Wildcard(String),
     /// `print a, b = 1`
     Print(Vec<Named>),
     /// `datatable(a:long)[1, 2]`
@@ -116,14 +170,89 @@ pub(crate) enum Operator {
     Top(Expr, Vec<SortKey>),
     /// `sort by`, `order by`
     Sort(Vec<SortKey>),
-    /// `mv-expand column [to typeof(type)], ..`
-    MvExpand(Vec<(Named, Option<ColumnType>)>, Option<Expr>),
+    /// `mv-expand`
+    MvExpand(MvExpand),
+    /// `join`, `lookup`
+    Join(Box<Join>),
+    /// `parse`, `parse-where`
+    Parse(Parse),
     /// `union` with what comes in as the first table
     Union(Union),
     /// `getschema`
     GetSchema,
     /// `as name`, `serialize`: nothing to do for rows
     Pass,
+}
+
+/// The arguments of `mv-expand`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct MvExpand {
+    /// What is expanded, and the type its elements get.
+    pub(crate) columns: Vec<(Named, Option<ColumnType>)>,
+    /// `kind=array`: a property bag gives pairs of key and value.
+    pub(crate) as_arrays: bool,
+    /// `with_itemindex=name`: a column that counts the elements of each row.
+    pub(crate) index: Option<String>,
+    /// `limit n`
+    pub(crate) limit: Option<Expr>,
+}
+
+/// Which rows a join gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JoinKind {
+    /// Matching pairs, of equal keys on the left only the first row.
+    InnerUnique,
+    /// Matching pairs.
+    Inner,
+    /// Matching pairs, and left rows without a match.
+    LeftOuter,
+    /// Matching pairs, and right rows without a match.
+    RightOuter,
+    /// Matching pairs, and the rows of both sides without a match.
+    FullOuter,
+    /// Left rows with a match.
+    LeftSemi,
+    /// Left rows without a match.
+    LeftAnti,
+    /// Right rows with a match.
+    RightSemi,
+    /// Right rows without a match.
+    RightAnti,
+}
+
+/// The arguments of `join` and `lookup`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Join {
+    /// Which rows it gives.
+    pub(crate) kind: JoinKind,
+    /// `lookup`: the right side's keys are left out.
+    pub(crate) lookup: bool,
+    /// The right side.
+    pub(crate) right: Pipeline,
+    /// Columns, left and right, whose values must be equal.
+    pub(crate) on: Vec<(String, String)>,
+}
+
+/// The arguments of `parse` and `parse-where`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Parse {
+    /// What is taken apart.
+    pub(crate) text: Expr,
+    /// `parse-where`: rows that do not fit are dropped.
+    pub(crate) only_fitting: bool,
+    /// The pattern.
+    pub(crate) parts: Vec<ParsePart>,
+}
+
+/// A part of a `parse` pattern.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum ParsePart {
+    /// `*`: anything
+    Skip,
+    /// A text that must stand there.
+    Text(String),
+    /// A column that takes what stands there.
+    Column(String, ColumnType),
 }
 
 /// The order of names that one pattern of `project-reorder` matches.

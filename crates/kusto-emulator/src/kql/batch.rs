@@ -112,6 +112,12 @@ impl Batch {
         Batch { rows: rows.len(), columns, origin: self.origin.clone() }
     }
 
+    /// The columns of this batch, then those of another with as many rows.
+    pub(super) fn beside(&self, other: &Batch) -> Batch {
+        let columns = self.columns.iter().chain(&other.columns).cloned().collect();
+        Batch { rows: self.rows, columns, origin: None }
+    }
+
     /// `len` rows from `start` on.
     pub(super) fn slice(&self, start: usize, len: usize) -> Batch {
         let view = |view: &View| match view {

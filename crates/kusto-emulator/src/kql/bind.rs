@@ -7,12 +7,15 @@ use super::error::KqlError;
 use super::eval::{self, Env};
 use super::functions;
 use super::list::ListTest;
+use super::scopes::Names;
 use super::typed::{Node, Typed};
 use crate::data::{ColumnType, Schema, Value};
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// A list item that is a tabular expression is run by this.
-pub(super) type RunTable<'a> = &'a dyn Fn(&Expr) -> Result<Vec<Value>, KqlError>;
+pub(super) type RunTable<'a> = &'a dyn Fn(&Expr, &Rc<Names>) -> Result<(ColumnType, Vec<Value>), KqlError>;
 
 /// Where an expression stands: what its names can mean.
 #[derive(Clone, Copy)]
@@ -20,8 +23,12 @@ pub(super) struct Scope<'a> {
     /// The operator, for messages.
     pub(super) operator: &'a str,
     pub(super) schema: &'a Schema,
-    /// Scalar variables and query parameters.
-    pub(super) variables: &'a HashMap<String, (ColumnType, Value)>,
+    /// Variables, query parameters, functions.
+    pub(super) names: &'a Rc<Names>,
+    /// The arguments of the function whose body this is in.
+    pub(super) locals: &'a HashMap<String, Typed>,
+    /// How much more the bodies of functions may add to expressions.
+    pub(super) room: &'a Cell<usize>,
     pub(super) env: &'a Env,
     /// The values of the first column of a tabular expression.
     pub(super) run_table: RunTable<'a>,
@@ -56,7 +63,7 @@ impl Scope<'_> {
     }
 
     /// A constant in place of an expression whose operands are constants.
-    fn folded(&self, typed: Typed) -> Typed {
+    pub(super) fn folded(&self, typed: Typed) -> Typed {
         if typed.as_const().is_some() || !is_constant(&typed) {
             return typed;
         }
@@ -96,10 +103,24 @@ impl Scope<'_> {
         if let Some(at) = self.schema.index_of(name) {
             return Ok(Typed::new(self.schema.columns[at].ty, Node::Column(at)));
         }
-        match self.variables.get(name) {
+        if let Some(local) = self.locals.get(name) {
+            self.spend(local.size())?;
+            return Ok(local.clone());
+        }
+        match self.names.scalar(name) {
             Some((ty, value)) => Ok(Typed::constant(*ty, value.clone())),
             None => Err(KqlError::no_name(self.operator, name)),
         }
+    }
+
+    /// Takes from the room that the bodies of functions have.
+    pub(super) fn spend(&self, nodes: usize) -> Result<(), KqlError> {
+        let left = self.room.get().checked_sub(nodes);
+        self.room.set(left.unwrap_or(0));
+        left.map(drop).ok_or_else(|| {
+            let message = "The query is too complex: its functions expand to too many expressions";
+            KqlError::semantic("SEM0001", message)
+        })
     }
 
     fn conditions(&self, parts: &[Expr]) -> Result<Vec<Typed>, KqlError> {
@@ -217,40 +238,85 @@ impl Scope<'_> {
         if op != ListOp::In || value.ty == ColumnType::Dynamic {
             value = self.as_text(value)?;
         }
+        if items.iter().any(|item| item.as_const().is_none()) {
+            return self.varying_list(op, negated, value, items);
+        }
         if value.ty == ColumnType::Int {
             value = value.cast(ColumnType::Long);
         }
-        for (ty, item) in &mut items {
-            let fits = common_type(value.ty, *ty).is_some() || *ty == ColumnType::Dynamic;
+        let mut values = Vec::with_capacity(items.len());
+        for item in &items {
+            let fits = common_type(value.ty, item.ty).is_some() || item.ty == ColumnType::Dynamic;
             if !fits {
-                return Err(incomparable(self, value.ty, *ty));
+                return Err(incomparable(self, value.ty, item.ty));
             }
-            if value.ty == ColumnType::Long && *ty == ColumnType::Real {
+            if value.ty == ColumnType::Long && item.ty == ColumnType::Real {
                 value = value.cast(ColumnType::Real);
             }
-            *item = cast::value(item, value.ty);
+            values.extend(item.as_const().map(|item| cast::value(item, value.ty)));
         }
-        let values: Vec<Value> = items.into_iter().map(|(_, item)| cast::value(&item, value.ty)).collect();
+        let values: Vec<Value> = values.iter().map(|item| cast::value(item, value.ty)).collect();
         let list = ListTest::new(op, &values);
         Ok(Typed::new(ColumnType::Bool, Node::List { op, negated, value: Box::new(value), list }))
     }
 
+    /// A list with values that depend on the row: one comparison for each.
+    fn varying_list(
+        &self,
+        op: ListOp,
+        negated: bool,
+        value: Typed,
+        items: Vec<Typed>,
+    ) -> Result<Typed, KqlError> {
+        let mut tests = Vec::with_capacity(items.len());
+        for item in items {
+            if item.ty == ColumnType::Dynamic && item.as_const().is_none() {
+                return Err(KqlError::unsupported("a dynamic value that depends on the row in a list"));
+            }
+            let by = |op| Node::Text {
+                op,
+                case_sensitive: false,
+                negated: false,
+                operands: Box::new([value.clone(), item.clone()]),
+                regex: None,
+            };
+            tests.push(match op {
+                ListOp::In => {
+                    let operands = self.comparable(BinaryOp::Equal, value.clone(), item)?;
+                    Typed::new(ColumnType::Bool, Node::Compare(BinaryOp::Equal, Box::new(operands)))
+                }
+                _ if item.ty != ColumnType::String => return Err(incomparable(self, value.ty, item.ty)),
+                ListOp::InIgnoringCase => Typed::new(ColumnType::Bool, by(TextOp::Equal)),
+                ListOp::HasAny | ListOp::HasAll => Typed::new(ColumnType::Bool, by(TextOp::Has)),
+            });
+        }
+        let joined = if op == ListOp::HasAll { Node::And(tests) } else { Node::Or(tests) };
+        let found = Typed::new(ColumnType::Bool, joined);
+        let not = |found| Typed::new(ColumnType::Bool, Node::Not(Box::new(found)));
+        Ok(if negated { not(found) } else { found })
+    }
+
     /// What an item of a list stands for: a value, the elements of a dynamic array, or the rows of a table.
-    fn list_items(&self, item: &Expr) -> Result<Vec<(ColumnType, Value)>, KqlError> {
-        let known_name =
-            |name: &String| self.variables.contains_key(name) || self.schema.index_of(name).is_some();
-        if matches!(item, Expr::Table(_)) || matches!(item, Expr::Name(name) if !known_name(name)) {
-            let typed = |value: Value| (value.ty().unwrap_or(ColumnType::Dynamic), value);
-            return Ok((self.run_table)(item)?.into_iter().map(typed).collect());
+    fn list_items(&self, item: &Expr) -> Result<Vec<Typed>, KqlError> {
+        let is_value = |name: &String| {
+            self.locals.contains_key(name)
+                || self.names.scalar(name).is_some()
+                || self.schema.index_of(name).is_some()
+        };
+        let is_value = matches!(item, Expr::Name(name) if is_value(name));
+        if !is_value && self.names.is_tabular(item) {
+            let (ty, values) = (self.run_table)(item, self.names)?;
+            return Ok(values.into_iter().map(|value| Typed::constant(ty, value)).collect());
         }
         let typed = self.bind(item)?;
         match typed.as_const() {
-            None => Err(KqlError::unsupported("values in a list that depend on the row")),
             Some(Value::Dynamic(json)) if json.is_array() => {
-                let element = |json: &serde_json::Value| (ColumnType::Dynamic, Value::dynamic(json.clone()));
+                let element = |json: &serde_json::Value| {
+                    Typed::constant(ColumnType::Dynamic, Value::dynamic(json.clone()))
+                };
                 Ok(json.as_array().into_iter().flatten().map(element).collect())
             }
-            Some(value) => Ok(vec![(typed.ty, value.clone())]),
+            _ => Ok(vec![typed]),
         }
     }
 

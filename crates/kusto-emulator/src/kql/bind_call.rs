@@ -1,12 +1,16 @@
 //! Calls of scalar functions: those typed by their arguments here, the rest by the table in `functions`.
 
-use super::ast::Expr;
+use super::ast::{self, Expr, Let, TakesIn};
 use super::bind::{Scope, common_type};
 use super::cast;
 use super::error::KqlError;
 use super::functions::{self, Function, Param};
+use super::relation::wrong_arguments;
+use super::scopes::{self, Closure, Names};
 use super::typed::{Node, Typed};
-use crate::data::{ColumnType, Value};
+use crate::data::{ColumnType, Schema, Value};
+use std::collections::HashMap;
+use std::rc::Rc;
 
 /// The target of a conversion function.
 fn conversion(name: &str) -> Option<ColumnType> {
@@ -30,6 +34,12 @@ impl Scope<'_> {
     pub(super) fn call(&self, name: &str, arguments: &[Expr]) -> Result<Typed, KqlError> {
         if name == "toscalar" {
             return self.scalar_of_table(arguments);
+        }
+        if name == "typeof" {
+            return Err(self.arity(name, "1"));
+        }
+        if let Some(function) = self.names.function(name) {
+            return self.call_declared(name, function, arguments);
         }
         let mut bound = Vec::with_capacity(arguments.len());
         for argument in arguments {
@@ -96,9 +106,53 @@ impl Scope<'_> {
 
     fn scalar_of_table(&self, arguments: &[Expr]) -> Result<Typed, KqlError> {
         let [table] = arguments else { return Err(self.arity("toscalar", "1")) };
-        let value = (self.run_table)(table)?.into_iter().next().unwrap_or(Value::Null);
-        let ty = value.ty().unwrap_or(ColumnType::Dynamic);
-        Ok(Typed::constant(ty, value))
+        let (ty, values) = (self.run_table)(table, self.names)?;
+        let value = values.into_iter().next().unwrap_or(Value::Null);
+        Ok(Typed::constant(ty, cast::value(&value, ty)))
+    }
+
+    /// A function of the query: its body, with the arguments in place of its parameters.
+    fn call_declared(
+        &self,
+        name: &str,
+        function: &Closure<ast::Function>,
+        arguments: &[Expr],
+    ) -> Result<Typed, KqlError> {
+        let ast::Function { parameters, lets, body, .. } = &function.what;
+        if function.gives_rows() {
+            let message = format!("'{}' operator: {name}() gives rows, a scalar is expected", self.operator);
+            return Err(KqlError::semantic("SEM0100", message));
+        }
+        if arguments.len() > parameters.len() {
+            return Err(wrong_arguments(name, parameters.len()));
+        }
+        let mut names = (*function.names).clone();
+        let mut locals = HashMap::new();
+        for (at, parameter) in parameters.iter().enumerate() {
+            let TakesIn::Scalar(parameter) = parameter else {
+                return Err(KqlError::unsupported(format_args!(
+                    "tables as arguments of '{name}', which gives a value"
+                )));
+            };
+            let typed = match (arguments.get(at), &parameter.default) {
+                (Some(argument), _) => self.bind(argument)?,
+                (None, Some(value)) => Typed::constant(parameter.ty, cast::value(value, parameter.ty)),
+                (None, None) => return Err(wrong_arguments(name, parameters.len())),
+            };
+            scopes::fits(name, parameter, typed.ty)?;
+            let typed = self.folded(typed.cast(parameter.ty));
+            local(&mut names, &mut locals, &parameter.name, typed);
+        }
+        let (schema, mut names) = (Schema::default(), Rc::new(names));
+        for (name, value) in lets {
+            let Let::Value(expr) = value else {
+                return Err(KqlError::unsupported("functions declared inside of functions that give values"));
+            };
+            let typed = Scope { schema: &schema, names: &names, locals: &locals, ..*self }.bind(expr)?;
+            local(Rc::make_mut(&mut names), &mut locals, name, typed);
+        }
+        self.spend(1)?;
+        Scope { schema: &schema, names: &names, locals: &locals, ..*self }.bind(body)
     }
 
     fn convert(&self, name: &str, operand: Typed, ty: ColumnType) -> Result<Typed, KqlError> {
@@ -217,6 +271,17 @@ impl Scope<'_> {
             return Err(KqlError::semantic("SEM0024", message));
         };
         Ok(argument.cast(target))
+    }
+}
+
+/// Declares a name inside a function: as a variable when it is constant, which tables inside can use too.
+fn local(names: &mut Names, locals: &mut HashMap<String, Typed>, name: &str, typed: Typed) {
+    match typed.as_const() {
+        Some(value) => {
+            locals.remove(name);
+            names.declare_scalar(name, typed.ty, value.clone());
+        }
+        None => drop(locals.insert(name.to_owned(), typed)),
     }
 }
 

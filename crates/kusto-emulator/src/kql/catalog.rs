@@ -1,7 +1,7 @@
 //! What a query needs from its surroundings: tables, the time, the caller.
 
 use super::error::KqlError;
-use crate::data::{ColumnData, ResultTable, Schema, TICKS_PER_SECOND, Value, parse_timespan};
+use crate::data::{ColumnData, ResultTable, Schema, TICKS_PER_SECOND, Value, parse_datetime, parse_timespan};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +13,9 @@ use std::time::Duration;
 pub(crate) trait Catalog {
     /// The table called `name`; [`KqlError::no_table`] when there is none that the caller may see.
     fn table(&self, name: &str) -> Result<Arc<dyn TableSource>, KqlError>;
+
+    /// The names of all tables that the caller may see, for `union` with a wildcard.
+    fn tables(&self) -> Vec<String>;
 
     /// The time of the request, in ticks since 0001-01-01: one value for the whole query.
     fn now(&self) -> i64;
@@ -86,6 +89,8 @@ pub(crate) struct Options {
     pub(crate) timeout: Duration,
     /// Rows to answer with at most, without an error (`query_take_max_records`).
     pub(crate) take_max: Option<usize>,
+    /// What `now()` answers, in ticks (`query_now`).
+    pub(crate) now: Option<i64>,
     /// Values of declared parameters, as KQL literals or plain text for strings.
     pub(crate) parameters: HashMap<String, String>,
 }
@@ -101,6 +106,7 @@ impl Default for Options {
             max_memory: 5 << 30,
             timeout: Duration::from_secs(240),
             take_max: None,
+            now: None,
             parameters: HashMap::new(),
         }
     }
@@ -125,6 +131,13 @@ impl Options {
                 let hour = 3_600 * TICKS_PER_SECOND;
                 if let Some(ticks) = ticks {
                     self.timeout = Duration::from_millis((ticks.clamp(0, hour) / 10_000).unsigned_abs());
+                }
+            }
+            ("query_now", _) => {
+                self.now = match value {
+                    Value::DateTime(ticks) => Some(*ticks),
+                    Value::String(text) => parse_datetime(text),
+                    _ => self.now,
                 }
             }
             ("query_take_max_records", Some(n)) => self.take_max = Some(n),

@@ -7,7 +7,7 @@ use super::arith;
 use super::ast::{BinaryOp, TextOp};
 use super::batch::Batch;
 use super::cast::{self, flags};
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Options};
 use super::compare::order;
 use super::error::KqlError;
 use super::functions::Function;
@@ -38,9 +38,10 @@ pub(super) const MAX_TEXT: usize = 32 << 20;
 const MAX_COLUMN: usize = 256 << 20;
 
 impl Env {
-    pub(super) fn new(catalog: &dyn Catalog, timeout: Duration) -> Env {
+    pub(super) fn new(catalog: &dyn Catalog, options: &Options) -> Env {
+        let timeout = options.timeout;
         Env {
-            now: catalog.now(),
+            now: options.now.unwrap_or_else(|| catalog.now()),
             principal: catalog.principal(),
             database: catalog.database(),
             deadline: Instant::now() + timeout,

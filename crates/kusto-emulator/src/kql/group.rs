@@ -39,6 +39,25 @@ impl Groups {
         groups.extend(hashes.iter().enumerate().map(|(row, hash)| self.find_or_add(keys, row, *hash)));
     }
 
+    /// The group of each of `rows` rows; [`u32::MAX`] for keys that are in none.
+    pub(super) fn find(&self, keys: &[Arc<ColumnData>], rows: usize) -> Vec<u32> {
+        let mut hashes = vec![0; rows];
+        keys.iter().for_each(|key| fold_hashes(key, &mut hashes));
+        let mask = self.slots.len() - 1;
+        let find = |(row, hash): (usize, &u64)| {
+            let mut at = *hash as usize & mask;
+            while self.slots[at] != EMPTY {
+                let group = self.slots[at];
+                if self.hashes[group as usize] == *hash && self.is(group as usize, keys, row) {
+                    return group;
+                }
+                at = (at + 1) & mask;
+            }
+            EMPTY
+        };
+        hashes.iter().enumerate().map(find).collect()
+    }
+
     fn find_or_add(&mut self, keys: &[Arc<ColumnData>], row: usize, hash: u64) -> u32 {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;

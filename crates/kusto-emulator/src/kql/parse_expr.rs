@@ -176,7 +176,7 @@ impl Parser<'_> {
     }
 
     /// A primary expression with `.member` and `[index]` behind it.
-    fn access(&mut self) -> Result<Expr, KqlError> {
+    pub(super) fn access(&mut self) -> Result<Expr, KqlError> {
         let mut expr = self.primary()?;
         for _ in 0..MAX_CHAIN {
             if self.tokens.eat(Punct::Dot) {

@@ -1,6 +1,6 @@
 //! The operators behind a pipe.
 
-use super::ast::{Expr, NameOrder, Named, Operator, SortKey};
+use super::ast::{Expr, MvExpand, NameOrder, Named, Operator, SortKey};
 use super::error::KqlError;
 use super::lexer::{Kind, Punct};
 use super::parser::Parser;
@@ -41,6 +41,10 @@ impl Parser<'_> {
             }
             "mv-expand" | "mvexpand" => self.mv_expand()?,
             "union" => Operator::Union(self.union()?),
+            "join" => self.join(false)?,
+            "lookup" => self.join(true)?,
+            "parse" => self.parse(false)?,
+            "parse-where" => self.parse(true)?,
             "getschema" => Operator::GetSchema,
             "as" => {
                 self.tokens.expect_name("a name")?;
@@ -64,7 +68,7 @@ impl Parser<'_> {
     }
 
     /// `hint.name=value`: advice on how to run, which has no effect on the answer.
-    fn hints(&mut self) -> Result<(), KqlError> {
+    pub(super) fn hints(&mut self) -> Result<(), KqlError> {
         while self.tokens.word() == Some("hint") && self.tokens.peek_nth(1).kind == Kind::Punct(Punct::Dot) {
             self.tokens.next();
             self.tokens.next();
@@ -87,7 +91,7 @@ impl Parser<'_> {
         }
     }
 
-    fn pattern(&mut self) -> Result<String, KqlError> {
+    pub(super) fn pattern(&mut self) -> Result<String, KqlError> {
         let mut pattern = String::new();
         if !self.tokens.is(Punct::Star) {
             pattern = self.tokens.expect_name("a column's name")?;
@@ -190,17 +194,37 @@ impl Parser<'_> {
     }
 
     fn mv_expand(&mut self) -> Result<Operator, KqlError> {
-        let mut columns = Vec::new();
+        let mut expand = MvExpand { columns: Vec::new(), as_arrays: false, index: None, limit: None };
+        loop {
+            match self.tokens.word() {
+                Some("kind" | "bagexpansion") if self.is_option() => {
+                    let kind = self.option_word()?;
+                    expand.as_arrays = kind == "array";
+                    if !matches!(kind.as_str(), "array" | "bag") {
+                        return Err(self.tokens.unexpected("'bag' or 'array' before this"));
+                    }
+                }
+                Some("with_itemindex") if self.is_option() => expand.index = Some(self.option_word()?),
+                _ => break,
+            }
+        }
         loop {
             self.count()?;
             let named = self.named()?;
-            columns.push((named, self.typeof_clause()?));
+            expand.columns.push((named, self.typeof_clause()?));
             if !self.tokens.eat(Punct::Comma) {
                 break;
             }
         }
-        let limit = if self.tokens.eat_word("limit") { Some(self.scalar()?) } else { None };
-        Ok(Operator::MvExpand(columns, limit))
+        if self.tokens.eat_word("limit") {
+            expand.limit = Some(self.scalar()?);
+        }
+        Ok(Operator::MvExpand(expand))
+    }
+
+    /// Whether `word =` comes next.
+    pub(super) fn is_option(&mut self) -> bool {
+        self.tokens.peek_nth(1).kind == Kind::Punct(Punct::Assign)
     }
 
     fn typeof_clause(&mut self) -> Result<Option<ColumnType>, KqlError> {

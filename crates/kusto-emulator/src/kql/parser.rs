@@ -4,9 +4,10 @@
 //! behind `in` may be scalar or tabular; both are read as an expression, and a name or bracket followed by `|` turns tabular
 //! there, so that nothing is read twice.
 
-use super::ast::{Expr, Operator, Parameter, Pipeline, Query, Source, Union};
+use super::ast::{Expr, Function, Let, Operator, Parameter, Pipeline, Query, Source, TakesIn, Union};
 use super::error::KqlError;
 use super::lexer::{Kind, Punct, Tokens};
+use super::scopes;
 use crate::data::{Column, ColumnType, Schema, Value};
 
 /// Expressions nested deeper than this are refused: what follows walks them recursively.
@@ -86,18 +87,64 @@ impl<'a> Parser<'a> {
         matches!(self.tokens.peek_nth(1).kind, Kind::Punct(Punct::Pipe) | Kind::End)
     }
 
-    fn let_statement(&mut self) -> Result<(String, Expr), KqlError> {
+    fn let_statement(&mut self) -> Result<(String, Let), KqlError> {
         self.tokens.next();
         let name = self.tokens.expect_name("the name of a variable")?;
         self.tokens.expect(Punct::Assign)?;
-        let is_function = self.tokens.word() == Some("view")
+        let view =
+            self.tokens.word() == Some("view") && self.tokens.peek_nth(1).kind == Kind::Punct(Punct::Open);
+        let is_function = view
             || self.tokens.is(Punct::Open)
                 && (self.tokens.peek_nth(1).kind == Kind::Punct(Punct::Close)
                     || self.tokens.peek_nth(2).kind == Kind::Punct(Punct::Colon));
-        if is_function {
-            return Err(KqlError::unsupported(format_args!("functions in 'let' (here '{name}')")));
+        if !is_function {
+            return Ok((name, Let::Value(self.expression()?)));
         }
-        Ok((name, self.expression()?))
+        if view {
+            self.tokens.next();
+        }
+        Ok((name, Let::Function(self.nested(|p| p.function(view))?)))
+    }
+
+    /// `(parameters) { declarations; result }`
+    fn function(&mut self, view: bool) -> Result<Function, KqlError> {
+        self.tokens.expect(Punct::Open)?;
+        let mut parameters = Vec::new();
+        while !self.tokens.eat(Punct::Close) {
+            parameters.push(self.takes_in()?);
+            self.separator(Punct::Close)?;
+        }
+        self.tokens.expect(Punct::OpenBrace)?;
+        let mut lets = Vec::new();
+        while self.tokens.word() == Some("let") && self.tokens.word_nth(1).is_some() {
+            self.count()?;
+            lets.push(self.let_statement()?);
+            self.tokens.expect(Punct::Semicolon)?;
+        }
+        let body = self.expression()?;
+        while self.tokens.eat(Punct::Semicolon) {}
+        self.tokens.expect(Punct::CloseBrace)?;
+        Ok(Function { view, parameters, lets, body })
+    }
+
+    fn takes_in(&mut self) -> Result<TakesIn, KqlError> {
+        let name = self.tokens.expect_name("the name of a parameter")?;
+        self.tokens.expect(Punct::Colon)?;
+        if !self.tokens.eat(Punct::Open) {
+            let ty = self.type_name()?;
+            let default = if self.tokens.eat(Punct::Assign) { Some(self.constant()?.0) } else { None };
+            return Ok(TakesIn::Scalar(Parameter { name, ty, default }));
+        }
+        let mut columns = Vec::new();
+        if self.tokens.eat(Punct::Star) {
+            self.tokens.expect(Punct::Close)?;
+            return Ok(TakesIn::Table(name, Schema::default()));
+        }
+        while !self.tokens.eat(Punct::Close) {
+            columns.push(self.column_declaration()?);
+            self.separator(Punct::Close)?;
+        }
+        Ok(TakesIn::Table(name, Schema::new(columns)))
     }
 
     fn set_statement(&mut self) -> Result<(String, Value), KqlError> {
@@ -186,27 +233,29 @@ impl<'a> Parser<'a> {
             self.tokens.expect(Punct::Close)?;
             return Ok(Source::Nested(Box::new(inner)));
         }
-        let name = self.tokens.expect_name("a table or a tabular operator")?;
-        if self.tokens.is(Punct::Open) {
-            return self.named_source(&name);
+        let next = self.tokens.peek_nth(1).kind.clone();
+        if self.tokens.word().is_none() || !matches!(next, Kind::Punct(Punct::Open)) {
+            return Ok(Source::Name(self.tokens.expect_name("a table or a tabular operator")?));
         }
-        Ok(Source::Name(name))
+        let expr = self.access()?;
+        self.source_of(expr)
     }
 
-    /// `table('T')`; other functions that give tables are not there.
-    fn named_source(&mut self, function: &str) -> Result<Source, KqlError> {
-        self.tokens.next();
-        let text = self.tokens.eat_text();
-        match text {
-            Some(text) if function == "table" && self.tokens.eat(Punct::Close) => Ok(Source::Name(text)),
-            _ if matches!(
-                function,
-                "cluster" | "database" | "table" | "externaldata" | "external_table" | "materialized_view"
-            ) =>
-            {
-                Err(KqlError::unsupported(format_args!("'{function}(..)' as a source of rows")))
-            }
-            _ => Err(KqlError::no_function(function)),
+    /// What gives rows, from an expression that was read as a scalar.
+    fn source_of(&mut self, expr: Expr) -> Result<Source, KqlError> {
+        let refused = |name: &str| {
+            matches!(name, "cluster" | "externaldata" | "external_table" | "materialized_view")
+                .then(|| KqlError::unsupported(format_args!("'{name}(..)' as a source of rows")))
+        };
+        if let Expr::Call(name, _) = innermost(&expr)
+            && let Some(error) = refused(name)
+        {
+            return Err(error);
+        }
+        match scopes::as_pipeline(&expr) {
+            Some(Pipeline { source, operators }) if operators.is_empty() => Ok(source),
+            Some(pipeline) => Ok(Source::Nested(Box::new(pipeline))),
+            None => Err(self.tokens.unexpected("a tabular expression before this")),
         }
     }
 
@@ -273,7 +322,8 @@ impl<'a> Parser<'a> {
     pub(super) fn union(&mut self) -> Result<Union, KqlError> {
         let mut union = Union { inner: false, source_column: None, fuzzy: false, tables: Vec::new() };
         loop {
-            let assigned = self.tokens.peek_nth(1).kind == Kind::Punct(Punct::Assign);
+            self.hints()?;
+            let assigned = self.is_option();
             match self.tokens.word() {
                 Some("kind") if assigned => union.inner = self.option_word()? == "inner",
                 Some("withsource" | "with_source") if assigned => {
@@ -292,22 +342,25 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn option_word(&mut self) -> Result<String, KqlError> {
+    pub(super) fn option_word(&mut self) -> Result<String, KqlError> {
         self.tokens.next();
         self.tokens.expect(Punct::Assign)?;
         self.tokens.expect_name("a value")
     }
 
-    fn union_table(&mut self) -> Result<Pipeline, KqlError> {
+    pub(super) fn union_table(&mut self) -> Result<Pipeline, KqlError> {
         if self.tokens.eat(Punct::Open) {
             let table = self.pipeline()?;
             self.tokens.expect(Punct::Close)?;
             return Ok(table);
         }
-        let source = self.source()?;
-        if self.tokens.is(Punct::Star) {
-            return Err(KqlError::unsupported("wildcards in 'union'"));
-        }
+        let starts_wildcard = self.tokens.is(Punct::Star)
+            || self.tokens.word().is_some() && {
+                let end = self.tokens.peek().end;
+                let next = self.tokens.peek_nth(1);
+                next.kind == Kind::Punct(Punct::Star) && next.start == end
+            };
+        let source = if starts_wildcard { Source::Wildcard(self.pattern()?) } else { self.source()? };
         Ok(Pipeline { source, operators: Vec::new() })
     }
 
@@ -321,12 +374,16 @@ impl<'a> Parser<'a> {
         if !self.tokens.is(Punct::Pipe) {
             return Ok(expr);
         }
-        let source = match expr {
-            Expr::Name(name) => Source::Name(name),
-            Expr::Table(pipeline) => Source::Nested(pipeline),
-            _ => return Err(self.tokens.unexpected("the end of the expression")),
-        };
+        let source = self.source_of(expr)?;
         let operators = self.operators()?;
         Ok(Expr::Table(Box::new(Pipeline { source, operators })))
+    }
+}
+
+/// What an expression of members starts with.
+fn innermost(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Member(inner, _) | Expr::Index(inner, _) => innermost(inner),
+        other => other,
     }
 }

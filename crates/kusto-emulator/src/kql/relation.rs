@@ -3,16 +3,18 @@
 //! Building a relation checks it; no row of a table is read before its first batch is asked for (a scalar taken from a table, as in
 //! `in (T | ..)` and `toscalar(..)`, is read while building, as it is a constant for the rest).
 
-use super::ast::{Expr, Operator, Pipeline, Source};
+use super::ast::{Expr, Function, Let, Named, Operator, Pipeline, Source, TakesIn};
 use super::batch::{BATCH_ROWS, Batch, Gathered};
 use super::bind::Scope;
 use super::catalog::{Catalog, Given, Options, TableSource};
 use super::error::KqlError;
 use super::eval::{Env, eval};
+use super::scopes::{self, Closure, Names};
 use super::typed::Typed;
 use crate::data::{Column, ColumnType, ResultTable, Schema, Value};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Batches, one after another.
@@ -22,6 +24,10 @@ pub(super) type Rows = Box<dyn Iterator<Item = Result<Batch, KqlError>>>;
 const MAX_PARTS: usize = 500;
 /// Pipelines within pipelines.
 const MAX_NESTING: usize = 60;
+/// Functions that a query may declare.
+const MAX_FUNCTIONS: usize = 200;
+/// Nodes that calls of the query's functions may add to its expressions.
+const MAX_EXPANSION: usize = 100_000;
 /// Values that a tabular expression may give where a scalar or a list stands.
 const MAX_LIST: usize = 1_000_000;
 
@@ -45,18 +51,24 @@ impl Relation {
     }
 }
 
-/// Builds relations in a database.
-pub(super) struct Builder<'a> {
+/// What the parts of one query share.
+struct Shared<'a> {
     catalog: &'a dyn Catalog,
-    pub(super) env: Arc<Env>,
-    pub(super) max_memory: usize,
-    variables: HashMap<String, (ColumnType, Value)>,
-    /// Tabular variables; each may use those before it.
-    tabular: Vec<(String, Pipeline)>,
     given: Option<Arc<Given>>,
+    /// The tables asked for so far: each is asked for once.
     known: RefCell<HashMap<String, Arc<dyn TableSource>>>,
     built: Cell<usize>,
     nesting: Cell<usize>,
+    /// How much more the bodies of functions may add to expressions.
+    room: Cell<usize>,
+}
+
+/// Builds relations in a database, among some names.
+pub(super) struct Builder<'a> {
+    shared: Rc<Shared<'a>>,
+    pub(super) env: Arc<Env>,
+    pub(super) max_memory: usize,
+    pub(super) names: Rc<Names>,
 }
 
 impl<'a> Builder<'a> {
@@ -65,39 +77,60 @@ impl<'a> Builder<'a> {
         options: &Options,
         given: Option<ResultTable>,
     ) -> Builder<'a> {
-        Builder {
+        let shared = Shared {
             catalog,
-            env: Arc::new(Env::new(catalog, options.timeout)),
-            max_memory: options.max_memory,
-            variables: HashMap::new(),
-            tabular: Vec::new(),
             given: given.map(|table| Arc::new(Given(table))),
             known: RefCell::default(),
             built: Cell::new(0),
             nesting: Cell::new(0),
+            room: Cell::new(MAX_EXPANSION),
+        };
+        Builder {
+            shared: Rc::new(shared),
+            env: Arc::new(Env::new(catalog, options)),
+            max_memory: options.max_memory,
+            names: Rc::default(),
         }
+    }
+
+    /// The same query seen from a place with other names.
+    pub(super) fn among(&self, names: Rc<Names>) -> Builder<'a> {
+        let (shared, env) = (Rc::clone(&self.shared), Arc::clone(&self.env));
+        Builder { shared, env, max_memory: self.max_memory, names }
     }
 
     /// Declares a scalar variable.
     pub(super) fn declare(&mut self, name: &str, ty: ColumnType, value: Value) {
-        self.variables.insert(name.to_owned(), (ty, value));
+        Rc::make_mut(&mut self.names).declare_scalar(name, ty, value);
     }
 
-    /// Declares the variable of a `let`.
-    pub(super) fn declare_let(&mut self, name: &str, expr: &Expr) -> Result<(), KqlError> {
-        let alias = match expr {
-            Expr::Name(other) if !self.variables.contains_key(other) => Some(named(other)),
-            Expr::Table(pipeline) => Some((**pipeline).clone()),
-            _ => None,
-        };
-        if let Some(pipeline) = alias {
-            self.pipeline(&pipeline)?;
-            self.tabular.push((name.to_owned(), pipeline));
-            return Ok(());
+    /// Declares what a `let` does.
+    pub(super) fn declare_let(&mut self, name: &str, value: &Let) -> Result<(), KqlError> {
+        match value {
+            Let::Function(function) => {
+                if self.names.functions() >= MAX_FUNCTIONS {
+                    return Err(too_complex());
+                }
+                let closure = Closure { what: function.clone(), names: Rc::clone(&self.names) };
+                Rc::make_mut(&mut self.names).declare_function(name, closure);
+            }
+            Let::Value(expr) if self.names.is_tabular(expr) => {
+                let pipeline = self.tabular(expr)?;
+                self.pipeline(&pipeline)?;
+                let closure = Closure { what: pipeline, names: Rc::clone(&self.names) };
+                Rc::make_mut(&mut self.names).declare_table(name, closure);
+            }
+            Let::Value(expr) => {
+                let (ty, value) = self.with_scope("let", &Schema::default(), |scope| scope.constant(expr))?;
+                self.declare(name, ty, value);
+            }
         }
-        let (ty, value) = self.with_scope("let", &Schema::default(), |scope| scope.constant(expr))?;
-        self.declare(name, ty, value);
         Ok(())
+    }
+
+    fn tabular(&self, expr: &Expr) -> Result<Pipeline, KqlError> {
+        scopes::as_pipeline(expr)
+            .ok_or_else(|| KqlError::semantic("SEM0100", "a tabular expression is expected"))
     }
 
     /// Runs `work` with the names that mean something behind `operator`.
@@ -107,22 +140,20 @@ impl<'a> Builder<'a> {
         schema: &Schema,
         work: impl FnOnce(&Scope<'_>) -> T,
     ) -> T {
-        let run_table = |expr: &Expr| self.first_column(expr);
-        let (variables, env) = (&self.variables, &*self.env);
-        work(&Scope { operator, schema, variables, env, run_table: &run_table })
+        let run_table = |expr: &Expr, names: &Rc<Names>| self.among(Rc::clone(names)).first_column(expr);
+        let locals = HashMap::new();
+        let (names, env, room) = (&self.names, &*self.env, &self.shared.room);
+        work(&Scope { operator, schema, names, locals: &locals, env, room, run_table: &run_table })
     }
 
-    /// The values of the first column of a tabular expression.
-    fn first_column(&self, expr: &Expr) -> Result<Vec<Value>, KqlError> {
-        let pipeline = match expr {
-            Expr::Table(pipeline) => (**pipeline).clone(),
-            Expr::Name(name) => named(name),
-            _ => return Err(KqlError::semantic("SEM0100", "a tabular expression is expected")),
-        };
+    /// The type and the values of the first column of a tabular expression.
+    fn first_column(&self, expr: &Expr) -> Result<(ColumnType, Vec<Value>), KqlError> {
+        let pipeline = self.tabular(expr)?;
         let relation = self.pipeline(&pipeline)?;
-        if relation.schema.is_empty() {
-            return Ok(Vec::new());
-        }
+        let Some(first) = relation.schema.columns.first() else {
+            return Ok((ColumnType::Dynamic, Vec::new()));
+        };
+        let ty = first.ty;
         let mut values = Vec::new();
         for batch in relation.rows {
             let column = batch?.column(0);
@@ -131,22 +162,22 @@ impl<'a> Builder<'a> {
                 return Err(KqlError::runaway("in", MAX_LIST));
             }
         }
-        Ok(values)
+        Ok((ty, values))
     }
 
     /// A tabular expression.
     pub(super) fn pipeline(&self, pipeline: &Pipeline) -> Result<Relation, KqlError> {
-        self.built.set(self.built.get() + 1 + pipeline.operators.len());
-        self.nesting.set(self.nesting.get() + 1);
-        if self.built.get() > MAX_PARTS || self.nesting.get() > MAX_NESTING {
-            let message = "The query is too complex: it combines too many tabular expressions and operators";
-            return Err(KqlError::semantic("SEM0001", message));
+        let Shared { built, nesting, .. } = &*self.shared;
+        built.set(built.get() + 1 + pipeline.operators.len());
+        nesting.set(nesting.get() + 1);
+        if built.get() > MAX_PARTS || nesting.get() > MAX_NESTING {
+            return Err(too_complex());
         }
         let mut relation = self.checked(self.source(&pipeline.source)?);
         for operator in &pipeline.operators {
             relation = self.operator(relation, operator)?;
         }
-        self.nesting.set(self.nesting.get() - 1);
+        nesting.set(nesting.get() - 1);
         self.env.check()?;
         Ok(self.checked(relation))
     }
@@ -165,7 +196,18 @@ impl<'a> Builder<'a> {
             Source::Datatable(schema, values) => self.datatable(schema, values),
             Source::Range(name, bounds) => self.range(name, bounds),
             Source::Union(union) => self.union(None, union),
-            Source::Given => match &self.given {
+            Source::Call(name, arguments) => self.call_source(name, arguments),
+            Source::OfDatabase(database, table) => {
+                let (_, value) =
+                    self.with_scope("database", &Schema::default(), |scope| scope.constant(database))?;
+                let here = self.shared.catalog.database();
+                if value.as_str().is_none_or(|name| name != here) {
+                    return Err(KqlError::unsupported("tables of another database than the request's"));
+                }
+                self.stored(table)
+            }
+            Source::Wildcard(_) => Err(KqlError::unsupported("wildcards outside of 'union'")),
+            Source::Given => match &self.shared.given {
                 Some(given) => Ok(scan(Arc::clone(given) as Arc<dyn TableSource>)),
                 None => Err(KqlError::no_table("")),
             },
@@ -173,37 +215,109 @@ impl<'a> Builder<'a> {
     }
 
     fn table(&self, name: &str) -> Result<Relation, KqlError> {
-        if let Some(at) = self.tabular.iter().rposition(|(known, _)| known == name) {
-            return self.variable(at);
+        if let Some(table) = self.names.table(name) {
+            return self.among(Rc::clone(&table.names)).pipeline(&table.what);
         }
-        if self.variables.contains_key(name) {
+        if self.names.scalar(name).is_some() {
             return Err(KqlError::semantic("SEM0100", format!("'{name}' is a scalar, a table is expected")));
         }
-        if let Some(source) = self.known.borrow().get(name) {
+        if self.names.function(name).is_some_and(|function| function.what.view) {
+            return self.call_source(name, &[]);
+        }
+        self.stored(name)
+    }
+
+    /// A table of the database.
+    fn stored(&self, name: &str) -> Result<Relation, KqlError> {
+        if let Some(source) = self.shared.known.borrow().get(name) {
             return Ok(scan(Arc::clone(source)));
         }
-        let source = self.catalog.table(name)?;
-        self.known.borrow_mut().insert(name.to_owned(), Arc::clone(&source));
+        let source = self.shared.catalog.table(name)?;
+        self.shared.known.borrow_mut().insert(name.to_owned(), Arc::clone(&source));
         Ok(scan(source))
     }
 
-    /// The tabular variable at `at`, built where only the variables before it are visible.
-    fn variable(&self, at: usize) -> Result<Relation, KqlError> {
-        let inner = Builder {
-            catalog: self.catalog,
-            env: Arc::clone(&self.env),
-            max_memory: self.max_memory,
-            variables: self.variables.clone(),
-            tabular: self.tabular[..at].to_vec(),
-            given: self.given.clone(),
-            known: RefCell::new(self.known.borrow().clone()),
-            built: Cell::new(self.built.get()),
-            nesting: Cell::new(self.nesting.get()),
-        };
-        let relation = inner.pipeline(&self.tabular[at].1)?;
-        self.built.set(inner.built.get());
-        self.known.borrow_mut().extend(inner.known.into_inner());
-        Ok(relation)
+    /// The tables and views that a pattern with `*` stands for, in the order of their names.
+    pub(super) fn tables_like(&self, pattern: &str) -> Vec<Pipeline> {
+        let matches = |name: &str| super::project::matches(pattern, name);
+        let mut names = self.names.tables_like(matches);
+        names.extend(self.shared.catalog.tables().into_iter().filter(|name| matches(name)));
+        names.sort();
+        names.dedup();
+        names.iter().map(|name| named(name)).collect()
+    }
+
+    /// `table('T')`, `materialize(..)`, or a function of the query that gives rows.
+    fn call_source(&self, name: &str, arguments: &[Expr]) -> Result<Relation, KqlError> {
+        if let Some(function) = self.names.function(name) {
+            return self.call_function(name, function, arguments);
+        }
+        match (name, arguments) {
+            ("materialize", [table]) => self.pipeline(&self.tabular(table)?),
+            ("table", [table, ..]) => {
+                let (_, value) =
+                    self.with_scope("table", &Schema::default(), |scope| scope.constant(table))?;
+                self.table(value.as_str().unwrap_or(""))
+            }
+            _ => Err(KqlError::no_function(name)),
+        }
+    }
+
+    fn call_function(
+        &self,
+        name: &str,
+        function: &Closure<Function>,
+        arguments: &[Expr],
+    ) -> Result<Relation, KqlError> {
+        let Function { parameters, lets, body, .. } = &function.what;
+        if arguments.len() > parameters.len() {
+            return Err(wrong_arguments(name, parameters.len()));
+        }
+        let mut names = (*function.names).clone();
+        for (at, parameter) in parameters.iter().enumerate() {
+            match (parameter, arguments.get(at)) {
+                (TakesIn::Scalar(parameter), Some(argument)) => {
+                    let (ty, value) =
+                        self.with_scope(name, &Schema::default(), |scope| scope.constant(argument))?;
+                    let value = super::scopes::argument(name, parameter, ty, &value)?;
+                    names.declare_scalar(&parameter.name, parameter.ty, value);
+                }
+                (TakesIn::Scalar(parameter), None) => {
+                    let value = parameter.default.as_ref();
+                    let value = value.ok_or_else(|| wrong_arguments(name, parameters.len()))?;
+                    let value = super::cast::value(value, parameter.ty);
+                    names.declare_scalar(&parameter.name, parameter.ty, value);
+                }
+                (TakesIn::Table(parameter, schema), Some(argument)) => {
+                    let what = self.table_argument(name, schema, argument)?;
+                    let names_here = Rc::clone(&self.names);
+                    names.declare_table(parameter, Closure { what, names: names_here });
+                }
+                (TakesIn::Table(..), None) => return Err(wrong_arguments(name, parameters.len())),
+            }
+        }
+        let mut inner = self.among(Rc::new(names));
+        for (name, value) in lets {
+            inner.declare_let(name, value)?;
+        }
+        inner.pipeline(&inner.tabular(body)?)
+    }
+
+    /// A table given to a function: it must have the declared columns, and the function sees only those.
+    fn table_argument(&self, name: &str, schema: &Schema, argument: &Expr) -> Result<Pipeline, KqlError> {
+        let pipeline = self.tabular(argument)?;
+        if schema.is_empty() {
+            return Ok(pipeline);
+        }
+        let found = self.pipeline(&pipeline)?.schema;
+        if let Some(missing) = schema.columns.iter().find(|column| !found.columns.contains(column)) {
+            let message =
+                format!("{name}(): the table has no column '{}' of type {}", missing.name, missing.ty);
+            return Err(KqlError::semantic("SEM0024", message));
+        }
+        let column = |column: &Column| Named { name: None, expr: Expr::Name(column.name.clone()) };
+        let seen = Operator::Project(schema.columns.iter().map(column).collect());
+        Ok(Pipeline { source: Source::Nested(Box::new(pipeline)), operators: vec![seen] })
     }
 
     fn operator(&self, input: Relation, operator: &Operator) -> Result<Relation, KqlError> {
@@ -227,7 +341,9 @@ impl<'a> Builder<'a> {
                 self.sort("top", input, keys, Some(limit))
             }
             Operator::Sort(keys) => self.sort("sort", input, keys, None),
-            Operator::MvExpand(columns, limit) => self.mv_expand(input, columns, limit.as_ref()),
+            Operator::MvExpand(expand) => self.mv_expand(input, expand),
+            Operator::Join(join) => self.join(input, join),
+            Operator::Parse(parse) => self.parse(input, parse),
             Operator::Union(union) => self.union(Some(input), union),
             Operator::GetSchema => Ok(get_schema(&input.schema)),
             Operator::Pass => Ok(input),
@@ -255,6 +371,16 @@ impl<'a> Builder<'a> {
         });
         Ok(Relation::new(input.schema, rows))
     }
+}
+
+fn too_complex() -> KqlError {
+    let message =
+        "The query is too complex: it combines too many tabular expressions, operators and functions";
+    KqlError::semantic("SEM0001", message)
+}
+
+pub(super) fn wrong_arguments(name: &str, wanted: usize) -> KqlError {
+    KqlError::semantic("SEM0219", format!("{name}(): function expects {wanted} argument(s)"))
 }
 
 /// A pipeline that is only a name.

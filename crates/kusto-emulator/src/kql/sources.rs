@@ -96,7 +96,14 @@ impl Builder<'_> {
     pub(super) fn union(&self, first: Option<Relation>, union: &Union) -> Result<Relation, KqlError> {
         let mut legs: Vec<(String, Relation)> =
             first.into_iter().map(|leg| ("union_arg0".to_owned(), leg)).collect();
+        let mut tables = Vec::with_capacity(union.tables.len());
         for pipeline in &union.tables {
+            match &pipeline.source {
+                Source::Wildcard(pattern) => tables.extend(self.tables_like(pattern)),
+                _ => tables.push(pipeline.clone()),
+            }
+        }
+        for pipeline in &tables {
             let name = leg_name(pipeline, legs.len());
             match self.pipeline(pipeline) {
                 Ok(leg) => legs.push((name, leg)),

@@ -1,9 +1,8 @@
-//! Operators that hold what they have seen: `summarize`, `distinct`, `sort`, `top`, `mv-expand`'s copies.
+//! Operators that hold what they have seen: `summarize`, `distinct`, `sort`, `top`.
 
 use super::aggregate::{self, Aggregate, State};
 use super::ast::{Expr, Named, SortKey};
-use super::batch::{BATCH_ROWS, Batch, Gathered, Placed};
-use super::cast;
+use super::batch::{BATCH_ROWS, Batch, Gathered};
 use super::compare::{order, sorts_apart};
 use super::error::KqlError;
 use super::eval::{Env, eval};
@@ -12,7 +11,7 @@ use super::names::{self, Unique};
 use super::project::duplicate;
 use super::relation::{Builder, Relation, Rows, gather};
 use super::typed::{Node, Typed};
-use crate::data::{Column, ColumnBuilder, ColumnData, ColumnType, Schema, Value};
+use crate::data::{Column, ColumnData, ColumnType, Schema};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -171,49 +170,6 @@ impl Builder<'_> {
         };
         Ok(Relation::once(input.schema, make))
     }
-
-    /// `mv-expand`: each row as many times as its longest array has elements; a row whose arrays are all empty is dropped.
-    pub(super) fn mv_expand(
-        &self,
-        input: Relation,
-        items: &[(Named, Option<ColumnType>)],
-        limit: Option<&Expr>,
-    ) -> Result<Relation, KqlError> {
-        let limit = limit.map_or(Ok(usize::MAX), |limit| self.row_count("mv-expand", limit))?;
-        let mut columns = super::project::as_they_are(&input.schema, 0..input.schema.len());
-        let mut expanded = Vec::new();
-        for (item, ty) in items {
-            let typed = self.with_scope("mv-expand", &input.schema, |scope| scope.bind(&item.expr))?;
-            if typed.ty != ColumnType::Dynamic {
-                let message = format!(
-                    "'mv-expand' operator: a value of type {} cannot be expanded, expected dynamic",
-                    typed.ty
-                );
-                return Err(KqlError::semantic("SEM0065", message));
-            }
-            let name =
-                item.name.clone().or_else(|| names::of(&item.expr)).unwrap_or_else(|| "Column1".to_owned());
-            let column = Column::new(&name, ty.unwrap_or(ColumnType::Dynamic));
-            expanded.push((
-                columns.iter().position(|(known, _)| known.name == name).unwrap_or(columns.len()),
-                column.ty,
-            ));
-            match columns.iter().position(|(known, _)| known.name == name) {
-                Some(at) => columns[at] = (column, typed),
-                None => columns.push((column, typed)),
-            }
-        }
-        let before = self.computed(input, columns);
-        let schema = before.schema.clone();
-        let expanded = Arc::new(expanded);
-        let rows = before.rows.flat_map(move |batch| -> Rows {
-            match batch {
-                Ok(batch) => Box::new(Expansion { batch, next: 0, expanded: Arc::clone(&expanded), limit }),
-                error => Box::new(std::iter::once(error)),
-            }
-        });
-        Ok(Relation::new(schema, rows))
-    }
 }
 
 impl Plan {
@@ -321,77 +277,4 @@ fn by_key(key: &ColumnData, descending: bool, nulls_first: bool, a: usize, b: us
     }
     let ascending = order(key, a, key, b);
     if descending { ascending.reverse() } else { ascending }
-}
-
-/// The elements that a value expands to.
-fn elements(value: Value) -> Vec<Value> {
-    match value {
-        Value::Dynamic(json) => match &*json {
-            serde_json::Value::Array(items) => {
-                items.iter().map(|item| Value::dynamic(item.clone())).collect()
-            }
-            serde_json::Value::Object(bag) => {
-                let single = |(key, value): (&String, &serde_json::Value)| {
-                    Value::dynamic(serde_json::Value::Object(
-                        [(key.clone(), value.clone())].into_iter().collect(),
-                    ))
-                };
-                bag.iter().map(single).collect()
-            }
-            _ => vec![Value::Dynamic(json)],
-        },
-        _ => vec![Value::Null],
-    }
-}
-
-/// An element as the type that it is said to have; null when it has another (texts are not parsed as numbers).
-fn conforming(element: &Value, ty: ColumnType) -> Value {
-    let is_text = matches!(element, Value::Dynamic(json) if json.is_string());
-    if is_text && (ty.is_numeric() || ty == ColumnType::Bool) {
-        Value::Null
-    } else {
-        cast::value(element, ty)
-    }
-}
-
-/// Expands the rows of a batch, some at a time, so that no part is much larger than a batch.
-struct Expansion {
-    batch: Batch,
-    next: usize,
-    /// Place and type of each expanded column.
-    expanded: Arc<Vec<(usize, ColumnType)>>,
-    limit: usize,
-}
-
-impl Iterator for Expansion {
-    type Item = Result<Batch, KqlError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let start = self.next;
-        if start == self.batch.rows {
-            return None;
-        }
-        let columns: Vec<Arc<ColumnData>> =
-            self.expanded.iter().map(|(at, _)| self.batch.column(*at)).collect();
-        let mut built: Vec<ColumnBuilder> =
-            self.expanded.iter().map(|(_, ty)| ColumnBuilder::new(*ty)).collect();
-        let mut rows = Vec::new();
-        while self.next < self.batch.rows && rows.len() < BATCH_ROWS {
-            let lists: Vec<Vec<Value>> =
-                columns.iter().map(|column| elements(column.value(self.next))).collect();
-            let longest = lists.iter().map(Vec::len).max().unwrap_or(0).min(self.limit);
-            rows.extend(std::iter::repeat_n(self.next as u32, longest));
-            for ((builder, list), (_, ty)) in built.iter_mut().zip(&lists).zip(&*self.expanded) {
-                let element = |at| list.get(at).unwrap_or(&Value::Null);
-                (0..longest).for_each(|at| builder.push_value(&conforming(element(at), *ty)));
-            }
-            self.next += 1;
-        }
-        let repeated = self.batch.select(&Arc::new(rows));
-        let mut placed: Vec<Placed> = (0..repeated.width()).map(Placed::Old).collect();
-        for ((at, _), builder) in self.expanded.iter().zip(built) {
-            placed[*at] = Placed::New(Arc::new(builder.finish()));
-        }
-        Some(Ok(repeated.rearranged(placed)))
-    }
 }

@@ -83,6 +83,25 @@ impl Typed {
         }
     }
 
+    /// How many nodes there are.
+    pub(super) fn size(&self) -> usize {
+        let sum = |parts: &[Typed]| parts.iter().map(Typed::size).sum::<usize>();
+        1 + match &self.node {
+            Node::Compare(_, parts) | Node::Arithmetic(_, parts) | Node::Bin(parts) => sum(&parts[..]),
+            Node::Text { operands, .. } => sum(&operands[..]),
+            Node::Negate(part) | Node::Abs(part) | Node::Not(part) | Node::Cast(part) => part.size(),
+            Node::IsNull { operand, .. } | Node::IsEmpty { operand, .. } => operand.size(),
+            Node::And(parts)
+            | Node::Or(parts)
+            | Node::Coalesce(parts)
+            | Node::Best { parts, .. }
+            | Node::Call(_, parts) => sum(parts),
+            Node::Choose(parts) | Node::Between(_, parts) => sum(&parts[..]),
+            Node::List { value, .. } => value.size(),
+            Node::Const(_) | Node::Column(_) | Node::ExtentId | Node::ExtentTags | Node::IngestionTime => 0,
+        }
+    }
+
     /// The same value as type `ty`, converted where it is another.
     pub(super) fn cast(self, ty: ColumnType) -> Typed {
         if self.ty == ty { self } else { Typed::new(ty, Node::Cast(Box::new(self))) }

@@ -3,6 +3,7 @@
 mod documented;
 mod errors;
 mod fuzz;
+mod joins;
 mod lexing;
 mod tables;
 
@@ -36,6 +37,10 @@ impl Catalog for Database {
     fn table(&self, name: &str) -> Result<Arc<dyn TableSource>, KqlError> {
         let table = self.0.get(name).ok_or_else(|| KqlError::no_table(name))?;
         Ok(Arc::clone(table) as Arc<dyn TableSource>)
+    }
+
+    fn tables(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
     }
 
     fn now(&self) -> i64 {
