@@ -71,10 +71,15 @@ impl Directory {
     /// Removes the open files that were found: nobody was promised anything of them.
     pub(crate) fn remove_leftovers(&mut self) -> Result<(), Error> {
         while let Some(&to) = self.leftovers.last() {
-            self.unlink(&self.path_of(FileName::Open(to)))?;
+            self.remove_open(to)?;
             self.leftovers.pop();
         }
         Ok(())
+    }
+
+    /// Removes an open file that nobody was promised anything of.
+    pub(crate) fn remove_open(&self, bound: Epoch) -> Result<(), Error> {
+        self.unlink(&self.path_of(FileName::Open(bound)))
     }
 
     pub(crate) fn path_of(&self, name: FileName) -> PathBuf {
@@ -160,7 +165,7 @@ impl Directory {
         let listing = Listing::read(&*self.fs, &self.path)?;
         let removed = self.remove_below(Epoch(u64::MAX))?;
         for to in listing.open {
-            self.unlink(&self.path_of(FileName::Open(to)))?;
+            self.remove_open(to)?;
         }
         self.unlink(&lock_path(&self.path))?;
         self.fs.remove_directory(&self.path).map_err(Error::io("remove the directory", &self.path))?;

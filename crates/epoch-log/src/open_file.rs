@@ -66,6 +66,11 @@ impl OpenFile {
         self.abandoned.is_some()
     }
 
+    /// Whether nothing was written to it, nor tried.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.end == 0 && !self.is_abandoned()
+    }
+
     /// Bytes written so far.
     pub(crate) fn length(&self) -> u64 {
         self.end

@@ -9,7 +9,8 @@ use crate::directory::{Directory, Removed};
 use crate::open_file::{OpenFile, Seal};
 use crate::{Body, DirectoryId, Epoch, Error, Layout, MAX_FOOTER_BYTES, Position, SealedFile, Worker};
 
-/// Files that may be open at once. Each holds a descriptor and an unfinished epoch.
+/// Files that may be open at once, each for an unfinished epoch. Each holds a descriptor; a seal may need one more for
+/// its own time.
 pub const MAX_OPEN_FILES: usize = 256;
 
 /// Unsealed positions of a worker may take this many bytes: half of a footer.
@@ -112,7 +113,9 @@ impl Writer {
         if body.is_empty() {
             return Err(Error::misuse(format!("a chunk of epoch {} has no bytes", chunk.epoch)));
         }
-        let file = open(&mut self.open, &self.directory, bound(chunk.epoch, self.epochs_per_file))?;
+        let bound = bound(chunk.epoch, self.epochs_per_file);
+        self.check_open_files(bound)?;
+        let file = open(&mut self.open, &self.directory, bound)?;
         let before = file.length();
         let body = file.append(&self.directory, chunk, body)?;
         let written = file.length() - before;
@@ -152,9 +155,12 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::DiskFull`]: try again. [`Error::Io`]: a file is abandoned, end the process (invariant 17).
-    /// [`Error::Unsettled`]: that, and restart the machine. In all these cases older files of the same call may be sealed: [`Writer::sealed_to`] tells. [`Error::Misuse`]: `to` is sealed
-    /// already, or divides a file with chunks on both sides.
+    /// [`Error::Unsettled`]: that, and restart the machine. In all these cases older files of the same call may be
+    /// sealed: [`Writer::sealed_to`] tells. [`Error::Misuse`]: `to` is sealed already, or divides a file with chunks on
+    /// both sides.
     pub fn seal(&mut self, to: Epoch) -> Result<Vec<SealedFile>, Error> {
+        self.check_bound(to)?;
+        self.drop_unused()?;
         self.plan(to)?.into_iter().map(|(bound, to)| self.seal_file(bound, to)).collect()
     }
 
@@ -167,9 +173,18 @@ impl Writer {
         self.directory.remove_below(bound)
     }
 
+    /// Removes the open files that hold no chunk: a full disk left them of an earlier try, and chunks that came since
+    /// may lie on both sides of their bounds.
+    fn drop_unused(&mut self) -> Result<(), Error> {
+        while let Some(bound) = self.open.iter().find(|(_, file)| file.is_unused()).map(|(bound, _)| *bound) {
+            self.directory.remove_open(bound)?;
+            self.open.remove(&bound);
+        }
+        Ok(())
+    }
+
     /// Which open files to seal, each with the bound it gets.
     fn plan(&self, to: Epoch) -> Result<Vec<(Epoch, Epoch)>, Error> {
-        self.check_bound(to)?;
         let mut plan: Vec<_> = self.open.range(..=to).map(|(&bound, _)| (bound, bound)).collect();
         if let Some(bound) = self.straddling(to)? {
             plan.push((bound, to));
@@ -243,6 +258,17 @@ impl Writer {
             self.positions.iter().map(|(key, position)| position_bytes(key, position)).sum();
     }
 
+    /// Whether a chunk may go to the file with this bound. A seal is not asked: it has to get through.
+    fn check_open_files(&self, bound: Epoch) -> Result<(), Error> {
+        if self.open.len() < MAX_OPEN_FILES || self.open.contains_key(&bound) {
+            return Ok(());
+        }
+        let what = format!(
+            "{MAX_OPEN_FILES} files are open, one for each epoch (or span of epochs) that is not sealed"
+        );
+        Err(Error::Limit { path: self.directory.path.clone(), what })
+    }
+
     fn check_bound(&self, to: Epoch) -> Result<(), Error> {
         if to > self.sealed_to {
             return Ok(());
@@ -274,15 +300,8 @@ fn open<'a>(
     bound: Epoch,
 ) -> Result<&'a mut OpenFile, Error> {
     use std::collections::btree_map::Entry;
-    let count = files.len();
     match files.entry(bound) {
         Entry::Occupied(file) => Ok(file.into_mut()),
-        Entry::Vacant(_) if count >= MAX_OPEN_FILES => Err(Error::Limit {
-            path: directory.path.clone(),
-            what: format!(
-                "{MAX_OPEN_FILES} files are open, one for each epoch (or span of epochs) that is not sealed"
-            ),
-        }),
         Entry::Vacant(place) => Ok(place.insert(OpenFile::create(directory, bound)?)),
     }
 }

@@ -192,6 +192,29 @@ fn a_full_disk_while_writing_loses_nothing_and_goes_on_when_there_is_space() {
     assert_eq!(common::body_of(&file, 1).unwrap(), [3; 4000]);
 }
 
+/// The caller goes on where it may after the seal of an epoch without rows found no space: with chunks of that epoch,
+/// with another bound. What was left of the first try must not stand for epochs that have rows now.
+#[test]
+fn chunks_that_come_after_a_seal_that_found_no_space_are_sealed_once_and_whole() {
+    for bound in [3, 4, 5, 6, 8, 12] {
+        let (disk, log) = disk_with_sealed(0);
+        let options = WriterOptions::from(Epoch(0)).epochs_per_file(8.try_into().unwrap());
+        let mut writer = log.create(&start(2), worker(), options).unwrap();
+        disk.set_capacity(Some(disk.used()));
+        assert!(matches!(writer.seal(Epoch(5)), Err(Error::DiskFull { .. })));
+        disk.set_capacity(None);
+        writer.append(&chunk(1, 1), b"one").unwrap();
+        writer.seal(Epoch(bound)).unwrap();
+        assert_eq!(writer.sealed_to(), Epoch(bound));
+        drop(writer);
+        let adopted = log.adopt(&id(2)).unwrap();
+        let files = adopted.chain(Epoch(0)).unwrap();
+        assert_eq!(files.len(), 1, "sealed up to {bound}");
+        assert_eq!(files[0].to(), Epoch(bound));
+        assert_eq!(common::body_of(&files[0], 0).unwrap(), b"one", "sealed up to {bound}");
+    }
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_an_error_of_the_disk_and_nothing_is_removed() {
     for op in [Op::List, Op::Open, Op::Length, Op::ReadAt, Op::SyncDirectory, Op::Lock] {

@@ -122,6 +122,23 @@ fn open_files_have_a_limit_that_a_seal_lifts() {
     writer.append(&next, b"x").unwrap();
 }
 
+/// Otherwise a frontier that passes an epoch without rows here would wait for ever, with all files open.
+#[test]
+fn an_epoch_without_rows_is_sealed_at_the_limit_of_open_files_too() {
+    let (_disk, log, mut writer) = writer(1);
+    for epoch in 1..=MAX_OPEN_FILES as u64 {
+        writer.append(&chunk(epoch, 1), b"x").unwrap();
+    }
+    assert_eq!(writer.seal(Epoch(1)).unwrap()[0].chunks().len(), 0);
+    assert!(
+        matches!(writer.append(&chunk(1000, 1), b"x"), Err(Error::Limit { .. })),
+        "no file was closed by it"
+    );
+    writer.seal(Epoch(2)).unwrap();
+    drop(writer);
+    assert_eq!(log.adopt(&id(1)).unwrap().chain(Epoch(0)).unwrap().len(), 2);
+}
+
 #[test]
 fn unsealed_positions_have_a_limit_that_leaves_room_in_the_footer() {
     let (_disk, _log, mut writer) = writer(1);
