@@ -95,7 +95,10 @@ pub enum SinkError {
     /// The runtime for the sink's requests could not be started.
     #[error("the sink's threads could not be started: {0}")]
     Runtime(#[source] std::io::Error),
-    /// The sink had failed before; the failure itself is on the handle.
+    /// A part of the sink panicked: a defect.
+    #[error("a part of the sink broke down, which is a defect, please report it: {0}")]
+    Broken(String),
+    /// The sink had stopped before; the failure itself is on the handle. the failure itself is on the handle.
     #[error("the sink had stopped before; its handle has the reason")]
     Stopped,
 }

@@ -42,6 +42,7 @@ impl Courier {
             counters.compressed(raw_bytes, body.len() as u64, started.elapsed());
             Ok(Packed { body: Bytes::from(body), rows, raw_bytes, memory })
         };
-        tokio::task::spawn_blocking(pack).await.map_err(|_| SinkError::Stopped)?
+        let packed = tokio::task::spawn_blocking(pack).await;
+        packed.map_err(|broken| SinkError::Broken(format!("compression: {broken}")))?
     }
 }

@@ -4,13 +4,16 @@
 //! number. A chunk has one lease, that of the earliest row in it; a delivered chunk drops its own, so the clock can
 //! pass. That is all the progress state there is.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use futures::FutureExt;
 use kusto_client::IngestionMapping;
 
 use super::Shared;
@@ -231,7 +234,9 @@ impl<T: Ord + Clone, C, D, E: Encoder<D>> Writer<T, C, D, E> {
         let (courier, outcomes, wake) =
             (Arc::clone(&self.shared.courier), self.outcomes.0.clone(), Arc::clone(&self.wake));
         self.shared.spawn(async move {
-            let outcome = courier.deliver(chunk).await;
+            // A panic must not leave the chunk on its way for ever.
+            let outcome = AssertUnwindSafe(courier.deliver(chunk)).catch_unwind().await;
+            let outcome = outcome.unwrap_or_else(|panic| Err(SinkError::Broken(said(&*panic))));
             let _ = outcomes.send((index, outcome)); // the dataflow may be gone
             wake();
         });
@@ -275,6 +280,12 @@ impl<T: Ord + Clone, C, D, E: Encoder<D>> Writer<T, C, D, E> {
             self.stuck = Some(lease);
         }
     }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "delivery".to_owned())
 }
 
 impl<T, C, D, E> Drop for Writer<T, C, D, E> {

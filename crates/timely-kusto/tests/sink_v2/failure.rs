@@ -138,3 +138,15 @@ fn a_message_lost_by_the_service_ends_with_an_error_that_says_the_outcome_is_unk
     assert!(matches!(*error, SinkError::Unconfirmed { rows: 5, .. }), "{error}");
     assert!(error.to_string().contains("poll_timeout"), "{error}");
 }
+
+#[test]
+fn a_service_that_panics_ends_the_sink_with_an_error_and_not_with_a_hang() {
+    let service = MemoryService::new();
+    let faulty = kusto_client::testing::Faulty::new(service);
+    faulty.on_call(|operation| {
+        assert!(operation != Operation::Upload, "no uploads today");
+        Box::pin(async {})
+    });
+    let error = send(&sink(faulty, options()), 1, 0..10).remove(0).unwrap_err();
+    assert!(matches!(&*error, SinkError::Broken(said) if said.contains("no uploads today")), "{error}");
+}
