@@ -151,6 +151,21 @@ pub enum LogError {
         /// And here.
         other: String,
     },
+    /// A directory of a worker that its start did not have.
+    #[error(
+        "{place} is the log of worker {worker} of start {start}, which had {workers} workers: move it away, or look \
+         where it comes from"
+    )]
+    Stray {
+        /// Whose.
+        start: StartId,
+        /// Of which worker.
+        worker: Worker,
+        /// How many workers that start had.
+        workers: u32,
+        /// Where.
+        place: String,
+    },
     /// Columns of a logged chunk do not fit the target any more.
     #[error(
         "chunk {chunk} was logged with columns ({logged}) and the target has ({target}): \
@@ -226,6 +241,7 @@ fn adopt_logs(
     }
     let here: Vec<&LogDirectory> = lists.directories.iter().filter(|dir| dir.start == logs.start).collect();
     refuse_twins(&here)?;
+    refuse_strays(&here, logs)?;
     let has = |worker: &Worker| here.iter().any(|dir| dir.worker == *worker);
     let missing: Vec<Worker> = (0..logs.workers).map(Worker).filter(|worker| !has(worker)).collect();
     if !missing.is_empty() {
@@ -246,6 +262,17 @@ fn refuse_twins(here: &[&LogDirectory]) -> Result<(), LogError> {
         }
     }
     Ok(())
+}
+
+/// A log that nobody wrote must not lower the bound: what the others sealed may be acknowledged already.
+fn refuse_strays(here: &[&LogDirectory], logs: Logs) -> Result<(), LogError> {
+    match here.iter().find(|dir| dir.worker.0 >= logs.workers) {
+        Some(stray) => {
+            let (worker, place) = (stray.worker, stray.place.clone());
+            Err(LogError::Stray { start: logs.start, worker, workers: logs.workers, place })
+        }
+        None => Ok(()),
+    }
 }
 
 /// How far a worker sealed without a gap, from the cover on.

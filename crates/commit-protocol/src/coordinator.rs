@@ -28,7 +28,7 @@ use crate::facts::{Fact, Refusal, Reply};
 use crate::ids::{Epoch, ExtentId, Generation, Lineage, Nonce, StartId};
 use crate::names::StagingName;
 use crate::plan::Work;
-use crate::rows::{Decision, Frontier, Intent, Logs};
+use crate::rows::{Frontier, Intent, Logs, Resolution};
 use crate::rules::Rules;
 
 use append::Appended;
@@ -161,8 +161,8 @@ pub struct Coordinator {
     head: Option<Arc<Intent>>,
     /// What holds after it.
     at: Frontier,
-    /// What a person decided about the head.
-    person: Option<Decision>,
+    /// What a person decided about the head that was found; about no later intent.
+    person: Option<Resolution>,
     /// The own start row is known to be there.
     started: bool,
     /// The intent in the making.

@@ -107,7 +107,9 @@ pub enum Fact {
     Names(Names),
     /// What became of a request.
     Replied(Reply),
-    /// All rows of the answer to a move that says it took effect.
+    /// All rows of the answer to a move that says it took effect. If rows of it keep saying `Failed` beyond the driver's
+    /// deadline, the answer is a [`Refusal::Other`] instead: this one leads to a look and to the same move, as often as it
+    /// comes.
     Moved(Vec<MovedExtent>),
     /// Rows of `kt_epochs` (to [`ReadRows`](crate::Action::ReadRows)), at least [`Ledger::relevant`] ones.
     Rows {

@@ -24,9 +24,9 @@
 //! | what do the rows of `kt_epochs` say; which are void | [`Ledger`] |
 //! | how are rows written and read | [`AppendPermit::raw`], [`Resolution::raw`], [`read_rows`] |
 //! | what became of an intent | [`roll_forward`] |
-//! | what is taken over from older logs | [`adopt`] |
+//! | what is taken over from older logs | [`adopt()`] |
 //! | which epochs may be committed now | [`next_bound`] |
-//! | is a chunk staged whole, once | [`verify`] |
+//! | is a chunk staged whole, once | [`verify()`] |
 //! | what may be dropped from S | [`classify`], [`Coordinator::sweep`] |
 //! | what may be acknowledged at the seal | [`Durable`] |
 //! | all of it in order | [`Coordinator`] |

@@ -198,7 +198,7 @@ fn missing_logs_of_a_fenced_start_are_not_reported() {
 }
 
 #[test]
-fn a_gap_in_a_log_a_copied_log_and_columns_that_do_not_fit_stop_the_start() {
+fn a_gap_a_copied_or_stray_log_and_columns_that_do_not_fit_stop_the_start() {
     let stop = |change: fn(&mut Desk)| {
         let mut desk = logged();
         change(&mut desk);
@@ -209,6 +209,11 @@ fn a_gap_in_a_log_a_copied_log_and_columns_that_do_not_fit_stop_the_start() {
     assert!(matches!(&gap, Stop::Logs(LogError::Gap { from: Epoch(0), next: Epoch(1), .. })), "{gap}");
     let twice = stop(|desk| desk.directories.push(desk.directories[1].clone()));
     assert!(matches!(&twice, Stop::Logs(LogError::Twice { worker: Worker(1), .. })), "{twice}");
+    let stray = stop(|desk| {
+        let run = desk.directories[0].start;
+        desk.directories.push(directory(run, 2, vec![]));
+    });
+    assert!(matches!(&stray, Stop::Logs(LogError::Stray { worker: Worker(2), workers: 2, .. })), "{stray}");
     let columns = stop(|desk| {
         let column = |kind: &str| Column { name: "n".to_owned(), kind: kind.to_owned() };
         desk.directories[0].files[0].chunks[0].columns = vec![column("long")];
@@ -239,6 +244,32 @@ fn a_person_who_finds_the_rows_lets_the_next_start_go_on_behind_them() {
     let action = desk.restart(2);
     let Action::Open(permit) = desk.run(action).unwrap() else { panic!("it opens") };
     assert_eq!((permit.first_epoch(), permit.positions().get("p")), (Epoch(1), Some(&b"5"[..])));
+}
+
+/// The decision was about one intent. What becomes of the next one has to be shown again.
+#[test]
+fn a_persons_decision_counts_for_its_own_intent_only() {
+    let decisions: [fn(&Intent, &Intent) -> Resolution; 2] = [
+        |_, intent| Resolution::committed(intent),
+        |parent, intent| Resolution::restage(intent, Some(parent)).unwrap(),
+    ];
+    for decide in decisions {
+        let mut desk = ambiguous();
+        let mut intents = desk.intents();
+        intents.sort_by_key(|intent| intent.id.seq);
+        desk.raw.extend(decide(&intents[0], &intents[1]).raw(lineage()));
+        let action = desk.restart(2);
+        let Action::Open(permit) = desk.run(action).unwrap() else { panic!("it opens") };
+        let epoch = permit.first_epoch().0;
+        let chunk = desk.staged(0, epoch, 7);
+        let action = desk.news(epoch + 1, vec![chunk], vec![]).unwrap();
+        let _ = desk.until(action, "Move");
+        desk.staging.clear();
+        let action = desk.tell(Fact::Replied(Reply::Lost)).unwrap();
+        let outcome = desk.run(action);
+        let Err(Stop::Ambiguous(facts)) = outcome else { panic!("taken for decided: {outcome:?}") };
+        assert_eq!((facts.rows, facts.missing[0].tag), (7, chunk.tag));
+    }
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Coordinator {
             Err(contradiction) => return self.stop_after_look(Stop::Ledger(contradiction)),
         };
         let id = head.as_ref().map(|head| head.id);
-        self.person = id.and_then(|id| ledger.resolution(id)).map(|resolution| resolution.decision.clone());
+        self.person = id.and_then(|id| ledger.resolution(id)).cloned();
         self.head = head;
         match self.rules.on(Rule::StartRows) {
             true => self.append(Appended::Start),

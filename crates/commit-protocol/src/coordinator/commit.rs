@@ -1,5 +1,6 @@
 //! A commit: take a bound, verify its chunks in one listing, append the intent, move.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::append::Appended;
@@ -11,6 +12,7 @@ use crate::ids::Epoch;
 use crate::plan;
 use crate::rows::{ClaimedChunk, Logs};
 use crate::rules::Rule;
+use crate::tag::ChunkId;
 use crate::verify::{Verified, verify_by};
 
 impl Coordinator {
@@ -54,7 +56,10 @@ impl Coordinator {
     }
 
     pub(super) fn verify(&mut self, bound: Epoch, listing: Listing, patience: Patience) -> Next {
-        let Listing::Extents(extents) = listing else { return self.doubt(Doubt::Verify(bound)) };
+        let Listing::Extents(mut extents) = listing else { return self.doubt(Doubt::Verify(bound)) };
+        // The table may hold far more than this commit takes, and each of its chunks looks through the list.
+        let awaited: BTreeSet<ChunkId> = self.work.below(bound).map(|chunk| chunk.tag.chunk).collect();
+        extents.retain(|extent| extent.tags.iter().any(|tag| awaited.contains(&tag.chunk)));
         let (mut whole, mut again, mut wait) = (Vec::new(), Vec::new(), false);
         for chunk in self.work.below(bound) {
             match self.judge(chunk, &extents) {

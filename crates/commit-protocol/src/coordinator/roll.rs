@@ -52,7 +52,8 @@ impl Coordinator {
     /// The second look: into T.
     pub(super) fn looked_into_target(&mut self, staged: &BTreeSet<ExtentId>, target: &BTreeSet<Tag>) -> Next {
         let intent = self.current()?;
-        match roll_forward(&intent, staged, target, self.person.as_ref()) {
+        let person = self.person.as_ref().filter(|person| person.intent == intent.id);
+        match roll_forward(&intent, staged, target, person.map(|person| &person.decision)) {
             RollForward::Move(extents) => self.send_move(extents),
             RollForward::Done => self.committed(),
             RollForward::Restage(before) => self.restage(before),
