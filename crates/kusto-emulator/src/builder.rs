@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::assumptions::Assumptions;
 use crate::clock::{Clock, SystemClock};
 use crate::emulator::Emulator;
 use crate::error::EmulatorError;
@@ -31,6 +32,7 @@ pub struct EmulatorBuilder {
     pub(crate) sas_lifetime: Duration,
     pub(crate) batching_time: Duration,
     pub(crate) threads: usize,
+    pub(crate) assumptions: Assumptions,
 }
 
 impl Default for EmulatorBuilder {
@@ -53,6 +55,7 @@ impl Default for EmulatorBuilder {
             sas_lifetime: Duration::from_secs(24 * 3600),
             batching_time: Duration::from_secs(1),
             threads: 2,
+            assumptions: Assumptions::default(),
         }
     }
 }
@@ -160,6 +163,12 @@ impl EmulatorBuilder {
     /// for a demonstration. 500 items and 1 GB seal a batch as in the service.
     pub fn batching_time(mut self, time: Duration) -> Self {
         self.batching_time = time;
+        self
+    }
+
+    /// Answers to what is not documented about the service; default [`Assumptions::default`].
+    pub fn assumptions(mut self, assumptions: Assumptions) -> Self {
+        self.assumptions = assumptions;
         self
     }
 

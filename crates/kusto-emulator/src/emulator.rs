@@ -130,6 +130,7 @@ impl Emulator {
 
     fn end(&mut self) {
         self.stop.cancel();
+        self.handle.end_holds();
         let Some(runtime) = self.runtime.take() else { return };
         let tasks = std::mem::take(&mut self.tasks);
         // On a thread of its own: a runtime cannot be waited for from asynchronous code.
@@ -239,6 +240,7 @@ fn open_engine(options: &EmulatorBuilder, storage: &Arc<Storage>) -> Result<Arc<
         data_dir: options.data_dir.as_ref().map(|directory| directory.join("engine")),
         access: if options.sign_in { Access::ByRole } else { Access::Open },
         blobs: Arc::clone(storage) as Arc<_>,
+        assumptions: options.assumptions,
     })
     .map_err(|error| EmulatorError::Engine(error.to_string()))?;
     let refused = |error: crate::engine::EngineError| EmulatorError::Engine(error.to_string());

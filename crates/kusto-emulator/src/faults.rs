@@ -22,28 +22,43 @@
 //! | `FailAfter` | yes | an error in the form of the endpoint |
 //! | `Truncate` | yes | the head and the first bytes of the answer, then the connection closes |
 //! | `Delay` | as without it | the same, later on the emulator's clock |
+//! | `Hold` | when it is released, or never | the answer, when there is one |
+//! | `Merge` | yes, after the database's extents were merged | what that leads to |
+//! | `Half` | half the rows of an ingestion are visible, then it fails | as after `FailAfter` |
+//! | `Stale` | reads an older state; what it changes, it changes now | the old rows |
+//! | `RevokeTokens` | none | 401; a new token helps |
+//! | `RevokeRoles` | none unless it needs no role | 403 from now on |
+//! | `LoseMessage`, `RepeatMessage`, `DelayMessage` | the queue message comes never, several times, late | success |
+//!
+//! Where a fault makes no sense (`Half` of a query, `LoseMessage` of a download), the request passes untouched.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::assumptions::{optional_seconds, seconds};
+use crate::holds::{Died, Hold, HoldPoint, Holds};
 use crate::requests::{Endpoint, Request};
 use crate::seed::Chance;
 
 /// What happens to a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Fault {
     /// Answered with this status before anything happens.
     Fail {
         /// An HTTP error status.
         status: u16,
-        /// Sent as `Retry-After`, in whole seconds.
+        /// Sent as `Retry-After`, in whole seconds. Of an ingestion: when it is tried again.
+        #[serde(default, with = "optional_seconds")]
         retry_after: Option<Duration>,
     },
     /// Refused for load before anything happens: 429 by the cluster, 503 `ServerBusy` by storage.
     Throttle {
-        /// Sent as `Retry-After`, in whole seconds.
+        /// Sent as `Retry-After`, in whole seconds. Of an ingestion: when it is tried again.
+        #[serde(default, with = "optional_seconds")]
         retry_after: Option<Duration>,
     },
     /// The connection is closed before anything happens.
@@ -61,29 +76,129 @@ pub enum Fault {
         bytes: usize,
     },
     /// The request waits this long on the emulator's clock before anything happens.
-    Delay(Duration),
+    Delay(#[serde(with = "seconds")] Duration),
+    /// The request stops at this point of its way until it is released ([`crate::Handle::release`]). For commands and
+    /// ingestions; others pass.
+    Hold(HoldPoint),
+    /// Right before the request takes effect, the extents of every table of its database are merged as far as policies
+    /// allow: ids that a listing named are gone. For commands and ingestions.
+    Merge,
+    /// Half of the rows become visible, then the ingestion fails with this status: 5xx is tried again. For ingestions.
+    Half {
+        /// An HTTP error status.
+        status: u16,
+    },
+    /// The request reads the state of this many transactions ago, as far back as the rule is old. For queries and
+    /// commands.
+    Stale {
+        /// Transactions, each the effect of one command or ingestion.
+        behind: u64,
+    },
+    /// The caller's tokens are worthless from now on, this request's included.
+    RevokeTokens,
+    /// The caller has no role any more, from this request on.
+    RevokeRoles,
+    /// A queue message is accepted and never arrives. For `PutMessage`.
+    LoseMessage,
+    /// A queue message arrives, and so many more times, each this much later than the one before. For `PutMessage`.
+    RepeatMessage {
+        /// How many copies come beside the first.
+        copies: u32,
+        /// On the emulator's clock.
+        #[serde(with = "seconds")]
+        apart: Duration,
+    },
+    /// A queue message arrives this much later. For `PutMessage`.
+    DelayMessage(#[serde(with = "seconds")] Duration),
+}
+
+/// What a fault does to the inside of a request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mischief {
+    /// Somebody wants to hold it.
+    pub(crate) hold: Option<Arc<Hold>>,
+    /// How many transactions ago it reads.
+    pub(crate) stale: u64,
+    /// Extents are merged right before it takes effect.
+    pub(crate) merge: bool,
+    /// Only half of it is ingested.
+    pub(crate) half: bool,
+    /// What becomes of a queue message.
+    pub(crate) message: Delivery,
+}
+
+/// When a queue message arrives: so many times, the first after `first`, the others `apart`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    pub(crate) times: u32,
+    pub(crate) first: Duration,
+    pub(crate) apart: Duration,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { times: 1, first: Duration::ZERO, apart: Duration::ZERO }
+    }
+}
+
+impl Mischief {
+    /// Waits here if the request is to be held here.
+    pub(crate) fn reach(&self, point: HoldPoint) -> Result<(), Died> {
+        self.hold.as_ref().map_or(Ok(()), |hold| hold.reach(point))
+    }
+
+    /// Whether an ingestion becomes visible in two parts.
+    pub(crate) fn in_halves(&self) -> bool {
+        self.half || self.hold.as_ref().is_some_and(|hold| hold.is_at(HoldPoint::Halfway))
+    }
 }
 
 /// Which requests are hit, and with what.
-#[derive(Debug, Clone)]
+///
+/// As JSON, only `endpoint` and `fault` are needed: `{"endpoint":"Management","operation":".move extents","times":1,
+/// "fault":{"Hold":"Resolved"}}`; durations are seconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FaultRule {
     endpoint: Endpoint,
+    #[serde(default)]
     operation: Option<String>,
+    #[serde(default)]
     scope: Option<String>,
+    #[serde(default)]
+    table: Option<String>,
+    #[serde(default)]
     principal: Option<String>,
+    #[serde(default)]
     skip: u64,
+    #[serde(default = "without_end")]
     times: u64,
+    #[serde(default = "always")]
     probability: f64,
     fault: Fault,
 }
 
+fn without_end() -> u64 {
+    u64::MAX
+}
+
+fn always() -> f64 {
+    1.0
+}
+
 impl FaultRule {
+    /// Whether older states must be remembered for it.
+    pub(crate) fn looks_back(&self) -> bool {
+        matches!(self.fault, Fault::Stale { .. })
+    }
+
     /// Hits every request to `endpoint`.
     pub fn new(endpoint: Endpoint, fault: Fault) -> Self {
         Self {
             endpoint,
             operation: None,
             scope: None,
+            table: None,
             principal: None,
             skip: 0,
             times: u64::MAX,
@@ -103,6 +218,13 @@ impl FaultRule {
     #[must_use]
     pub fn scope(mut self, part: impl Into<String>) -> Self {
         self.scope = Some(part.into());
+        self
+    }
+
+    /// Only commands and queries whose text has this name as a word of its own, and ingestions into that table.
+    #[must_use]
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.table = Some(name.into());
         self
     }
 
@@ -140,8 +262,21 @@ impl FaultRule {
         self.endpoint == request.endpoint
             && self.operation.as_ref().is_none_or(starts)
             && self.scope.as_ref().is_none_or(|part| lower(&request.scope).contains(&lower(part)))
+            && self.table.as_ref().is_none_or(|name| names_table(request, name))
             && self.principal.as_ref().is_none_or(|part| lower(&request.principal).contains(&lower(part)))
     }
+}
+
+/// Whether a request names a table: in its text as a word, or as the end of its scope.
+fn names_table(request: &Request, name: &str) -> bool {
+    let of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let scope = request.scope.rsplit_once('/').map(|(_, table)| table);
+    let text = &request.operation;
+    let stands_alone = |(start, _): (usize, &str)| {
+        let (before, after) = (&text[..start], &text[start + name.len()..]);
+        !before.ends_with(|c: char| of_name(c) && c != '.') && !after.starts_with(of_name)
+    };
+    scope == Some(name) || (!name.is_empty() && text.match_indices(name).any(stands_alone))
 }
 
 #[derive(Debug)]
@@ -179,11 +314,12 @@ impl FaultHits {
 pub(crate) struct Faults {
     rules: RwLock<Vec<Active>>,
     chance: Chance,
+    holds: Arc<Holds>,
 }
 
 impl Faults {
     pub(crate) fn new(chance: Chance) -> Self {
-        Self { rules: RwLock::default(), chance }
+        Self { rules: RwLock::default(), chance, holds: Arc::default() }
     }
 
     pub(crate) fn add(&self, rule: FaultRule) -> FaultHits {
@@ -191,6 +327,35 @@ impl Faults {
         let active = Active { rule, seen: AtomicU64::new(0), hits: Arc::clone(&hits) };
         self.rules.write().unwrap_or_else(PoisonError::into_inner).push(active);
         FaultHits(hits)
+    }
+
+    /// The rules in force, each with the number of requests that it has hit.
+    pub(crate) fn all(&self) -> Vec<(FaultRule, u64)> {
+        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        rules.iter().map(|active| (active.rule.clone(), active.hits.load(Ordering::Relaxed))).collect()
+    }
+
+    /// The requests that are held.
+    pub(crate) fn holds(&self) -> &Arc<Holds> {
+        &self.holds
+    }
+
+    /// What a fault does to the inside of `request`; nothing if it does something to the outside.
+    pub(crate) fn mischief(&self, fault: Option<Fault>, request: &Request) -> Mischief {
+        let mut mischief = Mischief::default();
+        match fault {
+            Some(Fault::Hold(point)) => mischief.hold = self.holds.order(point, request),
+            Some(Fault::Merge) => mischief.merge = true,
+            Some(Fault::Half { .. }) => mischief.half = true,
+            Some(Fault::Stale { behind }) => mischief.stale = behind,
+            Some(Fault::LoseMessage) => mischief.message.times = 0,
+            Some(Fault::RepeatMessage { copies, apart }) => {
+                mischief.message = Delivery { times: copies.saturating_add(1), apart, ..Delivery::default() };
+            }
+            Some(Fault::DelayMessage(first)) => mischief.message.first = first,
+            _ => {}
+        }
+        mischief
     }
 
     pub(crate) fn clear(&self) {

@@ -5,12 +5,14 @@ use serde_json::Value as Json;
 use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 
+use crate::assumptions::Assumptions;
 use crate::dm::Statistics;
 use crate::emulator::operator;
 use crate::engine::{EngineError, Principal, RequestContext, RequestProperties};
 use crate::error::EmulatorError;
-use crate::faults::{FaultHits, FaultRule};
-use crate::http::Front;
+use crate::faults::{FaultHits, FaultRule, Mischief};
+use crate::holds::HeldRequest;
+use crate::http::{Front, control};
 use crate::requests::Request;
 use crate::signin::{App, ManagedIdentity};
 
@@ -67,10 +69,11 @@ impl Handle {
         self.front.clock.now()
     }
 
-    /// Waits until data management has done everything that is due at the clock's present moment: move a manual clock,
-    /// then call this, and what the move made due has happened.
+    /// Waits until data management has done everything that is due at the clock's present moment, and every released
+    /// request is done: move a manual clock, then call this, and what the move made due has happened. Requests that are
+    /// held are not waited for.
     pub async fn settle(&self) {
-        self.front.data_management.rest().await;
+        self.front.settle().await;
     }
 
     /// [`Handle::settle`] for code that is not asynchronous.
@@ -103,12 +106,67 @@ impl Handle {
 
     /// Puts a rule in force, behind those there are; the result counts what it hits.
     pub fn add_fault(&self, rule: FaultRule) -> FaultHits {
-        self.front.faults.add(rule)
+        self.front.add_fault(rule)
     }
 
     /// Takes all rules out of force.
     pub fn clear_faults(&self) {
-        self.front.faults.clear();
+        self.front.clear_faults();
+    }
+
+    /// The requests that a rule holds ([`crate::Fault::Hold`]), in the order in which they came.
+    pub fn held(&self) -> Vec<HeldRequest> {
+        self.front.faults.holds().held()
+    }
+
+    /// Waits until at least `count` requests are held.
+    pub async fn until_held(&self, count: usize) {
+        self.front.faults.holds().until_held(count).await;
+    }
+
+    /// Lets a held request go on; false if there is none with that id. [`Handle::settle`] waits for its end.
+    pub fn release(&self, id: u64) -> bool {
+        control::release(&self.front, Some(id), false) > 0
+    }
+
+    /// Lets all go on; how many.
+    pub fn release_all(&self) -> usize {
+        control::release(&self.front, None, false)
+    }
+
+    /// Ends a held request without an effect, as if its node had gone away; false if there is none with that id.
+    pub fn let_die(&self, id: u64) -> bool {
+        control::release(&self.front, Some(id), true) > 0
+    }
+
+    /// The answers to what is not documented.
+    pub fn assumptions(&self) -> Assumptions {
+        self.front.engine.assumptions()
+    }
+
+    /// Changes them from now on.
+    pub fn assume(&self, assumptions: Assumptions) {
+        self.front.engine.assume(assumptions);
+    }
+
+    /// Merges the extents of a table, as far as its policy and tags allow, at once. Returns how many extents there are
+    /// fewer.
+    ///
+    /// # Errors
+    /// If rows cannot be read or written.
+    pub fn merge(&self, database: &str, table: &str) -> Result<usize, EmulatorError> {
+        let merged = self.front.engine.merge(Some(database), Some(table));
+        merged.map_err(|error| refused("merge extents", &error))
+    }
+
+    /// Takes every role from a principal (`aadapp=<id>;<tenant>`), everywhere and at once.
+    ///
+    /// # Errors
+    /// If the name is none.
+    pub fn revoke_roles(&self, principal: &str) -> Result<(), EmulatorError> {
+        let principal = Principal::parse(principal).map_err(|error| refused("revoke", &error))?;
+        self.front.engine.forget_principal(&principal);
+        Ok(())
     }
 
     /// Lets an application sign in with this key, and gives its principal roles. An id that is known gets the new key.
@@ -205,6 +263,11 @@ impl Handle {
             .map_err(|error| refused(query, &error))
     }
 
+    /// What is held dies, and nothing is held any more.
+    pub(crate) fn end_holds(&self) {
+        self.front.faults.holds().close();
+    }
+
     /// Asks the emulator to stop; [`crate::Emulator::wait`] then returns.
     pub fn stop(&self) {
         self.stop.cancel();
@@ -221,6 +284,7 @@ impl Handle {
             principal: operator(self.front.sign_in.tenant()),
             client_request_id: format!("operator;{activity_id}"),
             activity_id,
+            mischief: Mischief::default(),
         }
     }
 }

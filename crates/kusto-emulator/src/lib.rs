@@ -50,6 +50,7 @@
 // Errors carry the service's whole error body; they are made once per refused request, never per row.
 #![allow(clippy::result_large_err)]
 
+mod assumptions;
 mod builder;
 pub mod clock;
 mod dm;
@@ -58,6 +59,7 @@ mod error;
 pub mod faults;
 mod files;
 mod handle;
+mod holds;
 mod http;
 mod requests;
 mod secrets;
@@ -72,11 +74,13 @@ mod engine;
 #[allow(dead_code, unused_imports)]
 mod kql;
 
+pub use assumptions::{Assumptions, FailedSources, IngestIfNotExists, Merges, MissingExtents, ResolvedNames};
 pub use builder::EmulatorBuilder;
 pub use dm::Statistics;
 pub use emulator::{Emulator, Urls};
 pub use error::EmulatorError;
 pub use faults::{Fault, FaultHits, FaultRule};
 pub use handle::{Grant, Handle};
+pub use holds::{HeldRequest, HoldPoint, MAX_HELD};
 pub use requests::{Endpoint, REMEMBERED_REQUESTS, Request};
 pub use signin::ManagedIdentity;

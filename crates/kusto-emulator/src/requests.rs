@@ -12,7 +12,7 @@ pub const REMEMBERED_REQUESTS: usize = 50_000;
 const REMEMBERED_TEXT: usize = 4096;
 
 /// A part of the emulator that takes requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Endpoint {
     /// `/v1/rest/mgmt`; the operation is the command's text.

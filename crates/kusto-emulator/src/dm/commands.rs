@@ -21,7 +21,10 @@ impl DataManagement {
             [".get" | ".show", "ingestion", "resources", ..] => Some(self.ingestion_resources(front)),
             [".get", "kusto", "identity", "token", ..] => Some(Ok(self.identity_token(principal))),
             [".show", "version"] => Some(Ok(version())),
-            [".refresh", "database", .., "cache", "ingestionbatchingpolicy"] => Some(Ok(refreshed())),
+            [".refresh", "database", .., "cache", "ingestionbatchingpolicy"] => {
+                self.engine.refresh_batching();
+                Some(Ok(refreshed()))
+            }
             _ => None,
         }
     }
@@ -56,7 +59,7 @@ fn version() -> ResultTable {
     ResultTable::from_rows("Table_0", schema, [row])
 }
 
-/// Policies are read afresh for every message: there is nothing to refresh, and nothing to say.
+/// From now on the policies are known; there is nothing to say.
 fn refreshed() -> ResultTable {
     strings::<[Value; 1]>(&["Result"], [])
 }

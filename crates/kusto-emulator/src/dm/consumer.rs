@@ -16,7 +16,7 @@ use crate::clock::after;
 use crate::engine::{
     IngestFailure, IngestOutcome, IngestRequest, IngestSource, IngestionProperties, Principal, SourceOutcome,
 };
-use crate::faults::Fault;
+use crate::faults::{Fault, Mischief};
 use crate::requests::{Endpoint, Request};
 use crate::storage::{Message, Place};
 
@@ -25,6 +25,9 @@ const TAKEN: usize = 1000;
 
 /// The service retries "for up to 48 hours" (`ingest-data-overview.md`).
 const RETRY_FOR: Duration = Duration::from_secs(48 * 3600);
+
+/// How often the engine is asked whether it has something to do by itself.
+const UPKEEP: Duration = Duration::from_secs(60);
 
 /// Waiting times double from the first to the last.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -40,7 +43,8 @@ impl DataManagement {
                 continue;
             }
             self.rested.send_replace(wanted);
-            let next = batches.next_due().into_iter().chain(self.next_messages()).min();
+            let tick = after(self.clock.now(), UPKEEP);
+            let next = batches.next_due().into_iter().chain(self.next_messages()).chain([tick]).min();
             let next = self.clock.sleep_until(next.unwrap_or(Timestamp::MAX));
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -79,7 +83,23 @@ impl DataManagement {
             worked = true;
             self.ingest(batch).await;
         }
+        if self.engine.upkeep_is_due() {
+            worked = true;
+            self.keep_up().await;
+        }
         worked
+    }
+
+    /// Merges and what else the service does by itself.
+    async fn keep_up(&self) {
+        let engine = Arc::clone(&self.engine);
+        match tokio::task::spawn_blocking(move || engine.upkeep()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "upkeep of the extents failed; it is tried again in a minute")
+            }
+            Err(error) => tracing::error!(%error, "upkeep of the extents did not finish"),
+        }
     }
 
     /// Checks a message; returns the batch that it completes.
@@ -151,12 +171,22 @@ impl DataManagement {
         }
     }
 
-    /// Ingests a batch and says what came of each of its messages.
+    /// Ingests a batch and says what came of each of its messages. One that is to be held does not hold up the others.
     async fn ingest(self: &Arc<Self>, batch: Batch) {
         count(&self.counters.batches, 1);
+        let (fault, mischief) = self.fault(&batch).await;
+        if mischief.hold.is_some() {
+            tokio::spawn(Arc::clone(self).work(batch, fault, mischief));
+        } else {
+            Arc::clone(self).work(batch, fault, mischief).await;
+        }
+    }
+
+    async fn work(self: Arc<Self>, batch: Batch, fault: Option<Fault>, mischief: Mischief) {
         let (sources, source_of) = distinct_sources(&batch);
-        let fault = self.fault(&batch).await;
         let (group, activity_id) = (batch.group, self.engine.new_id());
+        // Kept until everything is told: then the request counts as done.
+        let _hold = mischief.hold.clone();
         let request = IngestRequest {
             principal: group.principal,
             database: group.database,
@@ -164,34 +194,41 @@ impl DataManagement {
             properties: group.properties,
             sources,
             activity_id,
+            queued: true,
+            mischief,
         };
-        let result = match fault {
-            Some(Fault::Fail { status, .. }) => Err(spoiled(status)),
-            Some(Fault::Throttle { .. } | Fault::Refuse) => Err(spoiled(503)),
-            other => {
-                let engine = Arc::clone(&self.engine);
-                let worked = tokio::task::spawn_blocking(move || engine.ingest(request)).await;
-                let result = worked.unwrap_or_else(|error| {
-                    tracing::error!(%error, "an ingestion did not finish");
-                    Err(IngestFailure::permanent(
-                        "General_InternalServerError",
-                        "the emulator's engine failed",
-                    ))
-                });
-                match other {
-                    Some(Fault::FailAfter { status }) => Err(spoiled(status)),
-                    Some(Fault::LoseAnswer | Fault::Truncate { .. }) => Err(spoiled(504)),
-                    _ => result,
-                }
-            }
-        };
+        let result = self.spoil(fault, request).await;
         for (accepted, source) in batch.messages.iter().zip(source_of) {
-            self.settle(accepted, &verdict_on(&result, source));
+            self.settle(accepted, &verdict_on(&result, source), retry_after(fault));
+        }
+    }
+
+    async fn spoil(
+        &self,
+        fault: Option<Fault>,
+        request: IngestRequest,
+    ) -> Result<IngestOutcome, IngestFailure> {
+        match fault {
+            Some(Fault::Fail { status, .. }) => return Err(spoiled(status)),
+            Some(Fault::Throttle { .. } | Fault::Refuse) => return Err(spoiled(503)),
+            Some(Fault::RevokeRoles) => self.engine.forget_principal(&request.principal),
+            _ => {}
+        }
+        let engine = Arc::clone(&self.engine);
+        let worked = tokio::task::spawn_blocking(move || engine.ingest(request)).await;
+        let result = worked.unwrap_or_else(|error| {
+            tracing::error!(%error, "an ingestion did not finish");
+            Err(IngestFailure::permanent("General_InternalServerError", "the emulator's engine failed"))
+        });
+        match fault {
+            Some(Fault::FailAfter { status } | Fault::Half { status }) => Err(spoiled(status)),
+            Some(Fault::LoseAnswer | Fault::Truncate { .. }) => Err(spoiled(504)),
+            _ => result,
         }
     }
 
     /// A fault rule may spoil an ingestion like any request.
-    async fn fault(&self, batch: &Batch) -> Option<Fault> {
+    async fn fault(&self, batch: &Batch) -> (Option<Fault>, Mischief) {
         let request = Request {
             number: 0,
             endpoint: Endpoint::Ingestion,
@@ -201,15 +238,16 @@ impl DataManagement {
             at: self.clock.now(),
         };
         let (delay, fault) = self.faults.decide(&request);
+        let mischief = self.faults.mischief(fault, &request);
         self.requests.record(request);
         if !delay.is_zero() {
             self.clock.sleep_until(after(self.clock.now(), delay)).await;
         }
-        fault
+        (fault, mischief)
     }
 
     /// Tries again later what may pass, for as long as the service does; concludes the rest.
-    fn settle(&self, accepted: &Accepted, verdict: &Verdict) {
+    fn settle(&self, accepted: &Accepted, verdict: &Verdict, retry_after: Option<Duration>) {
         let now = self.clock.now();
         let Verdict::Failed { failure, operation } = verdict else { return self.conclude(accepted, verdict) };
         if failure.permanent {
@@ -223,6 +261,7 @@ impl DataManagement {
         count(&self.counters.retried, 1);
         let doublings = accepted.message.dequeued.saturating_sub(1).min(16);
         let wait = FIRST_RETRY.saturating_mul(1 << doublings).min(LAST_RETRY);
+        let wait = retry_after.unwrap_or(wait);
         tracing::info!(source = %accepted.ingestion.id, error = %failure, ?wait, "an ingestion is tried again");
         self.storage.give_back_message(&accepted.queue, &accepted.message.id, after(now, wait));
     }
@@ -293,6 +332,14 @@ fn verdict_on(result: &Result<IngestOutcome, IngestFailure>, source: usize) -> V
                 Some(outcome.operation_id),
             ),
         },
+    }
+}
+
+/// When a fault rule wants a spoiled ingestion to be tried again.
+fn retry_after(fault: Option<Fault>) -> Option<Duration> {
+    match fault {
+        Some(Fault::Fail { retry_after, .. } | Fault::Throttle { retry_after }) => retry_after,
+        _ => None,
     }
 }
 

@@ -12,6 +12,8 @@ use uuid::Uuid;
 use super::error::{EngineError, InnerError};
 use super::principal::Principal;
 use crate::data::parse_datetime;
+use crate::faults::Mischief;
+use crate::holds::Died;
 
 /// Opens the blobs that an ingestion names.
 pub(crate) trait BlobReader: Send + Sync + fmt::Debug {
@@ -47,6 +49,10 @@ pub(crate) struct IngestRequest {
     pub(crate) sources: Vec<IngestSource>,
     /// The id under which failures are recorded.
     pub(crate) activity_id: Uuid,
+    /// It came through data management, which knows names and reads policies in its own time.
+    pub(crate) queued: bool,
+    /// What a fault rule does to it.
+    pub(crate) mischief: Mischief,
 }
 
 /// What became of a batch.
@@ -98,6 +104,12 @@ impl IngestFailure {
     /// `Permanent` or `Transient`, as in `FailureKind`.
     pub(crate) fn kind(&self) -> &'static str {
         if self.permanent { "Permanent" } else { "Transient" }
+    }
+}
+
+impl From<Died> for IngestFailure {
+    fn from(died: Died) -> Self {
+        Self::transient("General_InternalServerError", died.to_string())
     }
 }
 

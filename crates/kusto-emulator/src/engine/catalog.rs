@@ -104,8 +104,7 @@ impl State {
     /// The table with that id, whatever it is called by now.
     pub(crate) fn table_by_id(&self, database: Uuid, table: Uuid) -> Option<(&Arc<Database>, &Arc<Table>)> {
         let database = self.databases.values().find(|candidate| candidate.id == database)?;
-        let table = database.tables.values().find(|candidate| candidate.id == table)?;
-        Some((database, table))
+        Some((database, database.table_by_id(table)?))
     }
 
     /// The batching policy in force for a table that may not exist.
@@ -132,6 +131,11 @@ impl Database {
     /// 400 `BadRequest_EntityNotFound`.
     pub(crate) fn table(&self, name: &str) -> EngineResult<&Arc<Table>> {
         self.tables.get(name).ok_or_else(|| EngineError::not_found("Table", name))
+    }
+
+    /// The table with that id, whatever it is called by now.
+    pub(crate) fn table_by_id(&self, id: Uuid) -> Option<&Arc<Table>> {
+        self.tables.values().find(|table| table.id == id)
     }
 }
 

@@ -132,7 +132,10 @@ impl Database {
             table.extents.extend(taken.iter().map(|extent| {
                 let mut moved = extent.pruned(&schema);
                 moved.id = new_ids.get(&extent.id).copied().unwrap_or(extent.id);
-                moved.ingested = ingested.unwrap_or(extent.ingested);
+                if let Some(now) = ingested {
+                    moved.ingested = now;
+                    moved.ingested_runs.clear();
+                }
                 Arc::new(moved)
             }));
         });

@@ -128,6 +128,12 @@ impl EngineError {
     }
 }
 
+impl From<crate::holds::Died> for EngineError {
+    fn from(died: crate::holds::Died) -> Self {
+        Self::internal(died)
+    }
+}
+
 impl From<crate::kql::KqlError> for EngineError {
     fn from(error: crate::kql::KqlError) -> Self {
         use crate::kql::ErrorKind;

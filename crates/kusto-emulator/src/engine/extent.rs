@@ -15,10 +15,16 @@ pub(crate) struct Extent {
     pub(crate) id: Uuid,
     /// In the order given, without repeats.
     pub(crate) tags: Vec<String>,
-    /// `MinCreatedOn` and `MaxCreatedOn`, in ticks: when the data is said to have come into being.
+    /// `MinCreatedOn` (and `MaxCreatedOn`), in ticks: when the data is said to have come into being.
     pub(crate) created: i64,
+    /// `MaxCreatedOn` where that is another: the extent was merged.
+    #[serde(default)]
+    pub(crate) max_created: Option<i64>,
     /// When the rows were ingested, in ticks.
     pub(crate) ingested: i64,
+    /// Numbers of rows and their ingestion times, in order, where that is not one for all: the extent was merged.
+    #[serde(default)]
+    pub(crate) ingested_runs: Vec<(u64, i64)>,
     /// How many rows.
     pub(crate) rows: u64,
     /// Bytes of the ingested text, uncompressed.
@@ -65,6 +71,20 @@ impl Extent {
             .iter()
             .find(|stored| stored.name == name && stored.ty == ty)
             .map(|stored| stored.position)
+    }
+
+    /// `MaxCreatedOn`, in ticks.
+    pub(crate) fn last_created(&self) -> i64 {
+        self.max_created.unwrap_or(self.created)
+    }
+
+    /// Numbers of rows and when they were ingested, in order.
+    pub(crate) fn ingestion_times(&self) -> Vec<(u64, i64)> {
+        if self.ingested_runs.is_empty() {
+            vec![(self.rows, self.ingested)]
+        } else {
+            self.ingested_runs.clone()
+        }
     }
 
     /// Without the columns that `schema` no longer has: a column of that name that comes later starts empty.

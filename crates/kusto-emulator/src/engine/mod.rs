@@ -20,7 +20,7 @@
 //! 4. A source of an ingestion contributes all its rows or none; the extents of one ingestion appear together.
 //! 5. An extent never changes its rows. A move gives it a new id and keeps its tags and, unless asked, its ingestion time.
 //! 6. Names are resolved when a request starts; what it then does, it does to those entities, renamed or not, and fails
-//!    if they are gone.
+//!    if they are gone (unless [`crate::Assumptions`] say otherwise).
 //! 7. Equal seeds, clocks and request sequences give equal answers, ids included.
 //! 8. What is not understood is refused with the service's 400; nothing is guessed.
 
@@ -30,9 +30,11 @@ mod change;
 mod command;
 mod error;
 mod extent;
+mod history;
 mod ingest;
 mod log;
 mod mapping;
+mod merge;
 mod names;
 mod policy;
 mod principal;
@@ -41,12 +43,15 @@ mod roles;
 mod store;
 mod tag;
 mod transaction;
+mod upkeep;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
@@ -62,8 +67,10 @@ pub(crate) use principal::Principal;
 pub(crate) use roles::Access;
 pub(crate) use store::StoreError;
 
+use crate::assumptions::Assumptions;
 use crate::clock::Clock;
 use crate::data::{ResultTable, UNIX_EPOCH};
+use crate::faults::Mischief;
 use crate::seed::{Chance, Seed};
 
 /// How an engine is opened.
@@ -79,6 +86,8 @@ pub(crate) struct EngineOptions {
     pub(crate) access: Access,
     /// Where `.ingest into` and [`Engine::ingest`] find their blobs.
     pub(crate) blobs: Arc<dyn BlobReader>,
+    /// Answers to what is not documented.
+    pub(crate) assumptions: Assumptions,
 }
 
 /// Who asks, and under which ids.
@@ -90,6 +99,8 @@ pub(crate) struct RequestContext {
     pub(crate) client_request_id: String,
     /// The service's id of the request, as in `x-ms-activity-id`.
     pub(crate) activity_id: Uuid,
+    /// What a fault rule does to it.
+    pub(crate) mischief: Mischief,
 }
 
 /// The `properties` of a request's body.
@@ -113,6 +124,16 @@ pub(crate) struct Engine {
     journal: Mutex<store::Journal>,
     extents: store::ExtentStore,
     log: log::Log,
+    assumptions: RwLock<Assumptions>,
+    history: history::History,
+    /// When the engine was opened, in ticks.
+    opened: i64,
+    /// When policies were last looked at, in ticks.
+    looked_at: Mutex<i64>,
+    /// When tables were last merged, in ticks.
+    merged_at: Mutex<HashMap<Uuid, i64>>,
+    /// Until when data management knows batching policies at least, in ticks.
+    refreshed_at: AtomicI64,
 }
 
 impl Engine {
@@ -122,7 +143,8 @@ impl Engine {
     /// If the directory cannot be used: locked by another process, written by another version, damaged, or unwritable.
     pub(crate) fn new(options: EngineOptions) -> Result<Self, StoreError> {
         let opened = store::open(options.data_dir.as_deref())?;
-        Ok(Self {
+        let now = ticks(options.clock.now());
+        let engine = Self {
             clock: options.clock,
             chance: options.seed.stream(&format!("engine {}", opened.starts)),
             access: options.access,
@@ -131,7 +153,15 @@ impl Engine {
             journal: Mutex::new(opened.journal),
             extents: opened.extents,
             log: log::Log::default(),
-        })
+            assumptions: RwLock::default(),
+            history: history::History::default(),
+            opened: now,
+            looked_at: Mutex::new(now),
+            merged_at: Mutex::default(),
+            refreshed_at: AtomicI64::new(i64::MIN),
+        };
+        engine.assume(options.assumptions);
+        Ok(engine)
     }
 
     /// Creates a database if there is none of that name (in any case).
@@ -148,6 +178,13 @@ impl Engine {
     /// If the journal cannot be written.
     pub(crate) fn add_cluster_admin(&self, principal: &Principal) -> EngineResult<()> {
         command::principals::add_cluster_admin(self, principal)
+    }
+
+    /// Takes every role from `principal`, on the cluster, on databases and on tables.
+    pub(crate) fn forget_principal(&self, principal: &Principal) {
+        if let Err(error) = command::principals::forget(self, principal) {
+            tracing::error!(%error, %principal, "roles were not taken away");
+        }
     }
 
     /// Runs a control command (`.show ...`, `.create ...`), query operators behind it included.
@@ -202,12 +239,69 @@ impl Engine {
 
     /// The batching policy in force for a table: its own, the database's, or the service's default.
     pub(crate) fn batching_policy(&self, database: &str, table: &str) -> BatchingPolicy {
-        self.snapshot().batching_policy(database, table)
+        let lag = self.assumptions().batching_learned_after;
+        let moment = self.before(lag).max(self.refreshed_at.load(Ordering::Relaxed));
+        let state = if lag.is_zero() { None } else { self.history.at(moment) };
+        state.unwrap_or_else(|| self.snapshot()).batching_policy(database, table)
+    }
+
+    /// From now on batching policies are known as they are now.
+    pub(crate) fn refresh_batching(&self) {
+        self.refreshed_at.store(self.now(), Ordering::Relaxed);
     }
 
     /// Whether the streaming endpoint may take rows for a table.
     pub(crate) fn streaming_enabled(&self, database: &str, table: &str) -> bool {
         self.snapshot().streaming_enabled(database, table)
+    }
+
+    /// The answers to what is not documented.
+    pub(crate) fn assumptions(&self) -> Assumptions {
+        *self.assumptions.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes them, for requests that are to take effect from now on.
+    pub(crate) fn assume(&self, assumptions: Assumptions) {
+        *self.assumptions.write().unwrap_or_else(PoisonError::into_inner) = assumptions;
+        if !assumptions.memory().is_zero() {
+            self.remember();
+        }
+    }
+
+    /// Begins to remember former states.
+    pub(crate) fn remember(&self) {
+        self.history.want(true);
+    }
+
+    /// Forgets former states, unless an assumption needs them.
+    pub(crate) fn forget(&self) {
+        if self.assumptions().memory().is_zero() {
+            self.history.want(false);
+        }
+    }
+
+    /// What reads that change nothing see: the present state, or what an assumption says.
+    pub(crate) fn readable(&self) -> Arc<State> {
+        let lag = self.assumptions().reads_lag;
+        self.seen_after(lag)
+    }
+
+    /// The state as somebody sees it who learns of everything `lag` late.
+    fn seen_after(&self, lag: std::time::Duration) -> Arc<State> {
+        let old = if lag.is_zero() { None } else { self.history.at(self.before(lag)) };
+        old.unwrap_or_else(|| self.snapshot())
+    }
+
+    /// The table that was called `name` until recently, as far as an assumption lets old names last.
+    fn formerly<'d>(&self, database: &'d catalog::Database, name: &str) -> Option<&'d Arc<catalog::Table>> {
+        let lasts = self.assumptions().old_names_last;
+        if lasts.is_zero() { None } else { self.history.formerly(self.before(lasts), database, name) }
+    }
+
+    /// The moment `ago` before now, in ticks.
+    fn before(&self, ago: std::time::Duration) -> i64 {
+        let ticks = i64::try_from(ago.as_nanos() / 100).unwrap_or(i64::MAX);
+        self.now().saturating_sub(ticks)
     }
 
     /// A new id from the engine's seed.

@@ -249,6 +249,11 @@ impl BatchingPolicy {
     }
 }
 
+/// A duration that a policy has, in ticks.
+pub(crate) fn timespan_ticks(value: &Value) -> Option<i64> {
+    value.as_str().and_then(parse_timespan)
+}
+
 /// A duration as policies write it.
 pub(crate) fn timespan_text(ticks: i64) -> String {
     let mut text = String::new();

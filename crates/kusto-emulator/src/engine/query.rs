@@ -20,7 +20,7 @@ pub(super) fn run(
     text: &str,
     properties: &RequestProperties,
 ) -> EngineResult<Vec<ResultTable>> {
-    let session = Session { engine, context, database, properties };
+    let session = Session { engine, context, database, properties, resolved: None };
     query(&session, text, |query, view, options| kql::run(query, view, options))
 }
 
@@ -40,7 +40,7 @@ pub(super) fn rows(session: &Session<'_>, text: &str) -> EngineResult<ResultTabl
 
 /// Runs the operators `| ...` over the result of a command.
 pub(super) fn pipe(session: &Session<'_>, table: ResultTable, operators: &str) -> EngineResult<ResultTable> {
-    let state = session.engine.snapshot();
+    let state = session.snapshot();
     let view = View::new(session, &state, state.find_database(session.database));
     Ok(kql::apply(table, &kql::parse_operators(operators)?, &view, &options(session.properties))?)
 }
@@ -51,7 +51,7 @@ fn query<T>(
     text: &str,
     run: impl FnOnce(&Query, &View<'_>, &Options) -> Result<T, KqlError>,
 ) -> EngineResult<T> {
-    let state = session.engine.snapshot();
+    let state = session.snapshot();
     let database = session.context_database(&state)?;
     session.rights(&state).on_database(database, DatabaseAction::Query)?;
     let view = View::new(session, &state, Some(database));
@@ -83,6 +83,7 @@ fn options(properties: &RequestProperties) -> Options {
 
 /// A database as a caller may query it.
 struct View<'a> {
+    session: &'a Session<'a>,
     engine: &'a Engine,
     database: Option<&'a Arc<Database>>,
     rights: Rights<'a>,
@@ -90,10 +91,10 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(session: &Session<'a>, state: &'a State, database: Option<&'a Arc<Database>>) -> Self {
+    fn new(session: &'a Session<'a>, state: &'a State, database: Option<&'a Arc<Database>>) -> Self {
         let engine = session.engine;
         let rights = Rights { access: engine.access, state, caller: &session.context.principal };
-        Self { engine, database, rights, now: engine.now() }
+        Self { session, engine, database, rights, now: engine.now() }
     }
 }
 
@@ -101,8 +102,11 @@ impl Catalog for View<'_> {
     fn table(&self, name: &str) -> Result<Arc<dyn TableSource>, KqlError> {
         let Some(database) = self.database else { return Err(KqlError::no_table(name)) };
         let may_query = self.rights.on_database(database, DatabaseAction::Query).is_ok();
-        let table =
-            database.tables.get(name).filter(|_| may_query).ok_or_else(|| KqlError::no_table(name))?;
+        let table = self
+            .session
+            .find_table(database, name)
+            .filter(|_| may_query)
+            .ok_or_else(|| KqlError::no_table(name))?;
         Ok(Arc::new(Rows::load(self.engine, database, table)?))
     }
 
@@ -149,16 +153,34 @@ impl Rows {
                 Some(position) => Arc::clone(&stored[position]),
                 None => Arc::new(ColumnData::repeat(column.ty, &Value::Null, rows)),
             };
-            extents.push(ExtentBatch {
+            let whole = ExtentBatch {
                 id: extent.id.as_u128(),
                 tags: extent.tags.clone().into(),
                 ingestion_time: records_time.then_some(extent.ingested),
                 columns: table.schema.columns.iter().map(column).collect(),
                 rows,
-            });
+            };
+            if records_time && !extent.ingested_runs.is_empty() {
+                extents.extend(by_ingestion_time(&whole, &extent.ingested_runs));
+            } else {
+                extents.push(whole);
+            }
         }
         Ok(Self { schema: Arc::clone(&table.schema), extents })
     }
+}
+
+/// The rows of a merged extent, divided by when they were ingested.
+fn by_ingestion_time(whole: &ExtentBatch, runs: &[(u64, i64)]) -> Vec<ExtentBatch> {
+    let mut start = 0;
+    let run = |(rows, time): &(u64, i64)| {
+        let rows = usize::try_from(*rows).unwrap_or(usize::MAX);
+        let slice = |column: &Arc<ColumnData>| Arc::new(column.slice(start, rows));
+        let columns = whole.columns.iter().map(slice).collect();
+        start += rows;
+        ExtentBatch { ingestion_time: Some(*time), columns, rows, ..whole.clone() }
+    };
+    runs.iter().map(run).collect()
 }
 
 /// Whether rows show their ingestion time: unless a policy says otherwise.

@@ -18,6 +18,11 @@ pub(crate) fn distinct(tags: &[String]) -> Vec<String> {
     distinct
 }
 
+/// The `drop-by:` tags: extents are merged only with those that have the same set.
+pub(crate) fn drop_by(tags: &[String]) -> std::collections::BTreeSet<&str> {
+    tags.iter().map(String::as_str).filter(|tag| tag.starts_with("drop-by:")).collect()
+}
+
 /// The first of `values` that the table already has as `ingest-by:` tag.
 pub(crate) fn already_ingested<'a>(table: &Table, values: &'a [String]) -> Option<&'a str> {
     let present = |value: &&String| {

@@ -54,12 +54,13 @@ impl Engine {
         Ok(decision.answer)
     }
 
-    fn commit(&self, journal: &mut Journal, before: &State, changes: &[Change]) -> EngineResult<()> {
-        let mut after = before.clone();
+    fn commit(&self, journal: &mut Journal, before: &Arc<State>, changes: &[Change]) -> EngineResult<()> {
+        let mut after = State::clone(before);
         changes.iter().for_each(|change| after.apply(change));
         journal.append(changes).map_err(EngineError::internal)?;
         let after = Arc::new(after);
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&after);
+        self.history.push(self.now(), Arc::clone(before));
         gone(before, changes).for_each(|extent| self.extents.doom(&extent));
         if let Err(error) = journal.compact_when_due(&after) {
             tracing::warn!(%error, "the journal stays long");

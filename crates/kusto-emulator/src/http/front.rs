@@ -13,7 +13,7 @@ use super::{error, json_response};
 use crate::clock::{Clock, after};
 use crate::dm::DataManagement;
 use crate::engine::{Engine, EngineError, Principal};
-use crate::faults::{Fault, Faults};
+use crate::faults::{Fault, FaultHits, FaultRule, Faults, Mischief};
 use crate::requests::{Endpoint, Request, RequestLog};
 use crate::signin::SignIn;
 use crate::storage::{Storage, StorageError};
@@ -98,16 +98,34 @@ impl Front {
         exchange: Exchange,
         effect: impl Future<Output = Response<Body>>,
     ) -> Response<Body> {
+        self.exchange_with(exchange, |_| effect).await
+    }
+
+    /// [`Front::exchange`] for an effect that faults can change from within.
+    pub(super) async fn exchange_with<E: Future<Output = Response<Body>>>(
+        &self,
+        exchange: Exchange,
+        effect: impl FnOnce(Mischief) -> E,
+    ) -> Response<Body> {
         let request = Request { at: self.clock.now(), ..exchange.0 };
         let endpoint = request.endpoint;
         let (delay, fault) = self.faults.decide(&request);
+        let effect = effect(self.faults.mischief(fault, &request));
+        let caller = fault.and_then(|_| Principal::parse(&request.principal).ok());
         self.requests.record(request);
         let delay = delay.saturating_add(self.latency);
         if !delay.is_zero() {
             self.clock.sleep_until(after(self.clock.now(), delay)).await;
         }
         match fault {
-            None | Some(Fault::Delay(_)) => effect.await,
+            Some(Fault::RevokeTokens) => {
+                caller.iter().for_each(|caller| self.sign_in.revoke(caller));
+                self.spoiled(endpoint, 401, None)
+            }
+            Some(Fault::RevokeRoles) => {
+                caller.iter().for_each(|caller| self.engine.forget_principal(caller));
+                effect.await
+            }
             Some(Fault::Fail { status, retry_after }) => self.spoiled(endpoint, status, retry_after),
             Some(Fault::Throttle { retry_after }) => self.spoiled(endpoint, throttled(endpoint), retry_after),
             Some(Fault::Refuse) => cut(),
@@ -115,11 +133,13 @@ impl Front {
                 drop(effect.await);
                 cut()
             }
-            Some(Fault::FailAfter { status }) => {
+            Some(Fault::FailAfter { status } | Fault::Half { status }) => {
                 drop(effect.await);
                 self.spoiled(endpoint, status, None)
             }
             Some(Fault::Truncate { bytes }) => truncated(effect.await, bytes).await,
+            // The others work from within, or wait.
+            _ => effect.await,
         }
     }
 
@@ -127,7 +147,11 @@ impl Front {
     fn spoiled(&self, endpoint: Endpoint, status: u16, retry_after: Option<Duration>) -> Response<Body> {
         let mut response = match endpoint {
             Endpoint::Blob | Endpoint::Queue | Endpoint::Table => {
-                let code = if status == 503 { "ServerBusy" } else { "InternalError" };
+                let code = match status {
+                    403 => "AuthenticationFailed",
+                    503 => "ServerBusy",
+                    _ => "InternalError",
+                };
                 super::storage::refused(
                     self,
                     &StorageError::new(status, code, "A fault rule refused this request."),
@@ -149,6 +173,27 @@ impl Front {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
         }
         response
+    }
+
+    /// Puts a rule in force.
+    pub(crate) fn add_fault(&self, rule: FaultRule) -> FaultHits {
+        if rule.looks_back() {
+            self.engine.remember();
+        }
+        self.faults.add(rule)
+    }
+
+    /// Takes all rules out of force.
+    pub(crate) fn clear_faults(&self) {
+        self.faults.clear();
+        self.engine.forget();
+    }
+
+    /// Waits until everything is done that is due now; what is held counts as done.
+    pub(crate) async fn settle(&self) {
+        self.data_management.rest().await;
+        self.faults.holds().until_still().await;
+        self.data_management.rest().await;
     }
 
     /// The ids of a request; the client's is echoed, or made up for clients that send none.
@@ -188,6 +233,9 @@ fn throttled(endpoint: Endpoint) -> u16 {
 }
 
 fn fault_error(status: u16) -> EngineError {
+    if status == 401 {
+        return error::unauthorized("A fault rule revoked the token.");
+    }
     let throttled = status == 429;
     EngineError {
         status,

@@ -9,6 +9,7 @@ use super::front::Front;
 use super::{BodyError, Exchange, RequestBody, RequestIds, answer, body, error, json_response};
 use crate::data::ResultTable;
 use crate::engine::{EngineError, EngineResult, Principal, RequestContext, RequestProperties};
+use crate::faults::Mischief;
 use crate::requests::Endpoint;
 use crate::storage::Query;
 
@@ -105,9 +106,9 @@ async fn handle(front: Front, form: Form, uri: &Uri, headers: &HeaderMap, body: 
     let endpoint = if form == Form::Command { Endpoint::Management } else { Endpoint::Query };
     let name = principal.as_ref().map(Principal::fqn).unwrap_or_default();
     let exchange = Exchange::new(endpoint, text, database, name);
-    let effect = async {
+    let effect = async |mischief: Mischief| {
         let answered = match (principal, asked) {
-            (Ok(principal), Ok(asked)) => run(&front, form, principal, asked, &ids).await,
+            (Ok(principal), Ok(asked)) => run(&front, form, principal, asked, (&ids, mischief)).await,
             (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
         };
         match answered {
@@ -115,7 +116,7 @@ async fn handle(front: Front, form: Form, uri: &Uri, headers: &HeaderMap, body: 
             Err(refusal) => error::answer(&refusal, &ids, front.clock.now()),
         }
     };
-    with_ids(front.exchange(exchange, effect).await, &ids)
+    with_ids(front.exchange_with(exchange, effect).await, &ids)
 }
 
 /// Runs one request on a thread that may block, since the engine does.
@@ -124,7 +125,7 @@ async fn run(
     form: Form,
     principal: Principal,
     asked: Asked,
-    ids: &RequestIds,
+    (ids, mischief): (&RequestIds, Mischief),
 ) -> EngineResult<String> {
     if form == Form::Command
         && let Some(table) = front.data_management.command(front, &asked.text, &principal)
@@ -136,8 +137,12 @@ async fn run(
             "a control command goes to /v1/rest/mgmt, not to the query endpoint.",
         ));
     }
-    let context =
-        RequestContext { principal, client_request_id: ids.client.clone(), activity_id: ids.activity };
+    let context = RequestContext {
+        principal,
+        client_request_id: ids.client.clone(),
+        activity_id: ids.activity,
+        mischief,
+    };
     let (front, ids) = (front.clone(), ids.clone());
     let work = tokio::task::spawn_blocking(move || {
         let (engine, now) = (&front.engine, || front.clock.now());

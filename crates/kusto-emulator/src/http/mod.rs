@@ -5,6 +5,7 @@
 //!  /v1/rest/auth/metadata                      signin.rs
 //!  /{tenant}/oauth2/v2.0/token  /msi/token     signin.rs   ─► signin
 //!  /{account}/{container|queue|table}/...      storage.rs  ─► blob.rs  queue.rs  table.rs ─► storage
+//!  /emulator/v1/...                            control.rs  ─► faults, held requests, assumptions, merges
 //!  anything else                               404
 //! ```
 //!
@@ -14,6 +15,7 @@
 mod answer;
 mod blob;
 mod body;
+pub(crate) mod control;
 mod error;
 mod front;
 mod kusto;
@@ -47,6 +49,7 @@ pub(crate) fn router(front: Front) -> Router {
         .route("/common/discovery/instance", get(signin::instance_discovery))
         .route("/{tenant}/oauth2/v2.0/token", post(signin::token))
         .route("/{tenant}/v2.0/.well-known/openid-configuration", get(signin::openid))
+        .merge(control::routes())
         .fallback(storage::any)
         .with_state(front)
 }

@@ -10,10 +10,14 @@ use axum::http::{Response, StatusCode};
 use super::front::Front;
 use super::storage::{Asked, empty, http_date, set, small_body};
 use super::{RequestBody, xml};
+use crate::faults::Delivery;
 use crate::storage::{MAX_MESSAGE_BYTES, Message, Service, StorageError, StorageResult, Target};
 
 /// A message's text may be escaped, which makes it longer, but not without bound.
 const MAX_DOCUMENT_BYTES: u64 = 8 * MAX_MESSAGE_BYTES as u64;
+
+/// Deliveries of one message that a fault rule may ask for.
+const MAX_COPIES: u32 = 100;
 
 const WEEK: i64 = 7 * 24 * 3600;
 
@@ -36,7 +40,7 @@ pub(super) async fn answer(
     front: &Front,
     operation: &str,
     asked: &Asked,
-    body: &mut RequestBody,
+    (body, delivery): (&mut RequestBody, Delivery),
 ) -> StorageResult<Response<Body>> {
     let needed = match operation {
         "PutMessage" => "a",
@@ -55,7 +59,7 @@ pub(super) async fn answer(
     front.storage.authorise(target, &asked.query)?.require(needed)?;
     let (storage, place) = (&front.storage, &asked.place);
     match operation {
-        "PutMessage" => put(front, asked, body).await,
+        "PutMessage" => put(front, asked, body, delivery).await,
         "PeekMessages" => {
             let messages = storage.peek_messages(place, count(asked)?)?;
             Ok(list(StatusCode::OK, messages.iter().map(|message| entry(message, Shown::Peeked))))
@@ -79,7 +83,12 @@ pub(super) async fn answer(
     }
 }
 
-async fn put(front: &Front, asked: &Asked, body: &mut RequestBody) -> StorageResult<Response<Body>> {
+async fn put(
+    front: &Front,
+    asked: &Asked,
+    body: &mut RequestBody,
+    delivery: Delivery,
+) -> StorageResult<Response<Body>> {
     let text = message_text(body).await?.ok_or_else(StorageError::invalid_xml)?;
     let time_to_live = match asked.number("messagettl", WEEK, -1..=i64::MAX)? {
         -1 => Duration::MAX,
@@ -87,7 +96,16 @@ async fn put(front: &Front, asked: &Asked, body: &mut RequestBody) -> StorageRes
         given => seconds(given),
     };
     let hidden = seconds(asked.number("visibilitytimeout", 0, 0..=WEEK)?);
-    let message = front.storage.put_message(&asked.place, text, hidden, time_to_live)?;
+    let lost = delivery.times == 0;
+    let hidden = if lost { seconds(WEEK) } else { hidden.saturating_add(delivery.first) };
+    let message = front.storage.put_message(&asked.place, text.clone(), hidden, time_to_live)?;
+    if lost {
+        front.storage.delete_message(&asked.place, &message.id, &message.pop_receipt)?;
+    }
+    for copy in 1..delivery.times.min(MAX_COPIES) {
+        let hidden = hidden.saturating_add(delivery.apart.saturating_mul(copy));
+        front.storage.put_message(&asked.place, text.clone(), hidden, time_to_live)?;
+    }
     Ok(list(StatusCode::CREATED, [entry(&message, Shown::Put)]))
 }
 

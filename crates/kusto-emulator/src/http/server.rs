@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::control::Peer;
 use super::front::Cut;
 
 /// Connections at a time; more wait in the listener's queue.
@@ -45,10 +46,10 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             () = stop.cancelled() => break,
         };
         match socket {
-            Ok((socket, _)) => {
+            Ok((socket, peer)) => {
                 let (router, stop) = (router.clone(), stop.clone());
                 connections.spawn(async move {
-                    connection(socket, router, stop).await;
+                    connection(socket, Peer(peer), router, stop).await;
                     drop(place);
                 });
             }
@@ -65,10 +66,11 @@ async fn pause_after(error: &io::Error) {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
-async fn connection(socket: TcpStream, router: Router, stop: CancellationToken) {
+async fn connection(socket: TcpStream, peer: Peer, router: Router, stop: CancellationToken) {
     let _ = socket.set_nodelay(true);
     let routes = TowerToHyperService::new(router);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let answer = routes.call(request);
         async move { uncut(answer.await) }
     });

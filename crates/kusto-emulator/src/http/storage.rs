@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 
 use super::front::Front;
 use super::{BodyError, Exchange, RequestBody, blob, error, queue, table, xml};
+use crate::faults::Mischief;
 use crate::requests::Endpoint;
 use crate::storage::{Place, Query, Service, StorageError, StorageResult, VERSION};
 
@@ -73,10 +74,10 @@ pub(super) async fn any(
     };
     let scope = format!("{}/{}", asked.place.account, asked.place.resource);
     let exchange = Exchange::new(endpoint, operation, scope, "");
-    let effect = async {
+    let effect = async |mischief: Mischief| {
         let answered = match service {
             Service::Blob => blob::answer(&front, operation, &asked, &mut body).await,
-            Service::Queue => queue::answer(&front, operation, &asked, &mut body).await,
+            Service::Queue => queue::answer(&front, operation, &asked, (&mut body, mischief.message)).await,
             Service::Table => table::answer(&front, operation, &asked, &mut body).await,
         };
         match answered {
@@ -85,7 +86,7 @@ pub(super) async fn any(
             Err(error) => refused(&front, &error),
         }
     };
-    let response = front.exchange(exchange, effect).await;
+    let response = front.exchange_with(exchange, effect).await;
     body.drain().await;
     finished(&front, &asked, response)
 }

@@ -1,4 +1,4 @@
-//! `.show ... extents`, `.move extents`, `.drop extents`.
+//! `.show ... extents` and `.move extents`.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use super::super::transaction::Decision;
 use super::filters::{self, ExtentFilter};
 use super::operations::guid;
 use super::{Session, end, operations, properties, result};
+use crate::assumptions::MissingExtents;
 use crate::data::{ColumnType, ResultTable, Value, parse_datetime, parse_guid};
 use crate::kql::{Punct, Tokens};
 
@@ -43,12 +44,13 @@ pub(super) fn show(
     tokens: &mut Tokens<'_>,
 ) -> EngineResult<ResultTable> {
     let filter = ExtentFilter::parse(tokens)?;
-    let state = session.engine.snapshot();
+    let state = session.snapshot();
     let database = state.database(database)?;
     let tables: Vec<&Table> = match tables {
-        Some(names) => {
-            names.iter().map(|name| database.table(name).map(|t| &**t)).collect::<Result<_, _>>()?
-        }
+        Some(names) => names
+            .iter()
+            .map(|name| session.table_of(database, name).map(|t| &**t))
+            .collect::<Result<_, _>>()?,
         None => database.tables.values().map(|table| &**table).collect(),
     };
     let rights = session.rights(&state);
@@ -56,9 +58,11 @@ pub(super) fn show(
         let own = |table: &&Table| rights.on_table(database, table, TableAction::Show).is_ok();
         if !tables.is_empty() && tables.iter().all(own) { Ok(()) } else { Err(refused) }
     })?;
-    let rows = tables
-        .iter()
-        .flat_map(|table| filter.of(table).into_iter().map(|extent| row(database, table, extent)));
+    let now = session.engine.now();
+    let found = |table: &&Table| {
+        filter.of(database, table, now).into_iter().map(|e| row(database, table, e)).collect::<Vec<_>>()
+    };
+    let rows = tables.iter().flat_map(found).take(filter.most);
     Ok(result(&EXTENTS, rows.collect()))
 }
 
@@ -67,7 +71,7 @@ fn row(database: &Database, table: &Table, extent: &Extent) -> Vec<Value> {
         guid(extent.id),
         database.name.as_str().into(),
         table.name.as_str().into(),
-        Value::DateTime(extent.created),
+        Value::DateTime(extent.last_created()),
         Value::Real(extent.original_size as f64),
         Value::Real(extent.stored_size as f64),
         Value::Real(extent.stored_size as f64),
@@ -102,8 +106,7 @@ impl Move {
         let mut given = properties::parse(tokens)?;
         let new_ingestion_time =
             given.contains_key("setNewIngestionTime") && properties::flag(&mut given, "setNewIngestionTime")?;
-        let from = moment(&mut given, "extentCreatedOnFrom", 0)?;
-        let created = (from, moment(&mut given, "extentCreatedOnTo", i64::MAX)?);
+        let created = created_range(&mut given)?;
         properties::refuse_others("a move of extents", given.keys())?;
         Ok(Self { target, source: None, ids: None, query: None, new_ingestion_time, created })
     }
@@ -118,9 +121,11 @@ pub(super) fn move_extents(session: &Session<'_>, tokens: &mut Tokens<'_>) -> En
             Some(query) => Some(listed_by(session, query)?),
             None => None,
         };
-        session.engine.transact(|state| {
-            let (changes, moved) = moves(session, state, &request, listed.as_deref())?;
-            Ok(Decision::new(changes, moved_result(moved.iter().map(|(old, new)| (*old, Some(*new))))))
+        session.transact(|state| {
+            let missing = session.engine.assumptions().missing_extents;
+            let moves = moves(session, state, &request, listed.as_deref(), missing)?;
+            let answer = moves.result();
+            Ok(Decision::new(moves.changes, answer))
         })
     })
 }
@@ -150,6 +155,14 @@ pub(super) fn word(tokens: &mut Tokens<'_>, wanted: &str) -> EngineResult<()> {
 fn table_name(tokens: &mut Tokens<'_>) -> EngineResult<String> {
     word(tokens, "table")?;
     Ok(tokens.expect_name("a table name")?)
+}
+
+/// Takes `extentCreatedOnFrom` and `extentCreatedOnTo` out of the properties.
+pub(super) fn created_range(
+    given: &mut serde_json::Map<String, serde_json::Value>,
+) -> EngineResult<(i64, i64)> {
+    let from = moment(given, "extentCreatedOnFrom", 0)?;
+    Ok((from, moment(given, "extentCreatedOnTo", i64::MAX)?))
 }
 
 fn moment(
@@ -185,27 +198,43 @@ pub(super) fn listed_by(session: &Session<'_>, query: &str) -> EngineResult<Vec<
     Ok((0..rows.rows).map(read).collect())
 }
 
-/// Pairs of old and new id.
-pub(super) type Moved = Vec<(Uuid, Uuid)>;
+/// What a move comes to.
+#[derive(Debug, Default)]
+pub(super) struct Moves {
+    pub(super) changes: Vec<Change>,
+    /// Pairs of old and new id.
+    pub(super) moved: Vec<(Uuid, Uuid)>,
+    /// Extents that stay, with an answer that says `Failed`.
+    failed: Vec<Uuid>,
+}
 
-/// The changes of a move, and pairs of old and new id.
+impl Moves {
+    fn result(&self) -> ResultTable {
+        let moved = self.moved.iter().map(|(old, new)| (*old, new.to_string(), ""));
+        let failed =
+            self.failed.iter().map(|id| (*id, "Failed".to_owned(), "An extent of the list is gone."));
+        moved_result(moved.chain(failed))
+    }
+}
+
+/// The changes of a move; what an extent that is gone means to it, `missing` says.
 pub(super) fn moves(
     session: &Session<'_>,
     state: &State,
     request: &Move,
     listed: Option<&[Listed]>,
-) -> EngineResult<(Vec<Change>, Moved)> {
+    missing: MissingExtents,
+) -> EngineResult<Moves> {
     let (database, target) = session.table(state, &request.target)?;
     let rights = session.rights(state);
     rights.on_table(database, target, TableAction::Administer)?;
-    let mut changes = Vec::new();
-    let mut moved = Vec::new();
-    for (source, ids) in wanted(database, request, listed)? {
+    let (mut moves, mut gone) = (Moves::default(), Vec::new());
+    for (source, ids) in wanted(session, database, request, listed, &mut gone)? {
         let source = database.table(source)?;
         rights.on_table(database, source, TableAction::Administer)?;
-        let pairs = pairs(session, request, source, target, ids)?;
-        moved.extend(pairs.iter().copied());
-        changes.push(Change::MoveExtents {
+        let pairs = pairs(session, request, source, target, ids, &mut gone)?;
+        moves.moved.extend(pairs.iter().copied());
+        moves.changes.push(Change::MoveExtents {
             database: database.name.clone(),
             from: source.name.clone(),
             to: target.name.clone(),
@@ -213,44 +242,69 @@ pub(super) fn moves(
             ingested: request.new_ingestion_time.then(|| session.engine.now()),
         });
     }
-    Ok((changes, moved))
+    match (gone.first(), missing) {
+        (None, _) | (_, MissingExtents::OthersMove) => Ok(moves),
+        (Some(id), MissingExtents::Refused) => Err(EngineError::not_found("Extent", &id.to_string())),
+        (_, MissingExtents::NothingMoves) => Ok(Moves::default()),
+        (_, MissingExtents::RowsSayFailed) => {
+            gone.extend(moves.moved.iter().map(|(old, _)| *old));
+            Ok(Moves { failed: gone, ..Moves::default() })
+        }
+    }
 }
 
-/// Which extents are to leave which tables.
+/// Which extents are to leave which tables; `gone` gets those that are nowhere.
 fn wanted<'d>(
+    session: &Session<'_>,
     database: &'d Database,
     request: &Move,
     listed: Option<&[Listed]>,
+    gone: &mut Vec<Uuid>,
 ) -> EngineResult<BTreeMap<&'d str, Vec<Uuid>>> {
     let mut by_source: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
     if let Some(source) = &request.source {
-        let table = database.table(source)?;
+        let table = session.table_of(database, source)?;
         let all = || table.extents.iter().map(|extent| extent.id).collect();
         by_source.insert(&table.name, request.ids.clone().unwrap_or_else(all));
     }
-    for (id, table) in listed.unwrap_or_default() {
-        by_source.entry(&owner(database, *id, table.as_deref())?.name).or_default().push(*id);
+    for (id, named) in listed.unwrap_or_default() {
+        let named = named.as_deref().map(|name| session.table_of(database, name)).transpose()?;
+        match find_owner(database, *id, named.map(|table| &**table)) {
+            Some(table) => by_source.entry(&table.name).or_default().push(*id),
+            None => gone.push(*id),
+        }
     }
     Ok(by_source)
 }
 
-/// The table that has an extent.
-pub(super) fn owner<'d>(database: &'d Database, id: Uuid, named: Option<&str>) -> EngineResult<&'d Table> {
+fn find_owner<'d>(database: &'d Database, id: Uuid, named: Option<&'d Table>) -> Option<&'d Table> {
     let has = |table: &&Table| table.extent(id).is_some();
-    let found = match named {
-        Some(name) => Some(&**database.table(name)?).filter(has),
+    match named {
+        Some(table) => Some(table).filter(has),
         None => database.tables.values().map(|table| &**table).find(has),
-    };
+    }
+}
+
+/// The table that has an extent.
+pub(super) fn owner<'d>(
+    session: &Session<'_>,
+    database: &'d Database,
+    id: Uuid,
+    named: Option<&str>,
+) -> EngineResult<&'d Table> {
+    let named = named.map(|name| session.table_of(database, name)).transpose()?;
+    let found = find_owner(database, id, named.map(|table| &**table));
     found.ok_or_else(|| EngineError::not_found("Extent", &id.to_string()))
 }
 
-/// Old and new ids of what is moved out of one table.
+/// Old and new ids of what is moved out of one table; `gone` gets those that it does not have.
 fn pairs(
     session: &Session<'_>,
     request: &Move,
     source: &Table,
     target: &Table,
     mut ids: Vec<Uuid>,
+    gone: &mut Vec<Uuid>,
 ) -> EngineResult<Vec<(Uuid, Uuid)>> {
     if source.id == target.id {
         return Err(EngineError::bad_request(format!(
@@ -265,7 +319,10 @@ fn pairs(
     let (from, to) = request.created;
     let mut pairs = Vec::with_capacity(ids.len());
     for id in ids {
-        let extent = source.extent(id).ok_or_else(|| EngineError::not_found("Extent", &id.to_string()))?;
+        let Some(extent) = source.extent(id) else {
+            gone.push(id);
+            continue;
+        };
         match (from..=to).contains(&extent.created) {
             true => pairs.push((id, session.engine.new_id())),
             false if named => {
@@ -289,103 +346,11 @@ fn same_columns(source: &Table, target: &Table) -> EngineResult<()> {
     }
 }
 
-/// The result of a move or a replacement; an extent without a new id was dropped.
-pub(super) fn moved_result(moved: impl Iterator<Item = (Uuid, Option<Uuid>)>) -> ResultTable {
-    let columns = [
-        ("OriginalExtentId", ColumnType::String),
-        ("ResultExtentId", ColumnType::String),
-        ("Details", ColumnType::String),
-    ];
-    let text = |id: Option<Uuid>| Value::string(id.map(|id| id.to_string()).unwrap_or_default());
-    result(&columns, moved.map(|(old, new)| vec![text(Some(old)), text(new), Value::from("")]).collect())
-}
-
-/// `.drop extent <id>`, `.drop extents (<id>, ...) [from T]`, `.drop extents from T`, `.drop extents [whatif] <| query`.
-pub(super) fn drop_extents(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
-    let one = tokens.word() == Some("extent");
-    tokens.next();
-    if one {
-        let ids = vec![filters::id(tokens)?];
-        return drop_listed(session, ids, tokens);
-    }
-    if tokens.is(Punct::Open) {
-        let ids = filters::ids(tokens)?;
-        return drop_listed(session, ids, tokens);
-    }
-    if tokens.eat_word("from") {
-        let table = tokens.expect_name("a table name")?;
-        end(tokens)?;
-        return session.engine.transact(|state| {
-            let (database, table) = session.table(state, &table)?;
-            session.rights(state).on_table(database, table, TableAction::Administer)?;
-            let found = table.extents.iter().map(|extent| (&**table, &**extent)).collect();
-            Ok(dropped(database, found, false))
-        });
-    }
-    let what_if = tokens.eat_word("whatif");
-    tokens.expect(Punct::LessPipe)?;
-    let listed = listed_by(session, tokens.rest())?;
-    session.engine.transact(|state| {
-        let database = session.context_database(state)?;
-        session.rights(state).on_database(database, DatabaseAction::Administer)?;
-        let found = find(database, listed.iter().map(|(id, table)| (*id, table.as_deref())))?;
-        Ok(dropped(database, found, what_if))
-    })
-}
-
-fn drop_listed(session: &Session<'_>, ids: Vec<Uuid>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
-    let table = if tokens.eat_word("from") { Some(tokens.expect_name("a table name")?) } else { None };
-    end(tokens)?;
-    session.engine.transact(|state| {
-        let database = session.context_database(state)?;
-        let rights = session.rights(state);
-        match &table {
-            Some(name) => rights.on_table(database, database.table(name)?, TableAction::Administer)?,
-            None => rights.on_database(database, DatabaseAction::Administer)?,
-        }
-        let found = find(database, ids.iter().map(|id| (*id, table.as_deref())))?;
-        Ok(dropped(database, found, false))
-    })
-}
-
-type Found<'d> = Vec<(&'d Table, &'d Extent)>;
-
-fn find<'d, 'n>(
-    database: &'d Database,
-    ids: impl Iterator<Item = (Uuid, Option<&'n str>)>,
-) -> EngineResult<Found<'d>> {
-    let mut seen = std::collections::HashSet::new();
-    let mut found = Vec::new();
-    for (id, name) in ids.filter(|(id, _)| seen.insert(*id)) {
-        let table = owner(database, id, name)?;
-        found.extend(table.extent(id).map(|extent| (table, &**extent)));
-    }
-    Ok(found)
-}
-
-fn dropped(database: &Database, found: Found<'_>, what_if: bool) -> Decision<ResultTable> {
-    let columns = [
-        ("ExtentId", ColumnType::String),
-        ("TableName", ColumnType::String),
-        ("CreatedOn", ColumnType::DateTime),
-    ];
-    let row = |(table, extent): &(&Table, &Extent)| {
-        vec![
-            Value::string(extent.id.to_string()),
-            table.name.as_str().into(),
-            Value::DateTime(extent.created),
-        ]
+/// The result of a move or a replacement: old id, new one (none if it was dropped), details.
+pub(super) fn moved_result<'t>(moved: impl Iterator<Item = (Uuid, String, &'t str)>) -> ResultTable {
+    let columns = ["OriginalExtentId", "ResultExtentId", "Details"].map(|name| (name, ColumnType::String));
+    let row = |(old, new, details): (Uuid, String, &str)| {
+        vec![Value::string(old.to_string()), Value::string(new), Value::from(details)]
     };
-    let answer = result(&columns, found.iter().map(row).collect());
-    let mut by_table: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
-    for (table, extent) in &found {
-        by_table.entry(&table.name).or_default().push(extent.id);
-    }
-    let change = |(table, ids): (&str, Vec<Uuid>)| Change::DropExtents {
-        database: database.name.clone(),
-        table: table.to_owned(),
-        ids,
-    };
-    let changes = if what_if { Vec::new() } else { by_table.into_iter().map(change).collect() };
-    Decision::new(changes, answer)
+    result(&columns, moved.map(row).collect())
 }

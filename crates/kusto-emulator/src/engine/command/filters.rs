@@ -2,9 +2,10 @@
 
 use uuid::Uuid;
 
-use super::super::catalog::Table;
-use super::super::error::EngineResult;
+use super::super::catalog::{Database, Table};
+use super::super::error::{EngineError, EngineResult};
 use super::super::extent::Extent;
+use super::super::policy::{PolicyKind, timespan_ticks};
 use super::super::tag::TagFilter;
 use super::properties;
 use crate::data::Value;
@@ -31,13 +32,17 @@ pub(super) struct ExtentFilter {
     pub(super) ids: Option<Vec<Uuid>>,
     /// All of these hold.
     pub(super) tags: Vec<TagFilter>,
+    /// Only those that the caching policy keeps hot.
+    pub(super) hot: bool,
+    /// At most so many, over all tables.
+    pub(super) most: usize,
 }
 
 impl ExtentFilter {
     /// Takes `[(id, ...)] [hot] [where tags has 'x' [and tags ...]] [with (...)]`.
     pub(super) fn parse(tokens: &mut Tokens<'_>) -> EngineResult<Self> {
         let ids = if tokens.is(Punct::Open) { Some(ids(tokens)?) } else { None };
-        tokens.eat_word("hot");
+        let hot = tokens.eat_word("hot");
         let mut tags = Vec::new();
         if tokens.eat_word("where") {
             tags.push(tag(tokens)?);
@@ -46,17 +51,41 @@ impl ExtentFilter {
             }
         }
         let mut given = properties::parse(tokens)?;
-        given.remove("extentsShowFilteringRuntimePolicy");
+        let most = most(given.remove("extentsShowFilteringRuntimePolicy"))?;
         properties::refuse_others(".show extents", given.keys())?;
-        Ok(Self { ids, tags })
+        Ok(Self { ids, tags, hot, most })
     }
 
     /// The extents of a table that pass.
-    pub(super) fn of<'t>(&self, table: &'t Table) -> Vec<&'t Extent> {
+    pub(super) fn of<'t>(&self, database: &Database, table: &'t Table, now: i64) -> Vec<&'t Extent> {
         let listed = |extent: &&Extent| self.ids.as_ref().is_none_or(|ids| ids.contains(&extent.id));
         let tagged = |extent: &&Extent| self.tags.iter().all(|filter| filter.passes(&extent.tags));
-        table.extents.iter().map(|extent| &**extent).filter(listed).filter(tagged).collect()
+        let span = if self.hot { hot_span(database, table) } else { i64::MAX };
+        let warm = |extent: &&Extent| now.saturating_sub(extent.last_created()) <= span;
+        table.extents.iter().map(|extent| &**extent).filter(listed).filter(tagged).filter(warm).collect()
     }
+}
+
+/// How long the caching policy in force keeps extents hot: for ever, unless it says something else.
+fn hot_span(database: &Database, table: &Table) -> i64 {
+    let own = table.policies.get(&PolicyKind::Caching);
+    let policy = own.or_else(|| database.policies.get(&PolicyKind::Caching));
+    let span = policy.map(|policy| &policy["DataHotSpan"]);
+    span.and_then(|span| timespan_ticks(span).or_else(|| timespan_ticks(&span["Value"]))).unwrap_or(i64::MAX)
+}
+
+/// `{"MaximumResultsCount": n}`, as text: what the Spark connector sends.
+fn most(given: Option<serde_json::Value>) -> EngineResult<usize> {
+    let Some(given) = given else { return Ok(usize::MAX) };
+    let parsed: Option<serde_json::Value> = given.as_str().and_then(|text| serde_json::from_str(text).ok());
+    let count = parsed.as_ref().and_then(|policy| policy["MaximumResultsCount"].as_u64());
+    let count = count.and_then(|count| usize::try_from(count).ok());
+    count.ok_or_else(|| {
+        let wanted = "a JSON object with a number MaximumResultsCount";
+        EngineError::bad_request(format!(
+            "extentsShowFilteringRuntimePolicy is {given}; it must be {wanted}."
+        ))
+    })
 }
 
 /// Takes `(id, ...)`.

@@ -54,7 +54,8 @@ fn inline(session: &Session<'_>, table: &str, tokens: &mut Tokens<'_>) -> Engine
         } else {
             NewExtent::of_inline(ingest::read_inline(database, table, &data, &properties)?, &table.schema)
         };
-        let extents = ingest::commit(session.engine, database, table, &properties, new)?;
+        let mischief = &session.context.mischief;
+        let extents = ingest::commit(session.engine, (database, table), &properties, new, mischief)?;
         let mut rows: Vec<_> = extents.into_iter().map(|id| vec![guid(id)]).collect();
         if rows.is_empty() {
             rows.push(vec![Value::Guid(0)]);
@@ -112,10 +113,24 @@ fn from_blobs(
         properties,
         sources,
         activity_id: session.context.activity_id,
+        queued: false,
+        mischief: session.context.mischief.clone(),
     };
-    let pull = || pull(session, request, &urls);
+    let pull = || {
+        let table = meant(session, request.table)?;
+        pull(session, IngestRequest { table, ..request }, &urls)
+    };
     // The ingestion records itself; only an asynchronous command is an operation of its own.
     if asynchronous { operations::run(session, "DataIngestPull", true, pull) } else { pull() }
+}
+
+/// The present name of the table that a request means which was held since it resolved its names.
+fn meant(session: &Session<'_>, table: String) -> EngineResult<String> {
+    if session.resolved.is_none() {
+        return Ok(table);
+    }
+    let state = session.engine.snapshot();
+    Ok(session.table(&state, &table)?.1.name.clone())
 }
 
 /// Ingests; answers with a row per extent. A failure of every source is the command's.
@@ -198,11 +213,18 @@ impl FromQuery<'_> {
         }
     }
 
+    /// The table that the command means. A table that came into being while the request was held counts for the commands
+    /// that create.
+    fn existing<'d>(&self, session: &Session<'_>, database: &'d Database) -> Option<&'d Arc<Table>> {
+        let created = || database.tables.get(&self.table).filter(|_| self.verb != "append");
+        session.find_table(database, &self.table).or_else(created)
+    }
+
     /// What is wrong already now, so that the query need not run.
     fn refuse_early(&self, session: &Session<'_>) -> EngineResult<()> {
         let state = session.engine.snapshot();
         let database = session.context_database(&state)?;
-        match (database.tables.get(&self.table), self.verb) {
+        match (self.existing(session, database), self.verb) {
             (Some(_), "set") => Err(EngineError::already_exists("Table", &self.table)),
             (None, "append") => Err(EngineError::not_found("Table", &self.table)),
             (None, _) => names::validate("Table", &self.table),
@@ -223,7 +245,7 @@ impl FromQuery<'_> {
     fn store(&self, session: &Session<'_>, rows: ResultTable) -> EngineResult<ResultTable> {
         let state = session.engine.snapshot();
         let database = session.context_database(&state)?;
-        let existing = database.tables.get(&self.table).map(|table| &**table);
+        let existing = self.existing(session, database).map(|table| &**table);
         let schema = self.schema(existing, &rows.schema)?;
         let columns =
             schema.columns.iter().enumerate().map(|(i, column)| converted(&rows, i, column)).collect();
@@ -235,7 +257,7 @@ impl FromQuery<'_> {
         };
         let new = if rows.rows == 0 { Vec::new() } else { vec![new] };
         let extents = ingest::write(session.engine, &self.properties, new)?;
-        let decided = session.engine.transact(|state| self.decide(session, state, &schema, &extents));
+        let decided = session.transact(|state| self.decide(session, state, &schema, &extents));
         if decided.is_err() {
             extents.iter().for_each(|extent| session.engine.extents.doom(extent));
         }
@@ -286,7 +308,8 @@ impl FromQuery<'_> {
     ) -> EngineResult<Decision<ResultTable>> {
         let database = session.context_database(state)?;
         let mut changes = Vec::new();
-        match database.tables.get(&self.table) {
+        let existing = self.existing(session, database);
+        match existing {
             None if self.verb == "append" => return Err(EngineError::not_found("Table", &self.table)),
             None => {
                 let table = tables::new_table(
@@ -302,14 +325,14 @@ impl FromQuery<'_> {
             Some(_) if self.verb == "set" => return Err(EngineError::already_exists("Table", &self.table)),
             Some(table) => {
                 session.rights(state).on_table(database, table, self.action())?;
-                ingest::refuse_if_ingested(table, &self.properties)?;
+                ingest::refuse_at_commit(session.engine, table, &self.properties)?;
                 changes.extend(self.changes_of_table(database, table, schema));
             }
         }
         if !extents.is_empty() {
             changes.push(Change::AddExtents {
                 database: database.name.clone(),
-                table: self.table.clone(),
+                table: existing.map_or(&self.table, |table| &table.name).clone(),
                 extents: extents.to_vec(),
             });
         }

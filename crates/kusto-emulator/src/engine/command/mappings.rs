@@ -94,7 +94,7 @@ pub(super) fn create(
     end(tokens)?;
     Mapping::parse(kind, &text)?;
     let key = (kind, name);
-    session.engine.transact(|state| {
+    session.transact(|state| {
         let scope = Scope::find(session, state, &entity)?;
         scope.check(session, state, TableAction::Ingest, DatabaseAction::Ingest)?;
         if !replace && scope.settings().mappings.contains_key(&key) {
@@ -111,7 +111,7 @@ pub(super) fn drop(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResu
     let entity = Entity::parse(session, tokens)?;
     let key = (kind(tokens)?, mapping_name(tokens)?);
     end(tokens)?;
-    session.engine.transact(|state| {
+    session.transact(|state| {
         let scope = Scope::find(session, state, &entity)?;
         scope.check(session, state, TableAction::Ingest, DatabaseAction::Ingest)?;
         let mut settings = scope.settings().clone();
@@ -141,7 +141,7 @@ pub(super) fn show(
     } else {
         Some(name_or_text(tokens)?)
     };
-    let state = session.engine.snapshot();
+    let state = session.snapshot();
     let scope = Scope::find(session, &state, entity)?;
     if scope.check(session, &state, TableAction::Ingest, DatabaseAction::Ingest).is_err() {
         scope.check(session, &state, TableAction::Show, DatabaseAction::Show)?;

@@ -7,6 +7,8 @@
 //! Syntax and results: the command pages under `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/`.
 
 pub(super) mod databases;
+mod drop_extents;
+mod extent_tags;
 mod extents;
 mod filters;
 mod ingest;
@@ -26,8 +28,11 @@ use std::sync::Arc;
 use super::catalog::{Database, State, Table};
 use super::error::{EngineError, EngineResult};
 use super::roles::Rights;
+use super::transaction::Decision;
 use super::{Engine, RequestContext, RequestProperties};
+use crate::assumptions::ResolvedNames;
 use crate::data::{ColumnType, ResultTable, Schema, Value};
+use crate::holds::HoldPoint;
 use crate::kql::{Punct, Tokens};
 
 /// The name of a command's only result table.
@@ -41,6 +46,8 @@ pub(crate) struct Session<'a> {
     /// The database in context.
     pub(crate) database: &'a str,
     pub(crate) properties: &'a RequestProperties,
+    /// Where the names of a request that was held were resolved; otherwise the state that it takes effect on.
+    pub(crate) resolved: Option<&'a State>,
 }
 
 /// See [`Engine::execute`].
@@ -53,7 +60,9 @@ pub(super) fn execute(
 ) -> EngineResult<ResultTable> {
     let RequestContext { client_request_id, principal, .. } = context;
     tracing::debug!(client_request_id, %principal, database, "command");
-    let session = Session { engine, context, database, properties };
+    let resolved = context.mischief.hold.is_some().then(|| engine.snapshot());
+    context.mischief.reach(HoldPoint::Resolved)?;
+    let session = Session { engine, context, database, properties, resolved: resolved.as_deref() };
     session.run(text)
 }
 
@@ -71,6 +80,9 @@ impl<'a> Session<'a> {
             "create" | "create-or-alter" | "create-merge" => self.create(verb, &mut tokens),
             "alter" | "alter-merge" | "delete" => self.alter(verb, &mut tokens),
             "drop" => self.drop(&mut tokens),
+            "drop-pretend" if matches!(tokens.word(), Some("extents")) => {
+                drop_extents::run(self, true, &mut tokens)
+            }
             "rename" => rename::run(self, &mut tokens),
             "clear" => tables::clear(self, &mut tokens),
             "move" => extents::move_extents(self, &mut tokens),
@@ -101,6 +113,9 @@ impl<'a> Session<'a> {
 
     fn alter(&self, verb: &str, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
         match (verb, tokens.word_nth(2)) {
+            ("alter" | "alter-merge", _) if extent_tags::follows(tokens) => {
+                extent_tags::alter(self, verb == "alter-merge", tokens)
+            }
             _ if policies::follows(tokens) => policies::change(self, verb, tokens),
             ("alter", Some("docstring" | "folder")) => tables::describe(self, tokens),
             ("alter" | "alter-merge", _) if tokens.word() == Some("table") => {
@@ -112,7 +127,8 @@ impl<'a> Session<'a> {
 
     fn drop(&self, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
         match tokens.word() {
-            Some("extents" | "extent") => extents::drop_extents(self, tokens),
+            _ if extent_tags::follows(tokens) => extent_tags::drop(self, tokens),
+            Some("extents" | "extent") => drop_extents::run(self, false, tokens),
             Some("table" | "database") if principals::is_role_command(tokens) => {
                 principals::change(self, principals::Action::Drop, tokens)
             }
@@ -139,7 +155,48 @@ impl<'a> Session<'a> {
         name: &str,
     ) -> EngineResult<(&'s Arc<Database>, &'s Arc<Table>)> {
         let database = self.context_database(state)?;
-        Ok((database, database.table(name)?))
+        Ok((database, self.table_of(database, name)?))
+    }
+
+    /// # Errors
+    /// 400 `BadRequest_EntityNotFound`.
+    pub(crate) fn table_of<'s>(&self, database: &'s Database, name: &str) -> EngineResult<&'s Arc<Table>> {
+        self.find_table(database, name).ok_or_else(|| EngineError::not_found("Table", name))
+    }
+
+    /// What a name means to this request.
+    pub(crate) fn find_table<'s>(&self, database: &'s Database, name: &str) -> Option<&'s Arc<Table>> {
+        let assumptions = self.engine.assumptions();
+        let Some(resolved) = self.resolved else {
+            let formerly = || self.engine.formerly(database, name);
+            return database.tables.get(name).or_else(formerly);
+        };
+        let known = resolved.find_database(&database.name)?.tables.get(name)?;
+        match assumptions.resolved_names {
+            ResolvedNames::FollowTheTable => database.table_by_id(known.id),
+            ResolvedNames::CheckedAgain => database.tables.get(name).filter(|table| table.id == known.id),
+        }
+    }
+
+    /// What queries and `.show` read: the present state, unless a rule or an assumption makes it an older one.
+    pub(crate) fn snapshot(&self) -> Arc<State> {
+        match self.context.mischief.stale {
+            0 => self.engine.readable(),
+            behind => self.engine.history.behind(behind).unwrap_or_else(|| self.engine.snapshot()),
+        }
+    }
+
+    /// [`Engine::transact`], after whatever was ordered for this moment.
+    pub(crate) fn transact<T, E: From<EngineError>>(
+        &self,
+        decide: impl FnOnce(&State) -> Result<Decision<T>, E>,
+    ) -> Result<T, E> {
+        let mischief = &self.context.mischief;
+        mischief.reach(HoldPoint::Commit).map_err(EngineError::from)?;
+        if mischief.merge {
+            self.engine.merge(Some(self.database), None)?;
+        }
+        self.engine.transact(decide)
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) fn show(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResu
 
 /// One's own operations; a database's admin sees all of the database.
 fn visible(session: &Session<'_>) -> Vec<Operation> {
-    let state = session.engine.snapshot();
+    let state = session.snapshot();
     let rights = session.rights(&state);
     let caller = session.context.principal.fqn();
     let administers = |name: &str| {
@@ -142,7 +142,7 @@ pub(super) fn show_failures(session: &Session<'_>, tokens: &mut Tokens<'_>) -> E
     let mut given = properties::parse(tokens)?;
     let wanted = given.remove("OperationId").and_then(|id| id.as_str().map(str::to_owned));
     properties::refuse_others(".show ingestion failures", given.keys())?;
-    let state = session.engine.snapshot();
+    let state = session.snapshot();
     let rights = session.rights(&state);
     let caller = session.context.principal.fqn();
     let visible = |failure: &&FailedIngestion| {

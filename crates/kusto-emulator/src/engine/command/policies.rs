@@ -90,7 +90,7 @@ pub(super) fn change(
     let kind = kind(tokens)?;
     let given = if verb == "delete" { None } else { Some(value(kind, tokens)?) };
     end(tokens)?;
-    session.engine.transact(|state| {
+    session.transact(|state| {
         let owner = Owner::find(session, state, &entity)?;
         owner.check(session, state, true)?;
         let mut settings = owner.settings().clone();
@@ -116,7 +116,7 @@ pub(super) fn show(
     tokens: &mut Tokens<'_>,
 ) -> EngineResult<ResultTable> {
     let kind = kind(tokens)?;
-    let state = session.engine.snapshot();
+    let state = session.snapshot();
     let owner = Owner::find(session, &state, entity)?;
     owner.check(session, &state, false)?;
     Ok(owner.shown(kind, owner.settings().policies.get(&kind)))

@@ -49,6 +49,31 @@ pub(in super::super) fn add_cluster_admin(engine: &Engine, principal: &Principal
     })
 }
 
+/// See [`Engine::forget_principal`].
+pub(in super::super) fn forget(engine: &Engine, principal: &Principal) -> EngineResult<()> {
+    engine.transact(|state| {
+        let admins = state.admins.iter().filter(|admin| !admin.covers(principal)).cloned().collect();
+        let mut changes = vec![Change::SetAdmins(admins)];
+        let without = |settings: &Settings| {
+            let mut left = settings.clone();
+            left.grants.retain(|grant| !grant.principal.covers(principal));
+            (left.grants.len() < settings.grants.len()).then_some(left)
+        };
+        for database in state.databases.values() {
+            if let Some(settings) = without(&database.settings) {
+                let (database, settings) = (database.name.clone(), Box::new(settings));
+                changes.push(Change::SetDatabase { database, settings });
+            }
+            for table in database.tables.values() {
+                if let Some(settings) = without(&table.settings) {
+                    changes.push(super::tables::put_change(database, Table { settings, ..table.header() }));
+                }
+            }
+        }
+        Ok(Decision::new(changes, ()))
+    })
+}
+
 /// Whether an entity and one of its roles come next, as in `table T admins`.
 pub(super) fn is_role_command(tokens: &mut Tokens<'_>) -> bool {
     super::filters::word_behind_entity(tokens).is_some_and(|word| Role::from_plural(word).is_some())
@@ -99,7 +124,7 @@ pub(super) fn change(
     tokens: &mut Tokens<'_>,
 ) -> EngineResult<ResultTable> {
     let request = parse(session, action, tokens)?;
-    session.engine.transact(|state| match &request.entity {
+    session.transact(|state| match &request.entity {
         Entity::Database(name) => {
             let database = state.database(name)?;
             session.rights(state).on_database(database, DatabaseAction::Administer)?;
@@ -178,7 +203,7 @@ fn listed(grants: &[Grant], scope: &str) -> ResultTable {
 
 /// `.show table T principals [roles]`-like: the entity and `principals` were taken.
 pub(super) fn show(session: &Session<'_>, entity: &Entity) -> EngineResult<ResultTable> {
-    let state = session.engine.snapshot();
+    let state = session.snapshot();
     let rights = session.rights(&state);
     match entity {
         Entity::Database(name) => {
@@ -196,7 +221,7 @@ pub(super) fn show(session: &Session<'_>, entity: &Entity) -> EngineResult<Resul
 
 /// The caller's own roles: on a table, on a database, or (without an entity) everywhere.
 pub(super) fn own_roles(session: &Session<'_>, entity: Option<&Entity>) -> EngineResult<ResultTable> {
-    let state = session.engine.snapshot();
+    let state = session.snapshot();
     let rights = session.rights(&state);
     let mut rows = Vec::new();
     if rights.is_cluster_admin() {

@@ -23,9 +23,9 @@ pub(super) fn run(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResul
     let wanted = if tokens.eat_word("table") { vec![single(tokens)?] } else { several(tokens)? };
     end(tokens)?;
     wanted.iter().try_for_each(|renaming| names::validate("Table", &renaming.new))?;
-    session.engine.transact(|state| {
+    session.transact(|state| {
         let database = session.context_database(state)?;
-        let pairs = existing(database, &wanted)?;
+        let pairs = existing(session, database, &wanted)?;
         for (old, _) in &pairs {
             session.rights(state).on_table(database, database.table(old)?, TableAction::Administer)?;
         }
@@ -69,13 +69,17 @@ fn several(tokens: &mut Tokens<'_>) -> EngineResult<Vec<Renaming>> {
 }
 
 /// Pairs of old and new name; what may be missing and is, is left out.
-fn existing(database: &Database, wanted: &[Renaming]) -> EngineResult<Vec<(String, String)>> {
+fn existing(
+    session: &Session<'_>,
+    database: &Database,
+    wanted: &[Renaming],
+) -> EngineResult<Vec<(String, String)>> {
     let mut pairs = Vec::new();
     for Renaming { old, new, if_exists } in wanted {
-        match database.tables.contains_key(old) {
-            true => pairs.push((old.clone(), new.clone())),
-            false if *if_exists => {}
-            false => return Err(EngineError::not_found("Table", old)),
+        match session.find_table(database, old) {
+            Some(table) => pairs.push((table.name.clone(), new.clone())),
+            None if *if_exists => {}
+            None => return Err(EngineError::not_found("Table", old)),
         }
     }
     Ok(pairs)

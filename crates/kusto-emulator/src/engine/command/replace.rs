@@ -4,11 +4,12 @@ use uuid::Uuid;
 
 use super::super::catalog::State;
 use super::super::change::Change;
-use super::super::error::EngineResult;
+use super::super::error::{EngineError, EngineResult};
 use super::super::roles::TableAction;
 use super::super::transaction::Decision;
-use super::extents::{Listed, Move, listed_by, moved_result, moves, owner, word};
+use super::extents::{Listed, Move, Moves, listed_by, moved_result, moves, word};
 use super::{Session, end, operations};
+use crate::assumptions::MissingExtents;
 use crate::data::ResultTable;
 use crate::kql::{Kind, Punct, Tokens};
 
@@ -25,7 +26,7 @@ pub(super) fn run(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResul
     end(tokens)?;
     operations::run(session, "ExtentsReplace", asynchronous, || {
         let (out, into) = (listed_by(session, to_drop)?, listed_by(session, to_move)?);
-        session.engine.transact(|state| decide(session, state, &request, &out, &into))
+        session.transact(|state| decide(session, state, &request, &out, &into))
     })
 }
 
@@ -60,19 +61,23 @@ fn decide(
     session.rights(state).on_table(database, target, TableAction::Administer)?;
     let mut dropped: Vec<Uuid> = Vec::with_capacity(out.len());
     for (id, _) in out {
-        owner(database, *id, Some(&target.name))?;
+        if target.extent(*id).is_none() {
+            return Err(EngineError::not_found("Extent", &id.to_string()));
+        }
         if !dropped.contains(id) {
             dropped.push(*id);
         }
     }
-    let (moved_changes, moved) = moves(session, state, request, Some(into))?;
+    // Half a replacement would lose rows: what is gone is refused, whatever a plain move does.
+    let Moves { changes: moved_changes, moved, .. } =
+        moves(session, state, request, Some(into), MissingExtents::Refused)?;
     let mut changes = Vec::with_capacity(moved_changes.len() + 1);
     if !dropped.is_empty() {
         let (database, table) = (database.name.clone(), target.name.clone());
         changes.push(Change::DropExtents { database, table, ids: dropped.clone() });
     }
     changes.extend(moved_changes);
-    let rows =
-        dropped.into_iter().map(|id| (id, None)).chain(moved.into_iter().map(|(old, new)| (old, Some(new))));
+    let dropped = dropped.into_iter().map(|id| (id, String::new(), ""));
+    let rows = dropped.chain(moved.into_iter().map(|(old, new)| (old, new.to_string(), "")));
     Ok(Decision::new(changes, moved_result(rows)))
 }

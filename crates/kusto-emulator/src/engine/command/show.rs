@@ -83,7 +83,7 @@ fn tables(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<Result
     let hidden =
         given.contains_key("IncludeHiddenTables") && properties::flag(&mut given, "IncludeHiddenTables")?;
     properties::refuse_others(".show tables", given.keys())?;
-    let state = session.engine.snapshot();
+    let state = session.snapshot();
     let database = session.context_database(&state)?;
     session.rights(&state).on_database(database, DatabaseAction::Show)?;
     let listed = |table: &&Table| match &names {
@@ -128,7 +128,7 @@ fn table(
         }
         _ => {}
     }
-    let state = session.engine.snapshot();
+    let state = session.snapshot();
     let (database, table) = session.table(&state, name)?;
     session.rights(&state).on_table(database, table, TableAction::Show)?;
     if tokens.eat_word("cslschema") {
@@ -166,7 +166,7 @@ const DATABASES: [(&str, ColumnType); 8] = [
 /// `.show databases`: those that the caller may see.
 fn databases(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
     tokens.next();
-    let state = session.engine.snapshot();
+    let state = session.snapshot();
     let rights = session.rights(&state);
     let visible = |database: &&Database| {
         rights.on_database(database, DatabaseAction::Show).is_ok()
@@ -219,7 +219,7 @@ fn database(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<Resu
         }
         _ => {}
     }
-    let state = session.engine.snapshot();
+    let state = session.snapshot();
     let database = state.database(&name)?;
     session.rights(&state).on_database(database, DatabaseAction::Show)?;
     if !tokens.eat_word("schema") {

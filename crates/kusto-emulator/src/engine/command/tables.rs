@@ -27,7 +27,7 @@ pub(super) fn create(
     let about = TableProperties::take(&mut given)?;
     properties::refuse_others(".create table", given.keys())?;
     end(tokens)?;
-    session.engine.transact(|state| {
+    session.transact(|state| {
         let database = session.context_database(state)?;
         match database.tables.get(&name) {
             None => {
@@ -122,7 +122,7 @@ pub(super) fn alter(
     let about = TableProperties::take(&mut given)?;
     properties::refuse_others(".alter table", given.keys())?;
     end(tokens)?;
-    session.engine.transact(|state| {
+    session.transact(|state| {
         let (database, table) = session.table(state, &name)?;
         session.rights(state).on_table(database, table, TableAction::Administer)?;
         let merged = schema::merged(&table.name, &table.schema, &columns)?;
@@ -142,7 +142,7 @@ pub(super) fn describe(session: &Session<'_>, tokens: &mut Tokens<'_>) -> Engine
     let folder = tokens.eat_word("folder") || !tokens.eat_word("docstring");
     let text = tokens.expect_text("a text in quotes")?;
     end(tokens)?;
-    session.engine.transact(|state| {
+    session.transact(|state| {
         let (database, table) = session.table(state, &name)?;
         session.rights(state).on_table(database, table, TableAction::Administer)?;
         let mut next = table.header();
@@ -162,23 +162,29 @@ pub(super) fn drop(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResu
     let names = super::names(tokens, "a table name")?;
     let if_exists = tokens.eat_word("ifexists");
     end(tokens)?;
-    session.engine.transact(|state| {
+    session.transact(|state| {
         let database = session.context_database(state)?;
         let mut changes = Vec::new();
         for name in &names {
-            match database.tables.get(name) {
+            match session.find_table(database, name) {
                 None if if_exists => {}
                 None => return Err(EngineError::not_found("Table", name)),
                 Some(table) => {
                     session.rights(state).on_table(database, table, TableAction::Administer)?;
-                    changes.push(Change::DropTable { database: database.name.clone(), table: name.clone() });
+                    changes.push(Change::DropTable {
+                        database: database.name.clone(),
+                        table: table.name.clone(),
+                    });
                 }
             }
         }
         if changes.is_empty() {
             session.rights(state).on_database(database, DatabaseAction::CreateTable)?;
         }
-        let left = database.tables.keys().filter(|name| !names.contains(name));
+        let dropped = |name: &&String| {
+            changes.iter().any(|change| matches!(change, Change::DropTable { table, .. } if table == *name))
+        };
+        let left = database.tables.keys().filter(|name| !dropped(name));
         let rows =
             left.map(|name| vec![Value::from(name.as_str()), Value::from(database.name.as_str())]).collect();
         let columns = [("TableName", ColumnType::String), ("DatabaseName", ColumnType::String)];
@@ -197,11 +203,11 @@ pub(super) fn clear(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineRes
     }
     tokens.eat(Punct::Semicolon);
     end(tokens)?;
-    session.engine.transact(|state| {
+    session.transact(|state| {
         let (database, table) = session.table(state, &name)?;
         session.rights(state).on_table(database, table, TableAction::Administer)?;
         let ids = table.extents.iter().map(|extent| extent.id).collect();
-        let change = Change::DropExtents { database: database.name.clone(), table: name.clone(), ids };
+        let change = Change::DropExtents { database: database.name.clone(), table: table.name.clone(), ids };
         let answer = result(&[("Result", ColumnType::String)], vec![vec![Value::from("Cleared")]]);
         Ok(Decision::new(vec![change], answer))
     })

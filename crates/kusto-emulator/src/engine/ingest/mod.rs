@@ -30,8 +30,10 @@ use super::catalog::{Database, Table};
 use super::log::FailedIngestion;
 use super::principal::Principal;
 use super::roles::{Rights, TableAction};
+use crate::assumptions::FailedSources;
+use crate::holds::HoldPoint;
 use columns::Columns;
-pub(crate) use commit::{NewExtent, commit, refuse_if_ingested, write};
+pub(crate) use commit::{NewExtent, commit, refuse_at_commit, refuse_if_ingested, write};
 use plan::Plan;
 
 /// See [`Engine::ingest`].
@@ -49,24 +51,28 @@ pub(super) fn check(
     database: &str,
     table: &str,
 ) -> Result<(), IngestFailure> {
-    resolve(engine, who, database, table).map(drop)
+    resolve(engine, who, (database, table), true).map(drop)
 }
 
-/// The entities that a request names, if the caller may ingest into them.
+/// The entities that a request names, if the caller may ingest into them. Queued ingestion may know names late.
 fn resolve(
     engine: &Engine,
     caller: &Principal,
-    database: &str,
-    table: &str,
+    (database, table): (&str, &str),
+    queued: bool,
 ) -> Result<(Arc<Database>, Arc<Table>), IngestFailure> {
     let state = engine.snapshot();
+    let lag = engine.assumptions().ingestion_learns_names_after;
+    let known = if queued { engine.seen_after(lag) } else { Arc::clone(&state) };
     let found = state.find_database(database).map(Arc::clone).ok_or_else(|| {
         IngestFailure::permanent(
             "BadRequest_DatabaseNotExist",
             format!("database '{database}' does not exist"),
         )
     })?;
-    let table = found.tables.get(table).map(Arc::clone).ok_or_else(|| {
+    let known = known.find_database(database).and_then(|database| database.tables.get(table));
+    let known = known.and_then(|table| found.table_by_id(table.id));
+    let table = known.or_else(|| engine.formerly(&found, table)).map(Arc::clone).ok_or_else(|| {
         let message = format!("table '{table}' does not exist in database '{}'", found.name);
         IngestFailure::permanent("BadRequest_TableNotExist", message)
     })?;
@@ -87,7 +93,9 @@ struct Operation<'a> {
 impl Operation<'_> {
     fn run(&self) -> Result<IngestOutcome, IngestFailure> {
         let request = self.request;
-        let (database, table) = resolve(self.engine, &request.principal, &request.database, &request.table)?;
+        let names = (request.database.as_str(), request.table.as_str());
+        let (database, table) = resolve(self.engine, &request.principal, names, request.queued)?;
+        request.mischief.reach(HoldPoint::Resolved)?;
         refuse_if_ingested(&table, &request.properties)?;
         let mut seen = HashSet::new();
         let mut outcomes = Vec::with_capacity(request.sources.len());
@@ -107,8 +115,12 @@ impl Operation<'_> {
             });
             read.extend(parsed.ok().filter(|columns| columns.rows() > 0));
         }
+        if self.engine.assumptions().failed_sources == FailedSources::VoidTheCommand && !request.queued {
+            refuse_if_any_failed(&outcomes)?;
+        }
         let new = NewExtent::merged(read, &table.schema);
-        let extents = commit(self.engine, &database, &table, &request.properties, new)?;
+        let into = (&*database, &*table);
+        let extents = commit(self.engine, into, &request.properties, new, &request.mischief)?;
         Ok(IngestOutcome { operation_id: self.id, extents, sources: outcomes })
     }
 
@@ -170,6 +182,14 @@ impl Operation<'_> {
         let (source, database, table) = (source.id, &self.request.database, &self.request.table);
         tracing::debug!(%source, database, table, %failure, "a source was not ingested");
     }
+}
+
+fn refuse_if_any_failed(outcomes: &[SourceOutcome]) -> Result<(), IngestFailure> {
+    let failed = outcomes.iter().find_map(|outcome| match outcome {
+        SourceOutcome::Failed(failure) => Some(failure.clone()),
+        SourceOutcome::Ingested { .. } => None,
+    });
+    failed.map_or(Ok(()), Err)
 }
 
 /// All rows of a source as columns of the table, or why there are none.

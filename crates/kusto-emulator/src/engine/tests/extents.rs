@@ -139,3 +139,54 @@ fn a_replacement_fails_whole_if_what_it_drops_is_not_in_the_table() {
     assert_eq!(error.code, "BadRequest_EntityNotFound");
     assert_eq!((cluster.count("S"), cluster.count("D")), (2, 0));
 }
+
+#[test]
+fn extents_are_dropped_by_age_size_and_number_the_oldest_first() {
+    let aged = || {
+        let cluster = Cluster::new();
+        for table in ["A", "B"] {
+            cluster.run(&format!(".create table {table} (a:long)"));
+        }
+        for (day, table) in ["A", "B", "A", "B"].into_iter().enumerate() {
+            cluster.run(&format!(".ingest inline into table {table} <| {day}"));
+            cluster.clock.advance(std::time::Duration::from_secs(86_400));
+        }
+        cluster
+    };
+    let left = |command: &str| {
+        let cluster = aged();
+        let dropped = cluster.run(command).rows;
+        (dropped, cluster.content("A"), cluster.content("B"))
+    };
+    assert_eq!(left(".drop extents older 3 days from A"), (1, json!([[2]]), json!([[1], [3]])));
+    assert_eq!(left(".drop extents older 49 hours from all tables"), (2, json!([[2]]), json!([[3]])));
+    assert_eq!(left(".drop extents from tables (A, B) limit 3"), (3, json!([]), json!([[3]])));
+    assert_eq!(
+        left(".drop extents from all tables trim by datasize 2 bytes"),
+        (2, json!([[2]]), json!([[3]]))
+    );
+    assert_eq!(left(".drop extents from A"), (2, json!([]), json!([[1], [3]])));
+    assert_eq!(left(".drop-pretend extents older 1 days from all tables").1, json!([[0], [2]]));
+}
+
+#[test]
+fn show_extents_returns_no_more_than_its_filtering_policy_allows() {
+    let cluster = staged();
+    let shown = |most: &str| {
+        let policy = format!("'{{\"MaximumResultsCount\":{most}}}'");
+        cluster.try_run(&format!(".show table S extents with(extentsShowFilteringRuntimePolicy={policy})"))
+    };
+    assert_eq!(shown("1").unwrap().rows, 1);
+    assert_eq!(shown("9").unwrap().rows, 2);
+    assert_eq!(shown("\"x\"").unwrap_err().status, 400);
+}
+
+#[test]
+fn hot_extents_are_those_within_the_span_of_the_caching_policy() {
+    let cluster = staged();
+    cluster.clock.advance(std::time::Duration::from_secs(2 * 86_400));
+    cluster.run(".ingest inline into table S <| 3");
+    assert_eq!(cluster.run(".show table S extents hot").rows, 3);
+    cluster.run(".alter table S policy caching hot = 1d");
+    assert_eq!(cluster.run(".show table S extents hot").rows, 1);
+}

@@ -280,6 +280,7 @@ fn an_ingestion_goes_to_the_table_it_resolved_even_if_that_was_renamed_meanwhile
                 principal: admin(),
                 client_request_id: String::new(),
                 activity_id: Uuid::nil(),
+                mischief: Mischief::default(),
             };
             engine.execute(&context, "db", ".rename table T to U", &RequestProperties::default()).unwrap();
             Ok(Box::new(Cursor::new(b"1".to_vec())))
@@ -292,11 +293,16 @@ fn an_ingestion_goes_to_the_table_it_resolved_even_if_that_was_renamed_meanwhile
         data_dir: None,
         access: Access::Open,
         blobs: Arc::clone(&blobs) as Arc<dyn BlobReader>,
+        assumptions: Assumptions::default(),
     };
     let engine = Arc::new(Engine::new(options).unwrap());
     engine.create_database("db").unwrap();
-    let context =
-        RequestContext { principal: admin(), client_request_id: String::new(), activity_id: Uuid::nil() };
+    let context = RequestContext {
+        principal: admin(),
+        client_request_id: String::new(),
+        activity_id: Uuid::nil(),
+        mischief: Mischief::default(),
+    };
     engine.execute(&context, "db", ".create table T (a:long)", &RequestProperties::default()).unwrap();
     *blobs.0.lock().unwrap() = Some(Arc::clone(&engine));
     engine.execute(&context, "db", ".ingest into table T ('u')", &RequestProperties::default()).unwrap();

@@ -1,15 +1,19 @@
 //! The engine from outside: commands as text, blobs as bytes, answers as rows. A test is named by the statement it shows.
 
+mod assumptions;
+mod extent_tags;
 mod extents;
 mod hostile;
 mod ingestion;
 mod mappings;
+mod merges;
 mod model;
 mod persistence;
 mod policies;
 mod queries;
 mod roles;
 mod tables;
+mod upkeep;
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
@@ -60,6 +64,7 @@ impl Cluster {
             data_dir: data_dir.map(Path::to_owned),
             access,
             blobs: Arc::clone(&blobs) as Arc<dyn BlobReader>,
+            assumptions: Assumptions::default(),
         })?;
         engine.create_database("db").unwrap();
         let caller = admin();
@@ -72,6 +77,7 @@ impl Cluster {
             principal: principal.clone(),
             client_request_id: "test".into(),
             activity_id: Uuid::nil(),
+            mischief: Mischief::default(),
         }
     }
 
@@ -150,6 +156,8 @@ impl Cluster {
             properties: IngestionProperties::from_json(properties.as_object().unwrap())?,
             sources: urls.iter().map(source).collect(),
             activity_id: Uuid::nil(),
+            queued: true,
+            mischief: Mischief::default(),
         })
     }
 
