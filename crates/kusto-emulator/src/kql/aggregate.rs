@@ -5,6 +5,7 @@ use super::ast::Expr;
 use super::batch::Batch;
 use super::bind::Scope;
 use super::cast::to_json;
+use super::collected::{Bit, Collected, Spread};
 use super::compare::{Key, key_of, order, sorts_apart};
 use super::error::KqlError;
 use super::eval::{Env, Operand, eval};
@@ -30,7 +31,17 @@ enum Kind {
     ArgMax,
     ArgMin,
     Any,
+    /// `stdev`, `variance` and their like.
+    Spread(Spread),
+    /// `percentile`, `percentiles`: a column for each rank; or one with an array of them.
+    Percentiles {
+        array: bool,
+    },
+    Bag,
+    Bits(Bit),
 }
+
+const SAMPLE: Spread = Spread { population: false, root: false };
 
 /// A bound aggregate: one output column, several for the `arg_` and `take_any` kinds.
 #[derive(Clone, Debug)]
@@ -41,6 +52,8 @@ pub(super) struct Aggregate {
     arguments: Vec<Typed>,
     /// The longest list that `make_list` and `make_set` collect.
     limit: usize,
+    /// The percentiles to give.
+    ranks: Vec<f64>,
     /// Names as far as the function gives them, and types of the outputs.
     pub(super) outputs: Vec<Column>,
 }
@@ -68,6 +81,19 @@ fn kind_of(name: &str) -> Option<(Kind, bool)> {
         "arg_min" => (Kind::ArgMin, false),
         "take_any" | "any" => (Kind::Any, false),
         "take_anyif" => (Kind::Any, true),
+        "stdev" => (Kind::Spread(Spread { root: true, ..SAMPLE }), false),
+        "stdevif" => (Kind::Spread(Spread { root: true, ..SAMPLE }), true),
+        "stdevp" => (Kind::Spread(Spread { root: true, population: true }), false),
+        "variance" => (Kind::Spread(SAMPLE), false),
+        "varianceif" => (Kind::Spread(SAMPLE), true),
+        "variancep" => (Kind::Spread(Spread { population: true, ..SAMPLE }), false),
+        "percentile" | "percentiles" => (Kind::Percentiles { array: false }, false),
+        "percentiles_array" => (Kind::Percentiles { array: true }, false),
+        "make_bag" => (Kind::Bag, false),
+        "make_bag_if" => (Kind::Bag, true),
+        "binary_all_and" => (Kind::Bits(Bit::And), false),
+        "binary_all_or" => (Kind::Bits(Bit::Or), false),
+        "binary_all_xor" => (Kind::Bits(Bit::Xor), false),
         _ => return None,
     })
 }
@@ -88,7 +114,12 @@ pub(super) fn bind(
         return Err(KqlError::semantic("SEM0260", format!("Unknown aggregation function: '{name}'.")));
     };
     let arity = || KqlError::semantic("SEM0219", format!("{name}(): wrong number of arguments"));
-    let (mut arguments, mut limit) = (arguments, 1 << 20);
+    let (mut arguments, mut limit, mut ranks) = (arguments, 1 << 20, Vec::new());
+    if let Kind::Percentiles { .. } = kind {
+        let (_, rest) = arguments.split_first().ok_or_else(arity)?;
+        ranks = self::ranks(scope, name, rest)?;
+        arguments = &arguments[..1];
+    }
     if matches!(kind, Kind::List | Kind::Set | Kind::DistinctCount)
         && arguments.len() == 2 + usize::from(has_predicate)
     {
@@ -131,28 +162,68 @@ pub(super) fn bind(
     if single {
         let (ty, argument) = result(name, kind, bound.pop())?;
         bound = argument.into_iter().collect();
-        outputs = vec![Column::new(super::names::of_aggregate(name, arguments), ty)];
+        let own = super::names::of_aggregate(name, arguments);
+        let ranked = |rank: &f64| {
+            Column::new(format!("{}_{}", own.replacen("percentiles", "percentile", 1), rank_name(*rank)), ty)
+        };
+        outputs = match kind {
+            Kind::Percentiles { array: false } => ranks.iter().map(ranked).collect(),
+            Kind::Percentiles { array: true } => {
+                vec![Column::new(own.replacen("percentiles_array", "percentiles", 1), ColumnType::Dynamic)]
+            }
+            _ => vec![Column::new(own, ty)],
+        };
     }
-    Ok(Aggregate { kind, predicate, arguments: bound, limit, outputs })
+    Ok(Aggregate { kind, predicate, arguments: bound, limit, ranks, outputs })
+}
+
+/// The percentiles that are asked for: numbers, or one array of them.
+fn ranks(scope: &Scope<'_>, name: &str, arguments: &[Expr]) -> Result<Vec<f64>, KqlError> {
+    let mut ranks = Vec::new();
+    for argument in arguments {
+        match scope.constant(argument)?.1 {
+            Value::Dynamic(json) => {
+                ranks.extend(json.as_array().into_iter().flatten().filter_map(Json::as_f64));
+            }
+            value => ranks.extend(super::cast::as_f64(&value)),
+        }
+    }
+    if ranks.is_empty() || ranks.len() > 100 || !ranks.iter().all(|rank| (0.0..=100.0).contains(rank)) {
+        let message = format!("{name}(): expected 1 to 100 percentiles from 0 to 100");
+        return Err(KqlError::semantic("SEM0024", message));
+    }
+    Ok(ranks)
+}
+
+/// A percentile as part of a column's name: a point becomes `_`.
+fn rank_name(rank: f64) -> String {
+    rank.to_string().replace('.', "_")
 }
 
 /// The type of an aggregate's result, and its argument brought to the type in which it is computed.
 fn result(name: &str, kind: Kind, argument: Option<Typed>) -> Result<(ColumnType, Option<Typed>), KqlError> {
-    use ColumnType::{Decimal, Dynamic, Int, Long, Real, TimeSpan};
+    use ColumnType::{DateTime, Decimal, Dynamic, Int, Long, Real, TimeSpan};
     let Some(argument) = argument else { return Ok((Long, None)) };
     let ty = argument.ty;
     let refused = || {
-        KqlError::semantic(
-            "SEM0024",
-            format!("{name}(): argument is of type {ty}, expected a number or a timespan"),
-        )
+        KqlError::semantic("SEM0024", format!("{name}(): argument is of type {ty}, which it does not take"))
     };
     Ok(match (kind, ty) {
         (Kind::Sum, Int | Long) => (Long, Some(argument.cast(Long))),
         (Kind::Sum, Real | Decimal | TimeSpan) => (ty, Some(argument)),
         (Kind::Avg, Int | Long | Real) => (Real, Some(argument.cast(Real))),
         (Kind::Avg, Decimal | TimeSpan) => (ty, Some(argument)),
-        (Kind::Sum | Kind::Avg, _) => return Err(refused()),
+        (Kind::Spread(_), Int | Long | Real | Decimal) => (Real, Some(argument.cast(Real))),
+        (Kind::Percentiles { .. }, Decimal) => (Real, Some(argument.cast(Real))),
+        (Kind::Percentiles { .. }, Int | Long | Real | DateTime | TimeSpan) => (ty, Some(argument)),
+        (Kind::Bits(_), Int | Long) => (Long, Some(argument.cast(Long))),
+        (Kind::Bag, Dynamic) => (Dynamic, Some(argument)),
+        (
+            Kind::Sum | Kind::Avg | Kind::Spread(_) | Kind::Percentiles { .. } | Kind::Bits(_) | Kind::Bag,
+            _,
+        ) => {
+            return Err(refused());
+        }
         (Kind::Min | Kind::Max, Dynamic) => return Err(refused()),
         (Kind::Min | Kind::Max, _) => (ty, Some(argument)),
         (Kind::DistinctCount | Kind::Count, _) => (Long, Some(argument)),
@@ -166,7 +237,9 @@ pub(super) enum State {
     Count(Vec<i64>),
     Longs(ColumnType, Vec<i64>, Vec<i64>),
     Reals(Vec<f64>, Vec<i64>),
-    Decimals(Vec<Decimal>, Vec<i64>),
+    /// Sums, none after one grew beyond what a decimal holds.
+    Decimals(Vec<Option<Decimal>>, Vec<i64>),
+    Collected(Collected),
     Distinct(Vec<HashSet<Key>>),
     Items(Vec<Vec<Json>>, Vec<HashSet<Key>>),
     /// Per group, the values of all arguments in the best row so far.
@@ -186,6 +259,10 @@ impl Aggregate {
             (Kind::Sum | Kind::Avg, ColumnType::Decimal) => State::Decimals(Vec::new(), Vec::new()),
             (Kind::Sum | Kind::Avg, ty) => State::Longs(ty, Vec::new(), Vec::new()),
             (Kind::DistinctCount, _) => State::Distinct(Vec::new()),
+            (Kind::Spread(_), _) => State::Collected(Collected::Moments(Vec::new())),
+            (Kind::Percentiles { .. }, ty) => State::Collected(Collected::Samples(ty, Vec::new())),
+            (Kind::Bag, _) => State::Collected(Collected::Bags(Vec::new())),
+            (Kind::Bits(bit), _) => State::Collected(Collected::Bits(bit, Vec::new())),
             (Kind::List | Kind::Set, _) => State::Items(Vec::new(), Vec::new()),
             _ => State::Best(Vec::new()),
         }
@@ -225,11 +302,11 @@ impl Aggregate {
                 }
             }
             (State::Decimals(sums, counts), Some(a)) => {
-                sums.resize(count, Decimal::ZERO);
+                sums.resize(count, Some(Decimal::ZERO));
                 counts.resize(count, 0);
                 if let Values::Decimal(v) = a.data.values() {
                     rows.filter(|(row, _)| !a.is_null(*row)).for_each(|(row, group)| {
-                        sums[group] = sums[group].add(v[a.row(row)]).unwrap_or(sums[group]);
+                        sums[group] = sums[group].and_then(|sum| sum.add(v[a.row(row)]));
                         counts[group] += 1;
                     });
                 }
@@ -250,6 +327,11 @@ impl Aggregate {
                         items[group].push(to_json(&value));
                     }
                 }
+            }
+            (State::Collected(collected), Some(a)) => {
+                collected.grow(count);
+                rows.filter(|(row, _)| !a.is_null(*row))
+                    .for_each(|(row, group)| collected.add(group, a, row));
             }
             (State::Best(best), Some(_)) => {
                 best.resize_with(count, || None);
@@ -275,7 +357,10 @@ impl Aggregate {
     }
 
     /// The output columns, one row for each of `count` groups.
-    pub(super) fn finish(&self, state: State, count: usize) -> Vec<Arc<ColumnData>> {
+    pub(super) fn finish(&self, mut state: State, count: usize) -> Vec<Arc<ColumnData>> {
+        if let State::Collected(collected) = &mut state {
+            collected.sort();
+        }
         let mut built: Vec<ColumnBuilder> =
             self.outputs.iter().map(|output| ColumnBuilder::with_capacity(output.ty, count)).collect();
         for group in 0..count {
@@ -286,6 +371,13 @@ impl Aggregate {
                         Some(best) => builder.push_from(&best[at], 0),
                         None => builder.push_null(),
                     }
+                }
+            } else if let (Kind::Percentiles { array }, State::Collected(collected)) = (self.kind, &state) {
+                let values = self.ranks.iter().map(|rank| collected.percentile(group, *rank));
+                if array {
+                    built[0].push_value(&Value::dynamic(values.map(|value| to_json(&value)).collect()));
+                } else {
+                    built.iter_mut().zip(values).for_each(|(builder, value)| builder.push_value(&value));
                 }
             } else {
                 built[0].push_value(&self.result_of(&state, group));
@@ -311,10 +403,15 @@ impl Aggregate {
                 (_, 0) if average => Value::Null,
                 (sum, n) => Value::Real(if average { sum / n as f64 } else { sum }),
             },
-            State::Decimals(sums, counts) => match at(sums, counts, group) {
-                (_, 0) if average => Value::Null,
-                (sum, n) if average => sum.div(Decimal::from(n)).map_or(Value::Null, Value::Decimal),
-                (sum, _) => Value::Decimal(sum),
+            State::Decimals(sums, counts) => {
+                let sum = sums.get(group).copied().unwrap_or(Some(Decimal::ZERO));
+                let n = counts.get(group).copied().unwrap_or(0);
+                let result = if average { sum.and_then(|sum| sum.div(Decimal::from(n))) } else { sum };
+                result.map_or(Value::Null, Value::Decimal)
+            }
+            State::Collected(collected) => match self.kind {
+                Kind::Spread(spread) => collected.result(group, spread),
+                _ => collected.result(group, SAMPLE),
             },
             State::Distinct(sets) => Value::Long(sets.get(group).map_or(0, HashSet::len) as i64),
             State::Items(items, _) => {
@@ -339,6 +436,7 @@ impl State {
             State::Decimals(v, _) => v.len() * 40,
             State::Distinct(sets) => sets.iter().map(|set| 48 + set.len() * 48).sum(),
             State::Items(items, _) => items.iter().map(|list| 72 + list.len() * 96).sum(),
+            State::Collected(collected) => collected.bytes(),
             State::Best(best) => best.len() * 128,
         }
     }

@@ -161,7 +161,7 @@ impl Scope<'_> {
         Ok(Typed::new(ColumnType::Bool, Node::Compare(op, Box::new([left, right]))))
     }
 
-    fn arithmetic(&self, op: BinaryOp, left: Typed, right: Typed) -> Result<Typed, KqlError> {
+    pub(super) fn arithmetic(&self, op: BinaryOp, left: Typed, right: Typed) -> Result<Typed, KqlError> {
         let Some((ty, [a, b])) = arith::types(op, left.ty, right.ty) else {
             return Err(self.error(
                 "SEM0053",

@@ -1,6 +1,6 @@
 //! Calls of scalar functions: those typed by their arguments here, the rest by the table in `functions`.
 
-use super::ast::{self, Expr, Let, TakesIn};
+use super::ast::{self, BinaryOp, Expr, Let, TakesIn};
 use super::bind::{Scope, common_type};
 use super::cast;
 use super::error::KqlError;
@@ -74,6 +74,10 @@ impl Scope<'_> {
             "bin" | "floor" => {
                 let [value, size] = self.exactly(name, bound)?;
                 self.bin(value, size)
+            }
+            "bin_at" => {
+                let [value, size, fixed] = self.exactly(name, bound)?;
+                self.bin_at(value, size, fixed)
             }
             "abs" => {
                 let [operand] = self.exactly(name, bound)?;
@@ -230,6 +234,13 @@ impl Scope<'_> {
         Ok(Typed::new(value.ty, Node::Bin(Box::new([value, size]))))
     }
 
+    /// `bin_at(value, size, fixed)`: bins one of which starts at `fixed`.
+    fn bin_at(&self, value: Typed, size: Typed, fixed: Typed) -> Result<Typed, KqlError> {
+        let offset = self.arithmetic(BinaryOp::Sub, value, fixed.clone())?;
+        let binned = self.bin(offset, size)?;
+        self.arithmetic(BinaryOp::Add, fixed, binned)
+    }
+
     fn absolute(&self, operand: Typed) -> Result<Typed, KqlError> {
         use ColumnType::{Decimal, Int, Long, Real, TimeSpan};
         self.require("abs", &operand, &[Int, Long, Real, Decimal, TimeSpan])?;
@@ -243,6 +254,11 @@ impl Scope<'_> {
         let pairs = matches!(name, "bag_pack" | "pack");
         if bound.len() < function.least || bound.len() > most || pairs && bound.len() % 2 == 1 {
             return Err(self.arity(name, &expected(function)));
+        }
+        if matches!(name, "hash" | "hash_xxhash64")
+            && !bound.first().is_some_and(|value| functions::can_hash(value.ty))
+        {
+            return Err(KqlError::unsupported(format_args!("'{name}' of this type")));
         }
         let mut arguments = Vec::with_capacity(bound.len());
         for (at, argument) in bound.into_iter().enumerate() {

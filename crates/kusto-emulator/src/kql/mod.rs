@@ -24,6 +24,7 @@ mod bind;
 mod bind_call;
 mod cast;
 mod catalog;
+mod collected;
 mod compare;
 mod error;
 mod eval;

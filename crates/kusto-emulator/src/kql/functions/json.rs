@@ -13,7 +13,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     exact("array_length", &[Dynamic], ColumnType::Long, |a, _| {
         or_null(array(a).map(|v| v.len() as i64), Value::Long)
     }),
-    exact("array_concat", &[Dynamic, Dynamic], ColumnType::Dynamic, array_concat),
+    repeating("array_concat", &[Dynamic], ColumnType::Dynamic, array_concat),
     exact("array_index_of", &[Dynamic, Any], ColumnType::Long, array_index_of),
     exact("set_has_element", &[Dynamic, Any], ColumnType::Bool, |a, _| {
         or_null(array(a).map(|items| items.contains(&to_json(&a[1]))), Value::Bool)

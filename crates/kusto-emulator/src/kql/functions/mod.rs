@@ -3,10 +3,16 @@
 //!
 //! Semantics: `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/query/<function>-function.md`.
 
+mod arrays;
+mod bits;
+mod calendar;
+mod codes;
 mod json;
 mod math;
 mod text;
 mod time;
+
+pub(super) use codes::can_hash;
 
 use super::eval::Env;
 use crate::data::{ColumnType, Value};
@@ -73,7 +79,16 @@ const fn repeating(
 
 /// The function called `name` (function names are case-sensitive).
 pub(super) fn find(name: &str) -> Option<&'static Function> {
-    let all = [text::FUNCTIONS, time::FUNCTIONS, json::FUNCTIONS, math::FUNCTIONS];
+    let all = [
+        text::FUNCTIONS,
+        time::FUNCTIONS,
+        json::FUNCTIONS,
+        math::FUNCTIONS,
+        arrays::FUNCTIONS,
+        bits::FUNCTIONS,
+        calendar::FUNCTIONS,
+        codes::FUNCTIONS,
+    ];
     all.into_iter().flatten().find(|function| function.name == name)
 }
 

@@ -78,7 +78,7 @@ fn split(a: &[Value], _: &Env) -> Value {
 }
 
 /// Runs `work` with the compiled pattern; none when it is no pattern. The last patterns of the thread stay compiled.
-fn with_regex<T>(pattern: &str, work: impl FnOnce(&regex::Regex) -> T) -> Option<T> {
+pub(super) fn with_regex<T>(pattern: &str, work: impl FnOnce(&regex::Regex) -> T) -> Option<T> {
     thread_local! { static COMPILED: RefCell<Vec<regex::Regex>> = const { RefCell::new(Vec::new()) }; }
     COMPILED.with_borrow_mut(|compiled| {
         let at = match compiled.iter().position(|regex| regex.as_str() == pattern) {

@@ -33,19 +33,24 @@ pub(super) const FUNCTIONS: &[Function] = &[
     exact("unixtime_microseconds_todatetime", &[Long], ColumnType::DateTime, |a, _| unix(a, 10)),
 ];
 
-fn ticks_at(a: &[Value], at: usize) -> Option<i64> {
+pub(super) fn ticks_at(a: &[Value], at: usize) -> Option<i64> {
     match a.get(at) {
         Some(Value::DateTime(t) | Value::TimeSpan(t)) => Some(*t),
         _ => None,
     }
 }
 
-fn instant(ticks: Option<i64>) -> Value {
+pub(super) fn instant(ticks: Option<i64>) -> Value {
     or_null(ticks.filter(|t| (0..=MAX_DATETIME).contains(t)), Value::DateTime)
 }
 
-fn unix(a: &[Value], unit: i64) -> Value {
+pub(super) fn unix(a: &[Value], unit: i64) -> Value {
     instant(long_at(a, 0).and_then(|n| n.checked_mul(unit)?.checked_add(UNIX_EPOCH)))
+}
+
+/// Days since Monday, 0001-01-01.
+pub(super) fn days(ticks: i64) -> i64 {
+    ticks.div_euclid(TICKS_PER_DAY)
 }
 
 fn part(a: &[Value], of: fn(Civil) -> i64) -> Value {
@@ -57,7 +62,7 @@ fn day_of_week(a: &[Value], _: &Env) -> Value {
     or_null(ticks_at(a, 0).map(|t| (t / TICKS_PER_DAY + 1) % 7 * TICKS_PER_DAY), Value::TimeSpan)
 }
 
-fn start_of(a: &[Value], unit: &str) -> Value {
+pub(super) fn start_of(a: &[Value], unit: &str) -> Value {
     let offset = if a.len() > 1 { long_at(a, 1) } else { Some(0) };
     let (Some(t), Some(offset)) = (ticks_at(a, 0), offset) else { return Value::Null };
     let midnight = t - t.rem_euclid(TICKS_PER_DAY);

@@ -2,6 +2,7 @@
 
 mod documented;
 mod errors;
+mod functions;
 mod fuzz;
 mod joins;
 mod lexing;
