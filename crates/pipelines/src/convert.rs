@@ -32,7 +32,7 @@ use crate::{csv, file};
 mod misfit;
 mod write;
 
-use misfit::{Place, Trouble};
+pub(crate) use misfit::{Place, Trouble};
 use write::RowWriter;
 
 /// A column of the table, as one field of the source feeds it.
@@ -167,9 +167,10 @@ impl fmt::Debug for BlockConverter {
     }
 }
 
-const NO_UTF8: Misfit = "the text is not UTF-8";
+pub(crate) const NO_UTF8: Misfit = "the text is not UTF-8";
 
-fn field_count(text: &str, start: usize, expected: usize) -> Trouble {
+/// A record that begins at `start` and has not the fields that it should have.
+pub(crate) fn field_count(text: &str, start: usize, expected: usize) -> Trouble {
     let record = &text[start..start + file::skip_csv_record(&text.as_bytes()[start..])];
     let (mut at, mut count) = (0, 0_usize);
     while let Ok(field) = csv::field(record, at) {

@@ -26,6 +26,7 @@
 //! 6. **Partitions have no owner.** They are dealt to workers anew at each start, so workers and processes may be more
 //!    or fewer the next time, and more than there are partitions.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -176,10 +177,12 @@ where
     let guards = timely::execute(config, move |worker| guarded(worker, &workers_job, &workers_shared));
     let guards =
         guards.map_err(|error| worker_error(format!("the workers could not be started: {error}")))?;
-    for result in guards.join() {
-        if let Err(panic) = result {
-            shared.fail(worker_error(format!("a worker broke down: {panic}")));
-        }
+    // Threads that serve the network tell of a process that is gone by a panic, which joining them passes on.
+    let joined = catch_unwind(AssertUnwindSafe(|| {
+        guards.join().into_iter().filter_map(Result::err).for_each(|panic| shared.fail(broke_down(&panic)));
+    }));
+    if let Err(panic) = joined {
+        shared.fail(broke_down(panic_text(&*panic)));
     }
     match shared.take_error() {
         Some(error) => Err(error),
@@ -200,13 +203,30 @@ where
         drive::drive(worker, parts, shared);
     }));
     if let Err(panic) = worked {
-        let text =
-            panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        shared.fail(worker_error(format!("a worker broke down: {}", text.unwrap_or("no message"))));
+        shared.fail(broke_down(panic_text(&*panic)));
         for dataflow in worker.installed_dataflows() {
             worker.drop_dataflow(dataflow);
         }
     }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("no message")
+}
+
+/// What timely's panics say when another process is gone.
+const GONE: [&str; 3] = ["MergeQueue poisoned", "timely communication error", "thread panic"];
+
+fn broke_down(panic: &str) -> Error {
+    if !GONE.iter().any(|gone| panic.contains(gone)) {
+        return worker_error(format!("a worker broke down: {panic}"));
+    }
+    let text = format!("the connection to another process of the pipeline broke ({panic})");
+    Error::new(ErrorKind::Worker, text).with_advice(
+        "the output of the other process tells why it ended; start all of them again: they go on where the kept \
+         positions are",
+    )
 }
 
 fn worker_error(text: String) -> Error {

@@ -1,8 +1,9 @@
 //! A look at the first rows of a source of files: which fields it has, and what types they seem to be.
 
+use crate::convert::{BoundColumn, Columns, NO_UTF8, Place, Trouble, field_count};
 use crate::csv;
 use crate::error::{Error, ErrorKind, Result};
-use crate::file::{FileFormat, FileSource};
+use crate::file::{Block, FileFormat, FileSource};
 use crate::infer::Candidates;
 use crate::json::{self, Members, Unknown};
 use crate::source::{Budget, Source};
@@ -46,14 +47,13 @@ impl Sample {
                 let budget =
                     Budget { rows: if first { 1 } else { Self::ROWS - sampler.rows }, ..Budget::DEFAULT };
                 let Some(block) = reader.next_block(budget)? else { break };
-                let text = std::str::from_utf8(&block.text);
-                let text = text.map_err(|_| malformed(&name, block.line, "the text is not UTF-8"))?;
-                let result = match (first, format) {
-                    (true, _) => sampler.see_header(text, &name),
-                    (false, FileFormat::Csv) => sampler.see_csv(text),
-                    (false, FileFormat::Json) => sampler.see_json(text, block.array),
-                };
-                result.map_err(|wrong| malformed(&name, block.line, &wrong))?;
+                if first {
+                    let names =
+                        header_names(&block).map_err(|trouble| sampler.error(trouble, &name, &block))?;
+                    sampler.see_header(names, &name, block.line)?;
+                } else {
+                    sampler.see(&block, format).map_err(|trouble| sampler.error(trouble, &name, &block))?;
+                }
                 first = false;
             }
         }
@@ -61,9 +61,14 @@ impl Sample {
     }
 }
 
-fn malformed(file: &str, line: u64, wrong: &str) -> Error {
-    Error::new(ErrorKind::Record, format!("{file}, in the rows from line {line} on: {wrong}"))
-        .with_advice("mend the file, or check `format` and `header` of the source")
+fn text(block: &Block) -> Result<&str, Trouble> {
+    std::str::from_utf8(&block.text).map_err(|error| Trouble::at(error.valid_up_to(), NO_UTF8))
+}
+
+fn header_names(block: &Block) -> Result<Vec<String>, Trouble> {
+    let mut names = Vec::new();
+    each_field(text(block)?, 0, |_, name| names.push(name.to_owned()))?;
+    Ok(names)
 }
 
 #[derive(Default)]
@@ -75,15 +80,16 @@ struct Sampler {
 }
 
 impl Sampler {
-    fn see_header(&mut self, text: &str, file: &str) -> Result<(), String> {
-        let mut names = Vec::new();
-        each_field(text, 0, |name| names.push(name.to_owned()))?;
+    fn see_header(&mut self, names: Vec<String>, file: &str, line: u64) -> Result<()> {
         match &self.header {
-            Some((first, in_file)) if *first != names => Err(format!(
-                "its header is {}, and that of {in_file} is {}",
-                names.join(","),
-                first.join(",")
-            )),
+            Some((first, in_file)) if *first != names => {
+                let (names, first) = (names.join(","), first.join(","));
+                let text =
+                    format!("{file}, line {line}: its header is {names}, and that of {in_file} is {first}");
+                Err(Error::new(ErrorKind::Record, text).with_advice(
+                    "files of one source have one header: mend it, or give the file a pipeline of its own",
+                ))
+            }
             Some(_) => Ok(()),
             None => {
                 self.candidates.resize_with(names.len(), Candidates::default);
@@ -93,33 +99,38 @@ impl Sampler {
         }
     }
 
-    fn see_csv(&mut self, text: &str) -> Result<(), String> {
+    fn see(&mut self, block: &Block, format: FileFormat) -> Result<(), Trouble> {
+        match format {
+            FileFormat::Csv => self.see_csv(text(block)?),
+            FileFormat::Json => self.see_json(text(block)?, block.array),
+        }
+    }
+
+    fn see_csv(&mut self, text: &str) -> Result<(), Trouble> {
+        let header = self.header.as_ref().map(|(names, _)| names.len());
         let mut at = 0;
         while let Some(start) = csv::next_record(text, at) {
-            let mut index = 0;
             let candidates = &mut self.candidates;
-            at = each_field(text, start, |content| {
+            at = each_field(text, start, |index, content| {
                 if index == candidates.len() {
                     candidates.push(Candidates::default());
                 }
                 candidates[index].see_text(content);
-                index += 1;
             })?;
+            if let Some(expected) = header.filter(|expected| *expected < self.candidates.len()) {
+                return Err(field_count(text, start, expected));
+            }
             self.rows += 1;
         }
-        match &self.header {
-            Some((names, _)) if names.len() < self.candidates.len() => {
-                Err(format!("a record has {} fields, the header has {}", self.candidates.len(), names.len()))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
-    fn see_json(&mut self, text: &str, array: bool) -> Result<(), String> {
+    fn see_json(&mut self, text: &str, array: bool) -> Result<(), Trouble> {
         let mut at = 0;
         while let Some(start) = json::next_object(text, at) {
             let object = json::object(&text[start..], array);
-            self.members.find(object, Unknown::Learn).map_err(|error| error.to_string())?;
+            let found = self.members.find(object, Unknown::Learn);
+            found.map_err(|error| Trouble::json(start, object, &error))?;
             self.candidates.resize_with(self.members.names().len(), Candidates::default);
             for (index, candidates) in self.candidates.iter_mut().enumerate() {
                 if let Some((from, to)) = self.members.place(index) {
@@ -130,6 +141,17 @@ impl Sampler {
             self.rows += 1;
         }
         Ok(())
+    }
+
+    /// The error for what is wrong in a block of `file`, in the words of the conversion.
+    fn error(&self, trouble: Trouble, file: &str, block: &Block) -> Error {
+        let names = self.header.as_ref().map_or(&[][..], |(names, _)| names);
+        let column = |name: &String| BoundColumn {
+            field: name.clone(),
+            column: name.clone(),
+            column_type: ColumnType::String,
+        };
+        trouble.into_error(&Place::in_file(file, block), &Columns::new(names.iter().map(column).collect()))
     }
 
     fn finish(self) -> Sample {
@@ -146,14 +168,15 @@ impl Sampler {
     }
 }
 
-fn each_field(text: &str, start: usize, mut see: impl FnMut(&str)) -> Result<usize, String> {
+fn each_field(text: &str, start: usize, mut see: impl FnMut(usize, &str)) -> Result<usize, Trouble> {
     let (mut at, mut scratch) = (start, String::new());
-    loop {
-        let field = csv::field(text, at).map_err(|bad| bad.wrong.to_owned())?;
-        see(csv::content(&field, &mut scratch));
+    for index in 0.. {
+        let field = csv::field(text, at).map_err(|bad| Trouble::in_field(bad.at, bad.wrong, index))?;
+        see(index, csv::content(&field, &mut scratch));
         at = field.next;
         if field.last {
-            return Ok(at);
+            break;
         }
     }
+    Ok(at)
 }

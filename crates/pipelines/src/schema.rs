@@ -66,6 +66,7 @@ impl TableSchema {
         let answer = match service.command(database, &command).await {
             Ok(answer) => answer,
             Err(error) if is_missing_table(&error) => return Ok(None),
+            Err(error) if is_missing(&error) => return Err(no_database(database, error)),
             Err(error) => return Err(service_error(format!("read the schema of {database}.{table}"), error)),
         };
         let place =
@@ -217,13 +218,26 @@ impl TableSchema {
 }
 
 fn is_missing_table(error: &kusto_client::Error) -> bool {
+    let (message, code) = (error.message(), error.code().unwrap_or_default());
+    let database =
+        message.contains("'Database'") || message.contains("Database '") || code.contains("Database");
+    is_missing(error) && !database
+}
+
+/// What was asked for is not there: the table, or else the database.
+fn is_missing(error: &kusto_client::Error) -> bool {
     let code = error.code().unwrap_or_default();
-    let database = error.message().contains("Database") || code.contains("Database");
     match error.kind() {
-        ServiceErrorKind::NotFound => !database,
-        ServiceErrorKind::BadRequest => code.contains("EntityNotFound") || code.contains("TableNotExist"),
+        ServiceErrorKind::NotFound => true,
+        ServiceErrorKind::BadRequest => code.contains("EntityNotFound") || code.contains("NotExist"),
         _ => false,
     }
+}
+
+fn no_database(database: &str, error: kusto_client::Error) -> Error {
+    Error::new(ErrorKind::Schema, format!("there is no database {database}: {error}"))
+        .with_advice("correct `database`, or create it where the cluster is administered; `.show databases` lists those there are")
+        .with_source(error)
 }
 
 pub(crate) fn service_error(doing: String, error: kusto_client::Error) -> Error {

@@ -8,14 +8,14 @@ use crate::file::Block;
 use crate::types::Misfit;
 
 /// Marks a value above the limit; the limit is added to the text.
-pub(super) const TOO_LONG: Misfit = "it is too long";
+pub(crate) const TOO_LONG: Misfit = "it is too long";
 
 /// At most so much of a value is shown.
 const SHOWN: usize = 60;
 
 /// A record that cannot be a row.
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(crate) struct Trouble {
     /// Where, in the text of the block.
     at: usize,
     what: What,
@@ -34,24 +34,24 @@ enum What {
 }
 
 impl Trouble {
-    pub(super) fn at(at: usize, wrong: Misfit) -> Self {
+    pub(crate) fn at(at: usize, wrong: Misfit) -> Self {
         Trouble { at, what: What::Text { wrong, field: None } }
     }
 
-    pub(super) fn in_field(at: usize, wrong: Misfit, field: usize) -> Self {
+    pub(crate) fn in_field(at: usize, wrong: Misfit, field: usize) -> Self {
         Trouble { at, what: What::Text { wrong, field: Some(field) } }
     }
 
-    pub(super) fn fields(at: usize, found: usize, expected: usize) -> Self {
+    pub(crate) fn fields(at: usize, found: usize, expected: usize) -> Self {
         Trouble { at, what: What::Fields { found, expected } }
     }
 
-    pub(super) fn value(at: usize, misfit: Misfit, column: usize, value: &str) -> Self {
+    pub(crate) fn value(at: usize, misfit: Misfit, column: usize, value: &str) -> Self {
         Trouble { at, what: What::Value { misfit, column, shown: cut(value) } }
     }
 
     /// The parser counts lines and columns from the start of the object; both are taken back to a place in the text.
-    pub(super) fn json(start: usize, object: &str, error: &serde_json::Error) -> Self {
+    pub(crate) fn json(start: usize, object: &str, error: &serde_json::Error) -> Self {
         let line = memchr_iter(b'\n', object.as_bytes()).take(error.line().saturating_sub(1)).last();
         let at = line.map_or(0, |end| end + 1) + error.column().saturating_sub(1);
         let text = error.to_string();
@@ -59,7 +59,7 @@ impl Trouble {
         Trouble { at: start + at.min(object.len()), what: What::Json { wrong } }
     }
 
-    pub(super) fn into_error(self, place: &Place<'_>, columns: &Columns) -> Error {
+    pub(crate) fn into_error(self, place: &Place<'_>, columns: &Columns) -> Error {
         let (line, character) = place.line_and_character(self.at);
         let here = format!("{}, line {line}, column {character}", place.file);
         let name = |index: usize| columns.columns.get(index).map_or("", |column| column.field.as_str());
@@ -109,14 +109,17 @@ fn cut(value: &str) -> String {
 }
 
 /// Where a block comes from.
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     file: &'a str,
     block: &'a Block,
 }
 
 impl<'a> Place<'a> {
-    pub(super) fn of(block: &'a Block, files: &'a [String]) -> Self {
-        let file = files.get(block.file as usize).map_or("a file", String::as_str);
+    pub(crate) fn of(block: &'a Block, files: &'a [String]) -> Self {
+        Place::in_file(files.get(block.file as usize).map_or("a file", String::as_str), block)
+    }
+
+    pub(crate) fn in_file(file: &'a str, block: &'a Block) -> Self {
         Place { file, block }
     }
 
