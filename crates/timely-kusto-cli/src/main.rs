@@ -29,6 +29,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    quiet_panics();
     let done = start_log(&arguments.log).and_then(|()| match &arguments.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Emulator(arguments) => emulator::emulator(arguments),
@@ -40,6 +41,17 @@ fn main() -> ExitCode {
         stop.exit
     })
     .into()
+}
+
+/// Panics of timely's threads are errors of the run, which says them in its own words: they are logged for who debugs.
+fn quiet_panics() {
+    let others = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let in_timely = panic.location().is_some_and(|place| place.file().contains("timely_communication"));
+        let thread = std::thread::current();
+        let worker = thread.name().is_some_and(|name| name.starts_with("timely:"));
+        if in_timely || worker { tracing::debug!("{panic}") } else { others(panic) }
+    }));
 }
 
 /// Sends logs to stderr.
