@@ -1,0 +1,185 @@
+//! The processes beside the one that measures: this executable, started again with a [`Task`].
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use kusto_emulator::Emulator;
+use serde::{Deserialize, Serialize};
+
+use crate::send::{DATABASE, Send, Sent, send};
+use crate::{Error, Result};
+
+/// What a helper process does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Task {
+    /// Is the cluster: prints its URL, and when its input ends, what it counted.
+    Emulator {
+        /// Added to the time of every request.
+        latency: Duration,
+    },
+    /// Makes an end-to-end run, and prints what it did.
+    Send(Send),
+}
+
+/// What an emulator counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counted {
+    pub(crate) rows: u64,
+    pub(crate) raw_bytes: u64,
+}
+
+/// How helpers are started.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Helpers {
+    /// Processes: `executable` with these arguments and, as the last one, a [`Task`] in JSON, which it is to
+    /// [`perform`].
+    Processes {
+        /// This executable.
+        executable: PathBuf,
+        /// What goes before the task.
+        arguments: Vec<OsString>,
+    },
+    /// None: everything happens in this process. For tests of the measurements, whose figures mean little then.
+    InProcess,
+}
+
+/// Does what a helper process was started for.
+///
+/// # Errors
+/// Those of the task; the caller prints them to stderr and exits with a code other than 0.
+pub fn perform(task: &str) -> Result<()> {
+    match serde_json::from_str(task).map_err(Error::sink)? {
+        Task::Emulator { latency } => be_emulator(latency),
+        Task::Send(run) => {
+            say(&send(&run)?);
+            Ok(())
+        }
+    }
+}
+
+fn be_emulator(latency: Duration) -> Result<()> {
+    let emulator = emulator(latency)?;
+    say(emulator.cluster_url());
+    // The input ends when the starter says so, and also when it is gone.
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    say(&counted(&emulator));
+    Ok(())
+}
+
+fn emulator(latency: Duration) -> Result<Emulator> {
+    let emulator = Emulator::builder().database(DATABASE).accept_only(true).latency(latency).start();
+    emulator.map_err(|error| Error::HelperFailed { role: CLUSTER, why: error.to_string() })
+}
+
+fn counted(emulator: &Emulator) -> Counted {
+    let statistics = emulator.handle().statistics();
+    Counted { rows: statistics.rows, raw_bytes: statistics.raw_bytes }
+}
+
+/// A line of JSON. Who does not read it is gone, and will miss nothing.
+fn say(value: &(impl Serialize + ?Sized)) {
+    let mut out = std::io::stdout().lock();
+    let _ = serde_json::to_writer(&mut out, value);
+    let _ = out.write_all(b"\n");
+    let _ = out.flush();
+}
+
+const CLUSTER: &str = "is the cluster";
+const SENDER: &str = "sends rows";
+
+/// A cluster to send to.
+#[derive(Debug)]
+pub(crate) enum Cluster {
+    Process(Process),
+    InProcess(Box<Emulator>),
+}
+
+impl Helpers {
+    /// Starts a cluster and waits for its URL.
+    pub(crate) fn cluster(&self, latency: Duration) -> Result<(Cluster, String)> {
+        match self {
+            Helpers::InProcess => {
+                let emulator = emulator(latency)?;
+                let url = emulator.cluster_url().to_owned();
+                Ok((Cluster::InProcess(Box::new(emulator)), url))
+            }
+            Helpers::Processes { executable, arguments } => {
+                let mut process =
+                    Process::start(CLUSTER, executable, arguments, &Task::Emulator { latency })?;
+                let url = process.hear()?;
+                Ok((Cluster::Process(process), url))
+            }
+        }
+    }
+
+    /// Makes an end-to-end run.
+    pub(crate) fn send(&self, run: Send) -> Result<Sent> {
+        match self {
+            Helpers::InProcess => send(&run),
+            Helpers::Processes { executable, arguments } => {
+                Process::start(SENDER, executable, arguments, &Task::Send(run))?.hear()
+            }
+        }
+    }
+}
+
+impl Cluster {
+    /// Ends it, and returns what it counted.
+    pub(crate) fn end(self) -> Result<Counted> {
+        match self {
+            Cluster::InProcess(emulator) => Ok(counted(&emulator)),
+            Cluster::Process(mut process) => {
+                process.input = None;
+                process.hear()
+            }
+        }
+    }
+}
+
+/// A helper process; it ends with this.
+#[derive(Debug)]
+pub(crate) struct Process {
+    role: &'static str,
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(role: &'static str, executable: &PathBuf, arguments: &[OsString], task: &Task) -> Result<Self> {
+        let task = serde_json::to_string(task).map_err(Error::sink)?;
+        let mut command = Command::new(executable);
+        command.args(arguments).arg(task).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|source| Error::Helper { role, source })?;
+        let input = child.stdin.take();
+        let output = child.stdout.take().expect("the output was asked for as a pipe");
+        Ok(Process { role, child, input, output: BufReader::new(output) })
+    }
+
+    /// The next line that it says.
+    fn hear<T: for<'de> Deserialize<'de>>(&mut self) -> Result<T> {
+        let mut line = String::new();
+        let role = self.role;
+        self.output.read_line(&mut line).map_err(|source| Error::Helper { role, source })?;
+        if line.is_empty() {
+            let ended = self.child.wait().map_err(|source| Error::Helper { role, source })?;
+            return Err(Error::HelperFailed { role, why: ended.to_string() });
+        }
+        let wrong = |error| Error::HelperFailed { role, why: format!("said {line:?}: {error}") };
+        serde_json::from_str(&line).map_err(wrong)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended by itself cannot be killed, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
