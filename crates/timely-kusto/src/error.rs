@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kusto_client::IngestionStatus;
+use kusto_client::{IngestionStatus, quote_name};
 use uuid::Uuid;
 
 use crate::codec::CodecError;
@@ -56,9 +56,10 @@ pub enum SinkError {
     /// The service took the rows and then could not, or would not, ingest them.
     #[error(
         "{rows} rows were not ingested into {table}: {}\n  blob {blob}, source id {source_id}; \
-         `.show ingestion failures` has the service's record{}",
+         `.show ingestion failures` has the service's record{}{}",
         describe(.status),
-        partly(.status)
+        partly(.status),
+        grant(.status, .table)
     )]
     Ingestion {
         /// Rows in the blob.
@@ -98,7 +99,7 @@ pub enum SinkError {
     /// A part of the sink panicked: a defect.
     #[error("a part of the sink broke down, which is a defect, please report it: {0}")]
     Broken(String),
-    /// The sink had stopped before; the failure itself is on the handle. the failure itself is on the handle.
+    /// The sink had stopped before; the failure itself is on the handle.
     #[error("the sink had stopped before; its handle has the reason")]
     Stopped,
 }
@@ -130,4 +131,18 @@ fn partly(status: &IngestionStatus) -> &'static str {
         }
         _ => "",
     }
+}
+
+/// The command that gives the right to ingest, where it was missing. `Forbidden` is the service's code
+/// (`MicrosoftDocs/dataexplorer-docs data-explorer/error-codes.md`). `table` is `database.table`.
+fn grant(status: &IngestionStatus, table: &str) -> String {
+    if status.error_code.as_deref().is_none_or(|code| !code.contains("Forbidden")) {
+        return String::new();
+    }
+    let (database, table) = table.rsplit_once('.').unwrap_or(("", table));
+    format!(
+        "\n  who may grant the role Table Ingestor runs in {database}: .add table {} ingestors \
+         ('aadapp=<application id>;<tenant id>')",
+        quote_name(table)
+    )
 }
