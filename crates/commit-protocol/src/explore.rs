@@ -19,7 +19,7 @@
 //! **Checked** in each state: no row twice, no gap, one generation per epoch; where a run opens: nothing acknowledged is
 //! lost and C does not go back; where it ends: every row once. A stop other than "fenced" is a violation unless a lost
 //! disk, another host or a person made it so. And after each new state a fresh start without any fault must open a run
-//! exactly at what T holds ([`probe`]).
+//! exactly at what T holds ([`probe`]). Random [`walks`] do the same along single paths, to their end.
 
 mod config;
 mod deliver;
@@ -36,6 +36,7 @@ mod bites;
 mod configurations;
 mod crash_points;
 mod invariants;
+mod walks;
 
 use config::Config;
 use search::explore;

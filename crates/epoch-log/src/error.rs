@@ -216,7 +216,9 @@ fn advice(error: &io::Error) -> &'static str {
             "; run as the user who owns the state directory, or give it to the user who runs this"
         }
         io::ErrorKind::ReadOnlyFilesystem => "; mount the disk writable, or name another state directory",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free space on that disk",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; free space on that disk, then start again"
+        }
         _ => "",
     }
 }

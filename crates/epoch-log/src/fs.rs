@@ -98,7 +98,8 @@ pub trait File: fmt::Debug + Send + Sync {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
 
     /// Asks for disk space for `length` bytes at `offset`, so that writing them cannot fail for want of it. Neither
-    /// content nor length change. A file system without this ability returns `Ok`.
+    /// content nor length change. A file system without this ability returns `Ok`; there a full disk shows only when the
+    /// write fails, and the file is abandoned for it (invariant 17).
     ///
     /// # Errors
     /// `StorageFull`, `QuotaExceeded`: nothing happened. Whatever else the system says.

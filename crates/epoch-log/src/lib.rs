@@ -27,7 +27,11 @@
 //!   have died between rename and sync.
 //! - **17** After a failed write or sync an open file is abandoned, never repaired: [`Error::Abandoned`] from then on.
 //!   A file whose directory sync failed is withdrawn, since a later sync could lie. Want of space is found out
-//!   beforehand ([`fs::File::reserve`]) and is no failed write: [`Error::DiskFull`] leaves everything as it was.
+//!   beforehand ([`fs::File::reserve`]) and is no failed write: [`Error::DiskFull`] leaves everything as it was. That
+//!   takes a file system with `fallocate` (ext4, xfs, btrfs, tmpfs have it). On one without it, and where the system
+//!   finds no room for a directory entry or an extent map, a full disk is a failed write like any other: the file is
+//!   abandoned and the process ends with [`Error::Io`]; when it starts again, unsealed rows are replayed. Nothing is
+//!   lost either way.
 //! - **18** A file that fails a check is [`Error::Corrupt`], a gap is [`Error::Missing`]; neither is read as "no
 //!   rows". Footers are checked when a directory is opened, bodies block by block when they are read.
 //! - **23** A directory is read for adoption only under its exclusive lock: the types that read hold it. ([`inspect`]
@@ -41,7 +45,9 @@
 //! # Deviations from the drawing board
 //! - A seal may write several files, one for each span of epochs that has chunks, instead of merging them into one:
 //!   merging would write bodies a second time. Each is synced into its directory before the next, so that what is
-//!   found is always without a gap.
+//!   found is always without a gap; a death between two of them leaves what the first ones cover, and the seal had
+//!   promised nothing yet. Each span costs a sync: where epochs are short, or many end at once, put more of them into a
+//!   file ([`WriterOptions::epochs_per_file`]).
 //! - A body has a checksum per block rather than one: any range can be checked while it is read for upload.
 //!
 //! # What this is not
