@@ -18,14 +18,16 @@
 //!                      │
 //!   http/ ─────────────┼──────────────────────────────────────────────┐  requests.rs: what was asked
 //!     │ commands       │ resources, identity token    │ blobs,        │  faults.rs: rules that spoil it
-//!     │ queries        │                              │ messages, rows│  signin/: who asks
+//!     │ queries        │                              │ messages, rows│  holds.rs: those that wait for their release
 //!     ▼                ▼                              ▼               ▼
 //!   engine/ ◄─────── dm/ ◄──────── messages ─────── storage/      signin/
 //!   catalog, roles,  batches, retries, reports      journal, bodies, SAS
 //!   kql/ over data/
 //! ```
 //! [`EmulatorBuilder`] sets it up, [`Emulator`] is the running one, and [`Handle`] reaches into it: the statistics, the
-//! requests so far, fault rules ([`FaultRule`]), principals and their roles. Time comes from a [`clock::Clock`], chance
+//! requests so far, fault rules ([`FaultRule`]), held requests ([`HeldRequest`]), principals and their roles. Tests in
+//! other processes reach it by HTTP below `/emulator/v1/`, on loopback only. What the service's documents leave open is
+//! a switch each ([`Assumptions`]). `docs/model.md` of this crate lists what is modelled, guessed, and not there. Time comes from a [`clock::Clock`], chance
 //! from a [`seed::Seed`].
 //!
 //! # What holds
@@ -33,7 +35,8 @@
 //! 2. Nothing made up: what it does not understand, it refuses in the service's error form.
 //! 3. With a data directory everything acknowledged survives a kill of the process (not a power failure: nothing is
 //!    flushed to the device): databases, blobs, queue messages, status rows, keys. Files are private to their owner.
-//!    Not kept: applications that were added, tokens that were revoked, fault rules.
+//!    Not kept: applications that were added, tokens that were revoked, fault rules, assumptions, what `.show operations`
+//!    and `.show ingestion failures` list.
 //! 4. Delivery is at least once, as the service's: a message leaves its queue after its rows are in.
 //! 5. Every limit on what a client may send has a number; a client that is silent for a minute in the middle of a request
 //!    is cut off.
@@ -46,9 +49,6 @@
 //! - The storage services of an account share its address and tell containers, queues and tables apart by name.
 //! - SAS by stored access policy or user delegation, shared key authorization, listing, and leases are not there.
 //! - Not yet: streaming ingestion, REST queued ingestion, v2 answers in fragments.
-
-// Errors carry the service's whole error body; they are made once per refused request, never per row.
-#![allow(clippy::result_large_err)]
 
 mod assumptions;
 mod builder;

@@ -238,12 +238,11 @@ impl DataManagement {
             at: self.clock.now(),
         };
         let (delay, fault) = self.faults.decide(&request);
-        let mischief = self.faults.mischief(fault, &request);
-        self.requests.record(request);
+        self.requests.record(request.clone());
         if !delay.is_zero() {
             self.clock.sleep_until(after(self.clock.now(), delay)).await;
         }
-        (fault, mischief)
+        (fault, self.faults.mischief(fault, &request))
     }
 
     /// Tries again later what may pass, for as long as the service does; concludes the rest.

@@ -12,7 +12,8 @@
 //!    in between repeats it: at least once, as the service.
 //! 2. Blobs share a batch only if database, table, principal and every ingestion property are equal; blobs with
 //!    `ingest-by:` tags, `ingestIfNotExists` or of unknown size never do. A blob named twice in a batch is ingested once.
-//! 3. Batches are ingested one after another, in the order in which they were sealed.
+//! 3. Batches are ingested one after another, in the order in which they were sealed; one that a fault rule holds lets the
+//!    others pass.
 //! 4. Whatever a message holds, the consumer goes on.
 //!
 //! Sources: `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/batching-policy.md`,

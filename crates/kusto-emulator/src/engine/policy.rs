@@ -1,8 +1,9 @@
 //! Policies: stored on a table or a database, inherited from the database, shown as the service shows them.
 //!
 //! A table without a policy of its own has its database's; an own one replaces it whole. `.alter` replaces, `.alter-merge`
-//! changes the fields given. All kinds are stored and shown; effective are: ingestion batching (read by data management)
-//! and streaming ingestion (read by the streaming endpoint). Sources: `MicrosoftDocs/dataexplorer-docs
+//! changes the fields given. All kinds are stored and shown; effective are: ingestion batching (read by data management),
+//! streaming ingestion (read by the streaming endpoint), ingestion time and caching (read by queries and `.show extents
+//! hot`), and merge, retention, tag retention and auto-delete (see `upkeep.rs`). Sources: `MicrosoftDocs/dataexplorer-docs
 //! data-explorer/kusto/management/{batching,retention,merge,streaming-ingestion,cache,auto-delete}-policy.md`.
 
 use std::time::Duration;
@@ -36,10 +37,12 @@ pub(crate) enum PolicyKind {
     Encoding,
     /// When tags are forgotten.
     ExtentTagsRetention,
+    /// Which managed identities may be used for what.
+    ManagedIdentity,
 }
 
 impl PolicyKind {
-    const ALL: [(Self, &'static str, &'static str); 10] = [
+    const ALL: [(Self, &'static str, &'static str); 11] = [
         (Self::IngestionBatching, "ingestionbatching", "IngestionBatchingPolicy"),
         (Self::Retention, "retention", "RetentionPolicy"),
         (Self::Merge, "merge", "ExtentsMergePolicy"),
@@ -50,6 +53,7 @@ impl PolicyKind {
         (Self::Sharding, "sharding", "ShardingPolicy"),
         (Self::Encoding, "encoding", "EncodingPolicy"),
         (Self::ExtentTagsRetention, "extent_tags_retention", "ExtentTagsRetentionPolicy"),
+        (Self::ManagedIdentity, "managed_identity", "ManagedIdentityPolicy"),
     ];
 
     /// Reads the word of a command.
@@ -98,7 +102,11 @@ impl PolicyKind {
             Self::StreamingIngestion => &[("IsEnabled", Bool), ("HintAllocatedRate", Any)],
             Self::AutoDelete => &[("ExpiryDate", Any), ("DeleteIfNotEmpty", Bool)],
             Self::IngestionTime => &[("IsEnabled", Bool)],
-            Self::Caching | Self::Sharding | Self::Encoding | Self::ExtentTagsRetention => &[],
+            Self::Caching
+            | Self::Sharding
+            | Self::Encoding
+            | Self::ExtentTagsRetention
+            | Self::ManagedIdentity => &[],
         }
     }
 

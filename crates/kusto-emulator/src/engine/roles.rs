@@ -156,6 +156,12 @@ impl Rights<'_> {
     }
 
     /// # Errors
+    /// 403 unless the caller may do everything.
+    pub(crate) fn on_cluster(&self) -> EngineResult<()> {
+        if self.is_cluster_admin() { Ok(()) } else { Err(self.refused("AllDatabasesAdmin", "the cluster")) }
+    }
+
+    /// # Errors
     /// 403 naming principal, role and database.
     pub(crate) fn on_database(&self, database: &Database, action: DatabaseAction) -> EngineResult<()> {
         if self.is_cluster_admin() || self.database_roles(database).any(|role| action.allowed_by(role)) {

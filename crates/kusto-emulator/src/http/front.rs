@@ -110,13 +110,14 @@ impl Front {
         let request = Request { at: self.clock.now(), ..exchange.0 };
         let endpoint = request.endpoint;
         let (delay, fault) = self.faults.decide(&request);
-        let effect = effect(self.faults.mischief(fault, &request));
         let caller = fault.and_then(|_| Principal::parse(&request.principal).ok());
-        self.requests.record(request);
+        self.requests.record(request.clone());
         let delay = delay.saturating_add(self.latency);
         if !delay.is_zero() {
             self.clock.sleep_until(after(self.clock.now(), delay)).await;
         }
+        // Only now: a request that waits for the clock is not yet one that is about to be held.
+        let effect = effect(self.faults.mischief(fault, &request));
         match fault {
             Some(Fault::RevokeTokens) => {
                 caller.iter().for_each(|caller| self.sign_in.revoke(caller));

@@ -46,8 +46,17 @@ impl<'s> Owner<'s> {
         self.table.map_or(&self.database.settings, |table| &table.settings)
     }
 
-    fn check(&self, session: &Session<'_>, state: &State, change: bool) -> EngineResult<()> {
+    fn check(
+        &self,
+        session: &Session<'_>,
+        state: &State,
+        kind: PolicyKind,
+        change: bool,
+    ) -> EngineResult<()> {
         let rights = session.rights(state);
+        if kind == PolicyKind::ManagedIdentity && change {
+            return rights.on_cluster();
+        }
         match (self.table, change) {
             (Some(table), true) => rights.on_table(self.database, table, TableAction::Administer),
             (Some(table), false) => rights.on_table(self.database, table, TableAction::Show),
@@ -92,7 +101,7 @@ pub(super) fn change(
     end(tokens)?;
     session.transact(|state| {
         let owner = Owner::find(session, state, &entity)?;
-        owner.check(session, state, true)?;
+        owner.check(session, state, kind, true)?;
         let mut settings = owner.settings().clone();
         match &given {
             None | Some(Json::Null) => drop(settings.policies.remove(&kind)),
@@ -118,7 +127,7 @@ pub(super) fn show(
     let kind = kind(tokens)?;
     let state = session.snapshot();
     let owner = Owner::find(session, &state, entity)?;
-    owner.check(session, &state, false)?;
+    owner.check(session, &state, kind, false)?;
     Ok(owner.shown(kind, owner.settings().policies.get(&kind)))
 }
 

@@ -22,6 +22,9 @@ pub(super) fn create(
     tokens.next();
     let name = tokens.expect_name("a table name")?;
     names::validate("Table", &name)?;
+    if !merge && tokens.eat_hyphenated("based-on") {
+        return create_like(session, &name, tokens);
+    }
     let columns = schema::parse(tokens)?;
     let mut given = properties::parse(tokens)?;
     let about = TableProperties::take(&mut given)?;
@@ -40,6 +43,33 @@ pub(super) fn create(
                 Ok(Decision::nothing(schema::show_json(database, table)))
             }
         }
+    })
+}
+
+/// `.create table T based-on U [ifnotexists] [with (...)]`: empty, with the columns, description, policies and mappings of
+/// `U`, but not with its roles. Source: `MicrosoftDocs/dataexplorer-docs
+/// data-explorer/kusto/management/create-table-based-on-command.md`.
+fn create_like(session: &Session<'_>, name: &str, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
+    let model = tokens.expect_name("the name of the table that it is based on")?;
+    let if_not_exists = tokens.eat_word("ifnotexists");
+    let mut given = properties::parse(tokens)?;
+    let about = TableProperties::take(&mut given)?;
+    properties::refuse_others(".create table based-on", given.keys())?;
+    end(tokens)?;
+    session.transact(|state| {
+        let (database, model) = session.table(state, &model)?;
+        session.rights(state).on_database(database, DatabaseAction::Administer)?;
+        match database.tables.get(name) {
+            Some(table) if if_not_exists => return Ok(Decision::nothing(schema::show_json(database, table))),
+            Some(_) => return Err(EngineError::already_exists("Table", name)),
+            None => {}
+        }
+        let mut table = new_table(session, state, database, name, (*model.schema).clone(), &about)?;
+        let settings = Settings { grants: table.settings.grants, ..model.settings.clone() };
+        table.settings = settings;
+        table.folder = about.folder.clone().unwrap_or_else(|| model.folder.clone());
+        table.docstring = about.docstring.clone().unwrap_or_else(|| model.docstring.clone());
+        Ok(put(database, table))
     })
 }
 

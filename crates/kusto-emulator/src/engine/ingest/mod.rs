@@ -17,6 +17,7 @@ mod json;
 mod lines;
 mod plan;
 mod source;
+mod zip;
 
 use std::collections::HashSet;
 use std::io::Read;

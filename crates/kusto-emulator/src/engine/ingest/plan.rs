@@ -52,7 +52,7 @@ impl Format {
             return Self::from_name(name);
         }
         let name = without_secret(url).to_ascii_lowercase();
-        let stem = name.trim_end_matches(".gz");
+        let stem = name.trim_end_matches(".gz").trim_end_matches(".zip");
         let suffix = stem.rsplit('/').next().and_then(|file| file.rsplit_once('.')).map_or("csv", |(_, s)| s);
         Ok(Self::from_name(suffix).unwrap_or(Self::Delimited(b',')))
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::read::MultiGzDecoder;
 
 use super::super::batch::{IngestFailure, IngestionProperties, without_secret};
+use super::zip::Zip;
 
 /// The longest record. Source: `MicrosoftDocs/dataexplorer-docs data-explorer/error-codes.md`.
 pub(super) const MAX_RECORD_BYTES: u64 = 64 << 20;
@@ -41,12 +42,14 @@ pub(super) fn open(
 ) -> Result<Input, IngestFailure> {
     let location = without_secret(url);
     let lower = location.to_ascii_lowercase();
-    if lower.ends_with(".zip") {
-        let message = format!("'{location}' is a zip file, which the local cluster does not read; use gzip");
-        return Err(IngestFailure::permanent("BadRequest_FormatNotSupported", message));
-    }
     let gzip = lower.ends_with(".gz") && !properties.treat_gz_as_uncompressed;
-    let inner: Box<dyn Read + Send> = if gzip { Box::new(MultiGzDecoder::new(blob)) } else { blob };
+    let inner: Box<dyn Read + Send> = if gzip {
+        Box::new(MultiGzDecoder::new(blob))
+    } else if lower.ends_with(".zip") {
+        Box::new(Zip::new(blob))
+    } else {
+        blob
+    };
     let counters = Arc::new(Counters::default());
     let measured = Measured { inner, counters: Arc::clone(&counters) };
     let mut input = Input {

@@ -14,6 +14,7 @@ mod queries;
 mod roles;
 mod tables;
 mod upkeep;
+mod zip;
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read};

@@ -153,3 +153,32 @@ fn without_sign_in_everybody_is_admin_of_all_databases() {
     cluster.try_as(&app(), ".create table T (a:long)").unwrap();
     cluster.try_as(&Principal::parse("aaduser=someone").unwrap(), ".drop table T").unwrap();
 }
+
+#[test]
+fn basing_a_table_on_another_needs_database_admin_although_creating_one_does_not() {
+    let cluster = with(&["users"]);
+    assert!(may(&cluster, ".create table Mine (a:long)"));
+    assert!(!may(&cluster, ".create table Copy based-on Mine"));
+    cluster.run(&format!(".add database db admins ('{APP}')"));
+    assert!(may(&cluster, ".create table Copy based-on Mine"));
+}
+
+#[test]
+fn the_managed_identity_policy_needs_an_admin_of_all_databases() {
+    let cluster = with(&["admins"]);
+    let policy = r#"[{"ObjectId":"system","AllowedUsages":"NativeIngestion"}]"#;
+    let command = format!(".alter database db policy managed_identity '{policy}'");
+    assert!(!may(&cluster, &command));
+    cluster.run(&command);
+    assert!(may(&cluster, ".show database db policy managed_identity"));
+}
+
+#[test]
+fn roles_that_a_principal_loses_everywhere_are_gone_from_cluster_databases_and_tables() {
+    let cluster = with(&["users"]);
+    cluster.run(&format!(".add table T admins ('{APP}')"));
+    assert!(may(&cluster, ".clear table T data"));
+    cluster.engine.forget_principal(&app());
+    assert!(!may(&cluster, ".show tables"));
+    assert_eq!(cluster.run(".show table T principals").rows, 1, "others keep theirs");
+}

@@ -151,3 +151,20 @@ fn show_table_details_counts_extents_and_rows() {
     assert_eq!(column(&shown, "TotalRowCount"), [json!(2)]);
     assert_eq!(column(&shown, "RetentionPolicy"), [json!("null")]);
 }
+
+#[test]
+fn a_table_based_on_another_has_its_columns_description_and_policies_but_neither_rows_nor_roles() {
+    let cluster = Cluster::new();
+    cluster.run(".create table T (a:long) with (docstring='d', folder='f')");
+    cluster.run(".ingest inline into table T <| 1");
+    cluster.run(r#".alter table T policy merge '{"AllowMerge":false}'"#);
+    cluster.run(".add database db users ('aadapp=app;contoso.com')");
+    cluster.run(".add table T ingestors ('aadapp=app;contoso.com')");
+    cluster.run(".create table U based-on T with (folder='g')");
+    assert_eq!(json_rows(&cluster.run(".show table U cslschema")), json!([["U", "a:long", "db", "g", "d"]]));
+    let policy = |table: &str| column(&cluster.run(&format!(".show table {table} policy merge")), "Policy");
+    assert_eq!(policy("U"), policy("T"));
+    assert_eq!((cluster.count("U"), cluster.run(".show table U principals").rows), (0, 1));
+    assert_eq!(cluster.refused(".create table U based-on T").code, "BadRequest_EntityAlreadyExists");
+    cluster.run(".create table U based-on T ifnotexists");
+}
