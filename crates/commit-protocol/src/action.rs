@@ -4,7 +4,23 @@
 //! sweep or an acknowledgement that was not decided.
 //!
 //! ```compile_fail
-//! let permit = commit_protocol::MovePermit { from: todo!(), extents: vec![] };
+//! # use commit_protocol::AppendPermit;
+//! fn forged(permit: AppendPermit) -> AppendPermit { AppendPermit { ..permit } }
+//! ```
+//!
+//! ```compile_fail
+//! # use commit_protocol::MovePermit;
+//! fn forged(permit: MovePermit) -> MovePermit { MovePermit { ..permit } }
+//! ```
+//!
+//! ```compile_fail
+//! # use commit_protocol::SweepPermit;
+//! fn forged(permit: SweepPermit) -> SweepPermit { SweepPermit { ..permit } }
+//! ```
+//!
+//! ```compile_fail
+//! # use commit_protocol::AcknowledgePermit;
+//! fn forged(permit: AcknowledgePermit) -> AcknowledgePermit { AcknowledgePermit { ..permit } }
 //! ```
 //!
 //! ```compile_fail

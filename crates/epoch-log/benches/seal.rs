@@ -4,7 +4,7 @@
 //!
 //! Log and bare file system take turns in one run, so that a slow moment of the disk strikes both. *Bare* is: create,
 //! one write, `fdatasync`, rename, sync of the directory. Put `--dir` on the disk that is to be measured; a disk in
-//! memory measures the processor.
+//! memory measures the processor. What is to be kept, and figures: `README.md` beside this file.
 
 use std::error::Error;
 use std::fs::{self, File, OpenOptions};

@@ -97,8 +97,8 @@ impl Log {
     /// Creates the directory of a worker of a new start, locks it, and returns when it is durable.
     ///
     /// # Errors
-    /// [`Error::Io`] (also a full or read-only disk), [`Error::Unsettled`], [`Error::Locked`], [`Error::Foreign`] when the directory already
-    /// holds something: a start never reuses a nonce.
+    /// [`Error::Io`] (also a full or read-only disk), [`Error::Unsettled`], [`Error::Locked`], [`Error::Foreign`] when the
+    /// directory already holds something: a start never reuses a nonce.
     pub fn create(&self, start: &Start, worker: Worker, options: WriterOptions) -> Result<Writer, Error> {
         let id = DirectoryId { start: start.clone(), worker: worker.index };
         let path = self.path_of(&id);

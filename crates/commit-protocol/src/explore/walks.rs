@@ -8,8 +8,8 @@ use super::world::{End, Todo, World};
 use super::*;
 use crate::rules::{Rule, Rules};
 
-/// Walks of each configuration by default: two seconds for all of them.
-const WALKS: u64 = 2_000;
+/// Walks of each configuration by default: a second for all of them.
+const WALKS: u64 = 500;
 /// Longer than any walk: each step uses something up.
 const MOST_STEPS: usize = 400;
 /// A fresh start is tried from every so manieth state, and from the last.
