@@ -61,7 +61,7 @@ pub(crate) use batch::{
     BlobReader, IngestFailure, IngestOutcome, IngestRequest, IngestSource, IngestionProperties, SourceOutcome,
 };
 use catalog::State;
-pub(crate) use error::{EngineError, EngineResult};
+pub(crate) use error::{EngineError, EngineResult, LIMITS_EXCEEDED};
 pub(crate) use policy::BatchingPolicy;
 pub(crate) use principal::Principal;
 pub(crate) use roles::Access;

@@ -1,4 +1,4 @@
-//! Answers of the engine on the wire: v1 (`{"Tables":[...]}`) and v2 (an array of frames).
+//! Answers of the engine on the wire: v1 (`{"Tables":[...]}`) whole, and the parts of v2 that `frames.rs` puts together.
 //!
 //! Source: `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/api/rest/response.md`, `response-v2.md`. The order of keys
 //! matters: the Python client's streaming reader wants `FrameType` first and `TableKind` before `Rows`.
@@ -99,20 +99,30 @@ fn write_v1_table(out: &mut String, name: &str, table: &ResultTable) {
     out.push_str("{\"TableName\":");
     write_json_string(name, out);
     out.push_str(",\"Columns\":[");
+    write_columns(out, table, Part::V1);
+    out.push_str("],");
+    write_rows(out, table);
+    out.push('}');
+}
+
+/// Which version's columns are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    V1,
+    V2,
+}
+
+/// The columns of a table, without the brackets.
+pub(super) fn write_columns(out: &mut String, table: &ResultTable, part: Part) {
     for (index, column) in table.schema.columns.iter().enumerate() {
         let comma = if index > 0 { "," } else { "" };
         let _ = write!(out, "{comma}{{\"ColumnName\":");
         write_json_string(&column.name, out);
-        let _ = write!(
-            out,
-            ",\"DataType\":\"{}\",\"ColumnType\":\"{}\"}}",
-            column.ty.v1_name(),
-            column.ty.csl_name()
-        );
+        if part == Part::V1 {
+            let _ = write!(out, ",\"DataType\":\"{}\"", column.ty.v1_name());
+        }
+        let _ = write!(out, ",\"ColumnType\":\"{}\"}}", column.ty.csl_name());
     }
-    out.push_str("],");
-    write_rows(out, table);
-    out.push('}');
 }
 
 fn write_rows(out: &mut String, table: &ResultTable) {
@@ -126,31 +136,25 @@ fn write_rows(out: &mut String, table: &ResultTable) {
     out.push(']');
 }
 
-/// The answer to a v2 query: header, properties, results, completion information, completion.
-pub(super) fn v2_query(tables: &[ResultTable], ids: &RequestIds, now: Timestamp) -> String {
-    let mut out = String::from(
-        "[{\"FrameType\":\"DataSetHeader\",\"IsProgressive\":false,\"Version\":\"v2.0\"},\n\
-         {\"FrameType\":\"DataTable\",\"TableId\":0,\"TableKind\":\"QueryProperties\",\"TableName\":\"@ExtendedProperties\",\
-         \"Columns\":[{\"ColumnName\":\"TableId\",\"ColumnType\":\"int\"},{\"ColumnName\":\"Key\",\"ColumnType\":\"string\"},\
-         {\"ColumnName\":\"Value\",\"ColumnType\":\"dynamic\"}],\
-         \"Rows\":[[1,\"Visualization\",\"{\\\"Visualization\\\":null,\\\"Title\\\":null}\"]]},\n",
-    );
-    for (index, table) in tables.iter().enumerate() {
-        write_v2_table(&mut out, index + 1, table);
-        out.push_str(",\n");
-    }
-    let _ = write!(
-        out,
-        "{{\"FrameType\":\"DataTable\",\"TableId\":{},\"TableKind\":\"QueryCompletionInformation\",\
-         \"TableName\":\"QueryCompletionInformation\",\"Columns\":[{}],\"Rows\":[{}]}},\n\
-         {{\"FrameType\":\"DataSetCompletion\",\"HasErrors\":false,\"Cancelled\":false}}]",
-        tables.len() + 1,
+/// The frame of properties that stands before the results of a v2 query.
+pub(super) fn properties_frame() -> String {
+    "{\"FrameType\":\"DataTable\",\"TableId\":0,\"TableKind\":\"QueryProperties\",\"TableName\":\"@ExtendedProperties\",\
+     \"Columns\":[{\"ColumnName\":\"TableId\",\"ColumnType\":\"int\"},{\"ColumnName\":\"Key\",\"ColumnType\":\"string\"},\
+     {\"ColumnName\":\"Value\",\"ColumnType\":\"dynamic\"}],\
+     \"Rows\":[[1,\"Visualization\",\"{\\\"Visualization\\\":null,\\\"Title\\\":null}\"]]}"
+        .to_owned()
+}
+
+/// The frame of table `id`, which tells how a v2 query ended.
+pub(super) fn completion_information_frame(id: usize, ids: &RequestIds, now: Timestamp) -> String {
+    format!(
+        "{{\"FrameType\":\"DataTable\",\"TableId\":{id},\"TableKind\":\"QueryCompletionInformation\",\
+         \"TableName\":\"QueryCompletionInformation\",\"Columns\":[{}],\"Rows\":[{}]}}",
         COMPLETION_COLUMNS
             .map(|(name, ty)| format!("{{\"ColumnName\":\"{name}\",\"ColumnType\":\"{ty}\"}}"))
             .join(","),
         completion_row(ids, now),
-    );
-    out
+    )
 }
 
 const COMPLETION_COLUMNS: [(&str, &str); 12] = [
@@ -185,22 +189,4 @@ fn completion_row(ids: &RequestIds, now: Timestamp) -> Json {
         "QueryInfo",
         payload
     ])
-}
-
-fn write_v2_table(out: &mut String, id: usize, table: &ResultTable) {
-    let _ = write!(
-        out,
-        "{{\"FrameType\":\"DataTable\",\"TableId\":{id},\"TableKind\":\"PrimaryResult\",\"TableName\":"
-    );
-    write_json_string(&table.name, out);
-    out.push_str(",\"Columns\":[");
-    for (index, column) in table.schema.columns.iter().enumerate() {
-        let comma = if index > 0 { "," } else { "" };
-        let _ = write!(out, "{comma}{{\"ColumnName\":");
-        write_json_string(&column.name, out);
-        let _ = write!(out, ",\"ColumnType\":\"{}\"}}", column.ty.csl_name());
-    }
-    out.push_str("],");
-    write_rows(out, table);
-    out.push('}');
 }

@@ -6,9 +6,11 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
 use serde_json::{Map, Value as Json};
 
 use super::front::Front;
-use super::{BodyError, Exchange, RequestBody, RequestIds, answer, body, error, json_response};
+use super::{BodyError, Exchange, RequestBody, RequestIds, answer, body, error, frames, json_response};
 use crate::data::ResultTable;
-use crate::engine::{EngineError, EngineResult, Principal, RequestContext, RequestProperties};
+use crate::engine::{
+    EngineError, EngineResult, LIMITS_EXCEEDED, Principal, RequestContext, RequestProperties,
+};
 use crate::faults::Mischief;
 use crate::requests::Endpoint;
 use crate::storage::Query;
@@ -150,11 +152,19 @@ async fn run(
             Form::Command => engine
                 .execute(&context, &asked.database, &asked.text, &asked.properties)
                 .map(|table| answer::v1_command(&table)),
-            Form::QueryV1 => {
-                query(&front, &context, &asked).map(|tables| answer::v1_query(&tables, &ids, now()))
-            }
+            Form::QueryV1 => match query(&front, &context, &asked) {
+                Err(limit) if limit.code == LIMITS_EXCEEDED => Ok(frames::v1_failure(&limit.detail)),
+                answered => answered.map(|tables| answer::v1_query(&tables, &ids, now())),
+            },
             Form::QueryV2 => {
-                query(&front, &context, &asked).map(|tables| answer::v2_query(&tables, &ids, now()))
+                let form = frames::Form::of(&asked.properties.options);
+                match query(&front, &context, &asked) {
+                    Err(limit) if limit.code == LIMITS_EXCEEDED => {
+                        let failure = error::one_api(&limit, &ids, now());
+                        Ok(frames::v2_query(&[], Some(&failure), form, &ids, now()))
+                    }
+                    answered => answered.map(|tables| frames::v2_query(&tables, None, form, &ids, now())),
+                }
             }
         }
     });

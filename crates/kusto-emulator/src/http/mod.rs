@@ -17,6 +17,7 @@ mod blob;
 mod body;
 pub(crate) mod control;
 mod error;
+mod frames;
 mod front;
 mod kusto;
 mod queue;

@@ -4,14 +4,22 @@ use super::compare::{fold_hashes, same};
 use crate::data::{ColumnBuilder, ColumnData, ColumnType};
 use std::sync::Arc;
 
-const EMPTY: u32 = u32::MAX;
+/// The group of keys that are in none.
+const NONE: u32 = u32::MAX;
+/// A slot without a group.
+const EMPTY: u64 = u64::MAX;
+
+/// A slot: the upper half of the hash, so that most probes end without a look at the keys, and the group.
+fn slot(hash: u64, group: u32) -> u64 {
+    hash >> 32 << 32 | u64::from(group)
+}
 
 /// The groups found so far: an open hash table over columns of keys.
 #[derive(Debug)]
 pub(super) struct Groups {
     keys: Vec<ColumnBuilder>,
     hashes: Vec<u64>,
-    slots: Vec<u32>,
+    slots: Vec<u64>,
 }
 
 impl Groups {
@@ -28,7 +36,7 @@ impl Groups {
     pub(super) fn bytes(&self) -> usize {
         self.keys.iter().map(ColumnBuilder::bytes).sum::<usize>()
             + self.hashes.len() * 8
-            + self.slots.len() * 4
+            + self.slots.len() * 8
     }
 
     /// Writes the group of each of `rows` rows to `groups`; new keys become new groups.
@@ -43,33 +51,31 @@ impl Groups {
     pub(super) fn find(&self, keys: &[Arc<ColumnData>], rows: usize) -> Vec<u32> {
         let mut hashes = vec![0; rows];
         keys.iter().for_each(|key| fold_hashes(key, &mut hashes));
-        let mask = self.slots.len() - 1;
-        let find = |(row, hash): (usize, &u64)| {
-            let mut at = *hash as usize & mask;
-            while self.slots[at] != EMPTY {
-                let group = self.slots[at];
-                if self.hashes[group as usize] == *hash && self.is(group as usize, keys, row) {
-                    return group;
-                }
-                at = (at + 1) & mask;
-            }
-            EMPTY
-        };
+        let find = |(row, hash): (usize, &u64)| self.probe(keys, row, *hash).unwrap_or(NONE);
         hashes.iter().enumerate().map(find).collect()
     }
 
-    fn find_or_add(&mut self, keys: &[Arc<ColumnData>], row: usize, hash: u64) -> u32 {
+    /// The group of a row; else the free slot at which the search ended.
+    fn probe(&self, keys: &[Arc<ColumnData>], row: usize, hash: u64) -> Result<u32, usize> {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         while self.slots[at] != EMPTY {
-            let group = self.slots[at];
-            if self.hashes[group as usize] == hash && self.is(group as usize, keys, row) {
-                return group;
+            let group = self.slots[at] as u32;
+            if self.slots[at] == slot(hash, group) && self.is(group as usize, keys, row) {
+                return Ok(group);
             }
             at = (at + 1) & mask;
         }
+        Err(at)
+    }
+
+    fn find_or_add(&mut self, keys: &[Arc<ColumnData>], row: usize, hash: u64) -> u32 {
+        let at = match self.probe(keys, row, hash) {
+            Ok(group) => return group,
+            Err(at) => at,
+        };
         let group = self.hashes.len() as u32;
-        self.slots[at] = group;
+        self.slots[at] = slot(hash, group);
         self.hashes.push(hash);
         self.keys.iter_mut().zip(keys).for_each(|(builder, key)| builder.push_from(key, row));
         if self.hashes.len() * 2 > self.slots.len() {
@@ -83,14 +89,14 @@ impl Groups {
     }
 
     fn grow(&mut self) {
-        let size = self.slots.len() * 2;
+        let size = self.slots.len() * 4;
         self.slots = vec![EMPTY; size];
         for (group, hash) in self.hashes.iter().enumerate() {
             let mut at = *hash as usize & (size - 1);
             while self.slots[at] != EMPTY {
                 at = (at + 1) & (size - 1);
             }
-            self.slots[at] = group as u32;
+            self.slots[at] = slot(*hash, group as u32);
         }
     }
 

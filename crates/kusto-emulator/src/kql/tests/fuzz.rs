@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::time::Duration;
 
-const SEEDS: [&str; 12] = [
+const SEEDS: [&str; 20] = [
     "Storms | where Kind has 'Hail' and Deaths >= 0 | summarize count(), sum(Damage) by bin(Start, 1d), State | top 3 by count_",
     "let n = 2; let T = Storms | take n; union T, (print x = dynamic({'a':[1,'b']})) | extend y = x.a[0], z = strcat('ä', n)",
     "datatable(a:long, b:string)[1, 'x', 2, @'y'] | sort by a asc nulls first, b | project-away a | getschema",
@@ -18,6 +18,14 @@ const SEEDS: [&str; 12] = [
     "Storms | extend e = extract('([a-z]+)', 1, Kind), i = indexof(State, 'A', 2), t = trim('[A-Z]', State), f = format_datetime(Start, 'yyyy-MM-dd HH:mm')",
     "Storms | distinct State, Kind | project-rename ['a b'] = State | where ['a b'] !startswith 'T' | count",
     "print bin(4.5, 1), startofmonth(now(), -1), datetime_diff('week', now(), ago(10d)), datetime_add('year', 9999, now()), round(2.345, 2)",
+    "Storms | join kind=fullouter hint.strategy=shuffle (Storms | extend n = 1) on State, $left.Kind == $right.Kind | count",
+    "Storms | lookup kind=inner (datatable(State:string, Code:int)['TEXAS', 1]) on State | project Code, State",
+    "let f = (T:(State:string), n:long = 3) { let m = n * 2; T | take m }; let g = (x:long) { x + 1 }; f(Storms, g(1)) | extend g(2)",
+    "let V1 = view () { print x = 1 }; union withsource=S kind=outer isfuzzy=true V*, Storms, (V1 | where x > 0) | summarize count() by S",
+    "Storms | parse Kind with a ' ' b:long * 'x' | parse-where State with * 'T' rest | project a, b, rest",
+    "Storms | mv-expand kind=array with_itemindex=i Details, x = pack_array(1, 'a') to typeof(long) limit 5 | where State in (Kind, 'a')",
+    "Storms | summarize percentiles(Lat, 5, 50.5), stdevif(Deaths, Deaths > 0), make_bag(Details), binary_all_xor(Damage), percentiles_array(Start, dynamic([1,99]))",
+    "print hash('a', 7), extract_all('(a)(b)?', 'abab'), array_slice(dynamic([1,2]), -9, 9), make_timespan(1, 2, 3.5, 4), format_timespan(1.5h, 'd.hh:mm'), set_union(dynamic([1]), dynamic(['a'])), strrep('ab', 9), range(1, 5, 2), table('x')",
     "set notruncation; Storms | where not(isnull(Deaths)) and Lat matches regex '.*' | order by Start desc | limit 2",
 ];
 
