@@ -1,1 +1,35 @@
-//! End-to-end tests: real processes, other people's clients.
+//! End-to-end tests: real processes of the command `timely-kusto`, held against what went in.
+//!
+//! Here is what the tests share; the tests themselves are in `tests/end_to_end`.
+//!
+//! ```text
+//!  Place (a directory of its own)
+//!    ├─ Config ──► pipeline file ──► Process: timely-kusto run ──┐
+//!    └─ Cluster ─► Process: timely-kusto emulator ◄──────────────┘
+//!                      ▲
+//!                      └── ask ──► Rows, compared with the rows of the input
+//! ```
+//!
+//! - Processes are killed when their value is dropped; their output goes to files, so that no pipe can fill up.
+//! - Nothing sleeps to be in step: [`until`] waits for a condition, with a deadline that only a hang meets.
+//! - Ports are those that the system gives.
+
+#![allow(clippy::unwrap_used)] // A helper that cannot go on is a test that failed.
+
+mod binary;
+mod cluster;
+mod config;
+mod inputs;
+mod place;
+mod process;
+mod rows;
+mod wait;
+
+pub use binary::{command, example, repository};
+pub use cluster::{Cluster, ask, count};
+pub use config::Config;
+pub use inputs::{free_hosts, storms};
+pub use place::Place;
+pub use process::{Outcome, Process, Signal};
+pub use rows::{Rows, assert_same_rows, canonical, cell, csv_rows, rows_of};
+pub use wait::until;

@@ -1,0 +1,10 @@
+//! Real processes, from a file to the rows that the cluster answers.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod adversarial;
+mod bad_input;
+mod command;
+mod delivery;
+mod documents;
+mod restarts;
+mod sign_in;
