@@ -1,5 +1,5 @@
 //! The configurations. By default each is explored for about a second; `KT_EXPLORE=deep` goes to 20 million states
-//! (12 GB of memory, four minutes), `KT_EXPLORE=<number>` to that many (at least), in each of them. Run with `--nocapture`
+//! (10 GB of memory, four minutes), `KT_EXPLORE=<number>` to that many (at least), in each of them. Run with `--nocapture`
 //! to see the figures, and with `--test-threads=1` if it is much.
 
 use super::search::Found;
