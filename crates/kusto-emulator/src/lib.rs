@@ -35,8 +35,7 @@
 //! 2. Nothing made up: what it does not understand, it refuses in the service's error form.
 //! 3. With a data directory everything acknowledged survives a kill of the process (not a power failure: nothing is
 //!    flushed to the device): databases, blobs, queue messages, status rows, keys. Files are private to their owner.
-//!    Not kept: applications that were added, tokens that were revoked, fault rules, assumptions, what `.show operations`
-//!    and `.show ingestion failures` list.
+//!    Not kept: applications that were added, tokens that were revoked, fault rules, assumptions.
 //! 4. Delivery is at least once, as the service's: a message leaves its queue after its rows are in.
 //! 5. Every limit on what a client may send has a number; a client that is silent for a minute in the middle of a request
 //!    is cut off.

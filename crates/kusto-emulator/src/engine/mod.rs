@@ -152,7 +152,7 @@ impl Engine {
             state: RwLock::new(Arc::new(opened.state)),
             journal: Mutex::new(opened.journal),
             extents: opened.extents,
-            log: log::Log::default(),
+            log: log::Log::open(options.data_dir.as_deref()),
             assumptions: RwLock::default(),
             history: history::History::default(),
             opened: now,

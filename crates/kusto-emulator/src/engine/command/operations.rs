@@ -26,12 +26,12 @@ pub(super) fn run(
     };
     session.engine.log.operation(Operation {
         id,
-        kind,
+        kind: kind.into(),
         database: session.database.to_owned(),
         principal: session.context.principal.fqn(),
         started,
         ended: session.engine.now(),
-        state,
+        state: state.into(),
         status,
         details: outcome.as_ref().ok().filter(|_| asynchronous).cloned(),
     });
@@ -100,12 +100,12 @@ fn row(operation: &Operation) -> Vec<Value> {
     let principal = operation.principal.as_str();
     vec![
         Value::string(operation.id.to_string()),
-        operation.kind.into(),
+        (*operation.kind).into(),
         "".into(),
         Value::DateTime(operation.started),
         Value::DateTime(operation.ended),
         Value::TimeSpan(operation.ended - operation.started),
-        operation.state.into(),
+        (*operation.state).into(),
         operation.status.as_str().into(),
         guid(operation.id),
         false.into(),
@@ -165,16 +165,16 @@ fn failure_row(failed: &FailedIngestion) -> Vec<Value> {
         failed.table.as_str().into(),
         Value::DateTime(failed.failed_on),
         failed.source.as_str().into(),
-        failed.failure.message.as_str().into(),
-        failed.failure.kind().into(),
+        failed.message.as_str().into(),
+        if failed.permanent { "Permanent" } else { "Transient" }.into(),
         guid(failed.activity_id),
-        failed.operation_kind.into(),
+        (*failed.operation_kind).into(),
         false.into(),
-        failed.failure.code.into(),
+        (*failed.code).into(),
         principal.into(),
         principal.into(),
         failed.properties.as_str().into(),
         Value::Long(failed.sources as i64),
-        (!failed.failure.permanent).into(),
+        (!failed.permanent).into(),
     ]
 }

@@ -143,12 +143,12 @@ impl Operation<'_> {
         };
         self.engine.log.operation(super::log::Operation {
             id: self.id,
-            kind: "DataIngestPull",
+            kind: "DataIngestPull".into(),
             database: self.request.database.clone(),
             principal: self.request.principal.fqn(),
             started: self.started,
             ended: self.engine.now(),
-            state,
+            state: state.into(),
             status,
             details: None,
         });
@@ -169,7 +169,7 @@ impl Operation<'_> {
     fn record_failure(&self, source: &IngestSource, failure: &IngestFailure) {
         self.engine.log.failure(FailedIngestion {
             operation_id: self.id,
-            operation_kind: "DataIngestPull",
+            operation_kind: "DataIngestPull".into(),
             activity_id: self.request.activity_id,
             database: self.request.database.clone(),
             table: self.request.table.clone(),
@@ -178,7 +178,9 @@ impl Operation<'_> {
             principal: self.request.principal.fqn(),
             sources: self.request.sources.len(),
             properties: self.request.properties.summary(),
-            failure: failure.clone(),
+            code: failure.code.into(),
+            message: failure.message.clone(),
+            permanent: failure.permanent,
         });
         let (source, database, table) = (source.id, &self.request.database, &self.request.table);
         tracing::debug!(%source, database, table, %failure, "a source was not ingested");

@@ -7,6 +7,7 @@
 //!         3d1c9a07 {"format":"kusto-emulator-engine","version":1}
 //!         9be0c0c2 {"Everything":{...}}                      (after a compaction)
 //!         51aa3f10 [{"PutTable":{...}},{"AddExtents":{...}}]
+//!     operations.jsonl             past operations and failures, one JSON line each (see `log.rs`)
 //!     extents/<guid>.extent        magic, checksum, length, columns in bincode
 //! ```
 //!

@@ -208,3 +208,32 @@ fn what_was_acknowledged_survives_sigkill() {
     assert!(acknowledged == 50 && count >= acknowledged, "{acknowledged} acknowledged, {count} found");
     assert_eq!(cluster.content("T"), Json::Array((0..count).map(|n| json!([n])).collect()));
 }
+
+#[test]
+fn operations_their_details_and_ingestion_failures_survive_a_restart_and_a_torn_line_is_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = reopened(directory.path());
+    cluster.run(".create table S (a:long)");
+    cluster.run(".create table D (a:long)");
+    cluster.run(".ingest inline into table S <| 1");
+    let moved = cluster.run(".move async extents all from table S to table D");
+    let id = column(&moved, "OperationId")[0].as_str().unwrap().to_owned();
+    cluster.ingest_text("S", &none(), "1,\"open").unwrap_err();
+    let shown = |cluster: &Cluster| {
+        let commands = [
+            ".show operations".to_owned(),
+            format!(".show operation {id} details"),
+            ".show ingestion failures".into(),
+        ];
+        commands.map(|command| json_rows(&cluster.run(&command)))
+    };
+    let before = shown(&cluster);
+    assert_eq!(before[2][0][10], json!("Stream_ClosingQuoteMissing"));
+    drop(cluster);
+    assert_eq!(shown(&reopened(directory.path())), before);
+    let path = directory.path().join("operations.jsonl");
+    let mut torn = fs::read(&path).unwrap();
+    torn.extend(b"{\"Operation\":{\"id\":");
+    fs::write(&path, torn).unwrap();
+    assert_eq!(shown(&reopened(directory.path())), before);
+}
