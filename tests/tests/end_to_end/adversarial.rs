@@ -307,7 +307,7 @@ fn random_value(kind: &str, chance: &mut StdRng) -> String {
         "decimal" => format!("{}.{:08}1", chance.random::<i64>(), chance.random_range(0..100_000_000)),
         "datetime" => {
             let mut below = |limit| chance.random_range(0..limit);
-            let (year, month, day) = (1 + below(10_000), 1 + below(12), 1 + below(28));
+            let (year, month, day) = (1 + below(9_999), 1 + below(12), 1 + below(28));
             let (hour, minute, second) = (below(24), below(60), below(60));
             let ticks = below(10_000_000);
             format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ticks:07}Z")
