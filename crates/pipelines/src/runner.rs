@@ -22,7 +22,8 @@
 //!    every worker, and a slow host slows the readers and nothing else. Nobody polls in a loop: arrivals, credits, the
 //!    sink and timers wake the operators.
 //! 5. **One error ends all.** The first error of any worker, a panic included, ends every worker of every process with
-//!    that error. What was delivered until then is kept.
+//!    that error; a process that is gone before it could tell, with an error that says that the connection to it broke.
+//!    What was delivered until then is kept.
 //! 6. **Partitions have no owner.** They are dealt to workers anew at each start, so workers and processes may be more
 //!    or fewer the next time, and more than there are partitions.
 
@@ -31,6 +32,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use timely::communication::allocator::ProcessBuilder;
+use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
+use timely::communication::{AllocatorBuilder, Hooks};
+use timely::execute::execute_from;
 use timely::worker::Worker;
 use timely::{CommunicationConfig, WorkerConfig};
 
@@ -43,6 +48,7 @@ mod convert;
 mod drive;
 mod keep;
 mod message;
+mod network;
 mod read;
 mod report;
 mod shared;
@@ -73,6 +79,9 @@ pub struct RunOptions {
     pub window: usize,
     /// How often [`Progress`] is shown. Default: 500 ms.
     pub progress_interval: Duration,
+    /// How long this process waits for the others of its cluster. Default: 5 minutes, for hosts that are started one
+    /// after another.
+    pub join_timeout: Duration,
 }
 
 impl Default for RunOptions {
@@ -83,6 +92,7 @@ impl Default for RunOptions {
             rate: None,
             window: 8 << 20,
             progress_interval: Duration::from_millis(500),
+            join_timeout: Duration::from_secs(300),
         }
     }
 }
@@ -120,18 +130,8 @@ impl Topology {
         Ok(())
     }
 
-    fn communication(&self) -> CommunicationConfig {
-        match (self.hosts.len(), self.workers) {
-            (0 | 1, 1) => CommunicationConfig::Thread,
-            (0 | 1, workers) => CommunicationConfig::Process(workers),
-            (_, threads) => CommunicationConfig::Cluster {
-                threads,
-                process: self.process,
-                addresses: self.hosts.clone(),
-                report: false,
-                zerocopy: false,
-            },
-        }
+    fn is_cluster(&self) -> bool {
+        self.hosts.len() > 1
     }
 }
 
@@ -172,11 +172,14 @@ where
     let shared = Arc::new(Shared::new(options.clone(), stop.clone(), Box::new(observe)));
     let job = Arc::new(job);
     let (workers_job, workers_shared) = (Arc::clone(&job), Arc::clone(&shared));
-    let config =
-        timely::Config { communication: options.topology.communication(), worker: WorkerConfig::default() };
-    let guards = timely::execute(config, move |worker| guarded(worker, &workers_job, &workers_shared));
-    let guards =
-        guards.map_err(|error| worker_error(format!("the workers could not be started: {error}")))?;
+    let Some((builders, threads)) = communication(&shared)? else {
+        shared.stopped(true);
+        return Ok(shared.report(&job.sink.stats(), started.elapsed()));
+    };
+    let guards = execute_from(builders, threads, WorkerConfig::default(), move |worker| {
+        guarded(worker, &workers_job, &workers_shared);
+    });
+    let guards = guards.map_err(not_started)?;
     // Threads that serve the network tell of a process that is gone by a panic, which joining them passes on.
     let joined = catch_unwind(AssertUnwindSafe(|| {
         guards.join().into_iter().filter_map(Result::err).for_each(|panic| shared.fail(broke_down(&panic)));
@@ -188,6 +191,38 @@ where
         Some(error) => Err(error),
         None => Ok(shared.report(&job.sink.stats(), started.elapsed())),
     }
+}
+
+/// What the workers talk through, one builder each, and the threads behind it.
+type Communication = (Vec<AllocatorBuilder>, Box<dyn Any + Send>);
+
+/// Makes it; `None` when a stop came before all processes were there.
+fn communication(shared: &Shared) -> Result<Option<Communication>> {
+    let options = &shared.options;
+    let workers = options.topology.workers;
+    if !options.topology.is_cluster() {
+        let config = match workers {
+            1 => CommunicationConfig::Thread,
+            workers => CommunicationConfig::Process(workers),
+        };
+        return config.try_build().map(Some).map_err(not_started);
+    }
+    let waiting = || shared.show_waiting();
+    let Some(sockets) = network::connect(&options.topology, options.join_timeout, &shared.stop, waiting)?
+    else {
+        return Ok(None);
+    };
+    shared.lines.keep(&sockets);
+    let hooks = Hooks::default();
+    let local = ProcessBuilder::new_typed_vector(workers, hooks.refill.clone(), hooks.spill.clone());
+    let process = options.topology.process;
+    let built = initialize_networking_from_sockets(local, sockets, process, workers, hooks);
+    let (builders, threads) = built.map_err(|error| not_started(error.to_string()))?;
+    Ok(Some((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(threads))))
+}
+
+fn not_started(error: String) -> Error {
+    worker_error(format!("the workers could not be started: {error}"))
 }
 
 /// A worker whose panic is an error like others.
@@ -204,6 +239,11 @@ where
     }));
     if let Err(panic) = worked {
         shared.fail(broke_down(panic_text(&*panic)));
+        // This worker's dataflow cannot tell any more. Another one of the process may; if none does, the other
+        // processes notice by their connections.
+        if shared.options.topology.is_cluster() && !drive::others_tell(shared) {
+            shared.lines.cut();
+        }
         for dataflow in worker.installed_dataflows() {
             worker.drop_dataflow(dataflow);
         }

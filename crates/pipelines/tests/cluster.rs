@@ -1,7 +1,8 @@
 //! Two processes, as timely's own cluster: here two threads that talk over loopback.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -29,6 +30,16 @@ fn process<S: Source<Batch = Vec<Storm>>>(
     stop: &StopHandle,
     observe: impl Fn(&pipelines::Progress) + Send + Sync + 'static,
 ) -> Result<Report, Error> {
+    run(job(source, Unchanged::<Storm>::default, service, state), &options(topology), stop, observe)
+}
+
+/// A job that writes storms with `stage`.
+fn job<S: Source<Batch = Vec<Storm>>, M>(
+    source: S,
+    stage: M,
+    service: &MemoryService,
+    state: &Path,
+) -> Job<S, M, SinkV2> {
     let write = WriteOptions::builder().database("D").table("T").batch_interval(Duration::from_millis(50));
     let sink = SinkV2::with_service(Arc::new(service.clone()), write.build().unwrap()).unwrap();
     let identity = Identity {
@@ -39,14 +50,16 @@ fn process<S: Source<Batch = Vec<Storm>>>(
         source: source.identity(),
         format: "csv".into(),
     };
-    let job = Job { source, stage: Unchanged::<Storm>::default, sink, state: (state.to_owned(), identity) };
-    let options = RunOptions {
+    Job { source, stage, sink, state: (state.to_owned(), identity) }
+}
+
+fn options(topology: Topology) -> RunOptions {
+    RunOptions {
         topology,
         checkpoint_interval: Duration::from_millis(5),
         progress_interval: Duration::from_millis(1),
         ..RunOptions::default()
-    };
-    run(job, &options, stop, observe)
+    }
 }
 
 fn storms(rows: u64) -> StormSource {
@@ -127,4 +140,126 @@ fn an_error_in_one_process_ends_both_with_the_same_words() {
     let mut found = ids(&service);
     found.dedup();
     assert_eq!(found, expected(5_000));
+}
+
+/// One of two processes, whose other one is not there, with its time to wait for it.
+fn alone(
+    number: usize,
+    hosts: &[String],
+    join_timeout: Duration,
+    stop: &StopHandle,
+    observe: impl Fn(&pipelines::Progress) + Send + Sync + 'static,
+) -> Result<Report, Error> {
+    let state = tempfile::tempdir().unwrap();
+    let topology = Topology { workers: 1, process: number, hosts: hosts.to_vec() };
+    let job = job(storms(100), Unchanged::<Storm>::default, &MemoryService::new(), state.path());
+    run(job, &RunOptions { join_timeout, ..options(topology) }, stop, observe)
+}
+
+const LONG: Duration = Duration::from_secs(3600);
+
+#[test]
+fn a_process_that_does_not_come_is_named_and_waited_for_no_longer_than_said() {
+    for (number, missing) in [(0, 1), (1, 0)] {
+        let hosts = hosts(2);
+        let error =
+            alone(number, &hosts, Duration::from_millis(100), &StopHandle::new(), |_| {}).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Worker);
+        let named = format!("process {missing} ({})", hosts[missing]);
+        assert!(error.to_string().contains(&named), "{error}");
+    }
+}
+
+#[test]
+fn a_stop_ends_the_waiting_for_other_processes() {
+    for number in [0, 1] {
+        let stop = StopHandle::new();
+        let seen = stop.clone();
+        let report = alone(number, &hosts(2), LONG, &stop, move |progress| {
+            assert_eq!(progress.waiting_for, "the other processes of the cluster");
+            seen.stop();
+        });
+        let report = report.unwrap();
+        assert!(report.stopped && report.rows_read == 0, "{report:?}");
+    }
+}
+
+#[test]
+fn processes_with_different_numbers_of_workers_do_not_get_together() {
+    let hosts = hosts(2);
+    let processes = [0, 1].map(|number| {
+        let hosts = hosts.clone();
+        thread::spawn(move || {
+            let state = tempfile::tempdir().unwrap();
+            let topology = Topology { workers: number + 1, process: number, hosts };
+            process(storms(1), topology, &MemoryService::new(), state.path(), &StopHandle::new(), |_| {})
+        })
+    });
+    for process in processes {
+        let error = process.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Options);
+        assert!(error.to_string().contains("the same --workers"), "{error}");
+    }
+}
+
+/// Calls a process as its peer of number 1, with a hello that begins with `magic`.
+fn call(host: &str, magic: &[u8; 8]) -> TcpStream {
+    let mut stream = loop {
+        match TcpStream::connect(host) {
+            Ok(stream) => break stream,
+            Err(_) => thread::yield_now(), // it does not listen yet
+        }
+    };
+    let numbers = [1u64, 2, 1].map(u64::to_be_bytes);
+    stream.write_all(&[magic, numbers.as_flattened()].concat()).unwrap();
+    stream
+}
+
+#[test]
+fn a_caller_that_is_no_process_is_hung_up_on() {
+    let hosts = hosts(2);
+    let (stop, stopped) = (StopHandle::new(), hosts.clone());
+    let asked = stop.clone();
+    let waits = thread::spawn(move || alone(0, &stopped, LONG, &asked, |_| {}));
+    let mut answer = Vec::new();
+    // The end of the stream, or its break: in both cases without a word.
+    _ = call(&hosts[0], b"GET / HT").read_to_end(&mut answer);
+    assert!(answer.is_empty(), "{answer:?}");
+    stop.stop();
+    assert!(waits.join().unwrap().unwrap().stopped);
+}
+
+#[test]
+fn a_process_that_is_lost_ends_the_others_with_an_error_that_says_so() {
+    let hosts = hosts(2);
+    let others = hosts.clone();
+    let left = thread::spawn(move || alone(0, &others, LONG, &StopHandle::new(), |_| {}));
+    let mut lost = call(&hosts[0], b"tkusto01");
+    let mut hello = [0; 32];
+    lost.read_exact(&mut hello).unwrap();
+    drop(lost);
+    let error = left.join().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Worker);
+    assert!(error.to_string().contains("the connection to another process of the pipeline broke"), "{error}");
+}
+
+#[test]
+fn a_panic_of_the_only_worker_of_a_process_ends_all_processes() {
+    let (service, hosts) = (MemoryService::new(), hosts(2));
+    let processes = [0, 1].map(|number| {
+        let (service, hosts) = (service.clone(), hosts.clone());
+        thread::spawn(move || {
+            let state = tempfile::tempdir().unwrap();
+            let stage = move || {
+                assert_ne!(number, 1, "the stage of this process is bad");
+                Unchanged::<Storm>::default()
+            };
+            let job = job(storms(5_000), stage, &service, state.path());
+            let topology = Topology { workers: 1, process: number, hosts };
+            run(job, &options(topology), &StopHandle::new(), |_| {})
+        })
+    });
+    let texts = processes.map(|process| process.join().unwrap().unwrap_err().to_string());
+    assert!(texts[0].contains("the connection to another process of the pipeline broke"), "{texts:?}");
+    assert!(texts[1].contains("the stage of this process is bad"), "{texts:?}");
 }

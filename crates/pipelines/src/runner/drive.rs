@@ -46,6 +46,18 @@ pub(super) fn drive(worker: &mut Worker, parts: Parts, shared: &Shared) {
     }
 }
 
+/// After the panic of one worker: whether another one of the process tells the other processes of it.
+pub(super) fn others_tell(shared: &Shared) -> bool {
+    let until = Instant::now() + TELLING;
+    while shared.options.topology.workers > 1 && Instant::now() < until {
+        if shared.times_heard() > 0 {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    false
+}
+
 struct Driver<'a> {
     ticking: bool,
     showing: bool,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use timely::scheduling::activate::SyncActivator;
 use timely_kusto::SinkStats;
 
+use super::network::Lines;
 use super::report::{Progress, Report, Times};
 use super::{RunOptions, StopHandle};
 use crate::error::{Error, Told};
@@ -28,6 +29,8 @@ pub(super) struct Shared {
     /// Positions that were written and that readers do not know of yet.
     kept: Mutex<Option<BTreeMap<String, Position>>>,
     wakers: Mutex<Vec<SyncActivator>>,
+    /// The connections to the other processes.
+    pub(super) lines: Lines,
     /// Workers of this process that still read.
     readers: AtomicUsize,
     /// Whether a worker was stopped before its partitions ended.
@@ -59,6 +62,7 @@ impl Shared {
             heard: AtomicU64::new(0),
             kept: Mutex::default(),
             wakers: Mutex::default(),
+            lines: Lines::default(),
             rows_read: AtomicU64::new(0),
             reading_nanos: AtomicU64::new(0),
             converting_nanos: AtomicU64::new(0),
@@ -176,6 +180,20 @@ impl Shared {
                 held: stats.held.as_secs_f64(),
             },
         }
+    }
+
+    /// Shows that other processes are not there yet.
+    pub(super) fn show_waiting(&self) {
+        (self.observe)(&Progress {
+            elapsed: self.started.elapsed(),
+            rows_read: 0,
+            rows_delivered: 0,
+            rate: 0.0,
+            epoch: 0,
+            backlog_rows: 0,
+            held_bytes: 0,
+            waiting_for: "the other processes of the cluster",
+        });
     }
 
     /// Shows how it is getting on; `before` are the rows delivered at the last time, so long ago.
