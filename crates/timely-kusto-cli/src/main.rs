@@ -12,7 +12,6 @@ mod query;
 mod run;
 mod runtime;
 mod signals;
-mod stdout;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

@@ -15,7 +15,6 @@ use crate::config::{self, Cluster};
 use crate::exit::{Exit, Signal, Stop};
 use crate::progress::Display;
 use crate::runtime::runtime;
-use crate::stdout::Diverted;
 use crate::{print, signals};
 
 /// Runs the pipeline and prints what became of it.
@@ -58,12 +57,9 @@ fn run_pipeline(arguments: &RunArguments) -> Result<Done, Stop> {
         eprintln!("created the table with\n  {command}");
     }
     let display = Display::new();
-    let unwritable = |error| Stop::failed(format!("stdout cannot be set aside: {error}"));
-    let diverted = Diverted::to_stderr().map_err(unwritable)?;
     let report = pipeline
         .run(Arc::clone(&connected.service), topology, &stop, move |progress| display.show(progress))
         .map_err(pipeline_error)?;
-    drop(diverted);
     if arguments.report == ReportForm::Text {
         println!("{}", summary(&report, &target));
     }
