@@ -42,6 +42,10 @@ impl World {
         let mut start = self.take(at);
         let Some(coordinator) = start.coordinator.as_mut() else { return };
         let decided = coordinator.decide(fact);
+        // Here already: each change of a start is paid for with a copy and a hash.
+        if let Some(todo) = decided.as_ref().ok().and_then(what_for) {
+            start.todo = todo;
+        }
         self.set(at, start);
         match decided {
             Ok(action) => self.perform(config, at, action),
@@ -50,6 +54,9 @@ impl World {
     }
 
     pub(super) fn wait_for(&mut self, at: usize, todo: Todo) {
+        if self.starts[at].todo == todo {
+            return;
+        }
         let mut start = self.take(at);
         start.todo = todo;
         self.set(at, start);
@@ -255,6 +262,18 @@ impl World {
             let free = if config.on(Rule::Claim) { oldest.min(rows.len()) } else { 0 };
             rows[..free].sort_unstable();
         }
+    }
+}
+
+/// What a start waits for after an action, where that is known without performing it.
+fn what_for(action: &Action) -> Option<Todo> {
+    match action {
+        Action::ListNames => Some(Todo::Names),
+        Action::ReadRows => Some(Todo::Rows),
+        Action::ListStaging(_) => Some(Todo::Staging),
+        Action::ListLogs => Some(Todo::Logs),
+        Action::Create(_) | Action::Rename(_) | Action::Append(_) | Action::Move(_) => Some(Todo::Answer),
+        _ => None,
     }
 }
 
