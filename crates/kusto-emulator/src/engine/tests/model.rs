@@ -40,7 +40,7 @@ impl Run {
     fn step(&mut self) {
         let (a, b) = (self.name(), self.name());
         let has = |model: &Model, name: &str| model.contains_key(name);
-        match self.rng.random_range(0..10) {
+        match self.rng.random_range(0..13) {
             0 | 1 => {
                 self.run(&format!(".create table {a} (n:long)"), true);
                 self.model.entry(a.into()).or_default();
@@ -69,6 +69,9 @@ impl Run {
                 }
             }
             8 => self.drop_by_tag(a),
+            9 => self.merge(a),
+            10 => self.retag(a),
+            11 => self.replace(a, b),
             _ => self.restart(),
         }
     }
@@ -103,6 +106,50 @@ impl Run {
         }
     }
 
+    /// Extents of one tag become one.
+    fn merge(&mut self, name: &str) {
+        self.cluster.as_ref().unwrap().engine.merge(Some("db"), Some(name)).unwrap();
+        if let Some(extents) = self.model.get_mut(name) {
+            let mut merged: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+            for (tag, values) in extents.drain(..) {
+                merged.entry(tag).or_default().extend(values);
+            }
+            extents.extend(merged);
+        }
+    }
+
+    fn retag(&mut self, name: &str) {
+        let tag = format!("drop-by:{}", self.rng.random_range(0..3));
+        let command = format!(
+            ".alter table {name} extent tags ('drop-by:9') <| .show table {name} extents where tags has '{tag}'"
+        );
+        self.run(&command, self.model.contains_key(name));
+        for (own, _) in self.model.get_mut(name).into_iter().flatten() {
+            if *own == tag {
+                "drop-by:9".clone_into(own);
+            }
+        }
+    }
+
+    /// What `to` has under a tag makes room for what `from` has under it.
+    fn replace(&mut self, from: &str, to: &str) {
+        let tag = format!("drop-by:{}", self.rng.random_range(0..3));
+        let of = |name: &str| format!("{{ .show table {name} extents where tags has '{tag}' }}");
+        let command = format!(".replace extents in table {to} <| {}, {}", of(to), of(from));
+        let there = |name: &str| self.model.contains_key(name);
+        // A table that is its own source refuses, unless there is nothing to move.
+        let moves = self.model.get(from).is_some_and(|extents| extents.iter().any(|(own, _)| *own == tag));
+        let possible = there(from) && there(to) && (from != to || !moves);
+        self.run(&command, possible);
+        if possible && from != to {
+            let source = self.model.get_mut(from).unwrap();
+            let moved: Vec<_> = source.extract_if(.., |(own, _)| *own == tag).collect();
+            let target = self.model.get_mut(to).unwrap();
+            target.retain(|(own, _)| *own != tag);
+            target.extend(moved);
+        }
+    }
+
     fn restart(&mut self) {
         drop(self.cluster.take());
         self.cluster = Some(Cluster::open(Some(self.directory.path()), Access::Open).unwrap());
@@ -112,11 +159,18 @@ impl Run {
         let cluster = self.cluster.as_ref().unwrap();
         assert_eq!(cluster.tables(), self.model.keys().cloned().collect::<Vec<_>>());
         for (name, extents) in &self.model {
-            let expected: Vec<Json> =
-                extents.iter().flat_map(|(_, values)| values).map(|n| json!([n])).collect();
-            assert_eq!(cluster.content(name), Json::Array(expected), "table {name}");
-            let tags: Vec<_> = extents.iter().map(|(tag, _)| json!(tag)).collect();
-            assert_eq!(column(&cluster.run(&format!(".show table {name} extents")), "Tags"), tags);
+            let sorted = |mut list: Vec<String>| {
+                list.sort_unstable();
+                list
+            };
+            let expected =
+                extents.iter().flat_map(|(_, values)| values).map(|n| json!([n]).to_string()).collect();
+            let content = cluster.content(name);
+            let content = content.as_array().unwrap().iter().map(Json::to_string).collect();
+            assert_eq!(sorted(content), sorted(expected), "table {name}");
+            let tags = extents.iter().map(|(tag, _)| json!(tag).to_string()).collect();
+            let shown = column(&cluster.run(&format!(".show table {name} extents")), "Tags");
+            assert_eq!(sorted(shown.iter().map(Json::to_string).collect()), sorted(tags), "table {name}");
         }
     }
 }
