@@ -32,6 +32,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use kusto_client::{Client, ConnectionOptions, ErrorKind, Service};
 use tokio::runtime::Runtime;
+use tokio::task::AbortHandle;
 
 use crate::budget::Budget;
 use crate::codec::{Codec, Gzip};
@@ -192,10 +193,8 @@ impl Shared {
     }
 
     /// Runs `task` on the sink's threads; after shutdown it is dropped.
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        if let Some(runtime) = &self.runtime {
-            runtime.spawn(task);
-        }
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
+        self.runtime.as_ref().map(|runtime| runtime.spawn(task).abort_handle())
     }
 }
 

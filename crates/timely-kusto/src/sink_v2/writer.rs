@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use futures::FutureExt;
 use kusto_client::IngestionMapping;
+use tokio::task::AbortHandle;
 
 use super::Shared;
 use crate::budget::Reservation;
@@ -61,18 +62,35 @@ struct Open<T, C> {
     since: Instant,
     memory: Reservation,
     lease: Lease<T, C>,
+    /// Wakes the operator when the chunk comes of age; dropped with it, since most are closed long before.
+    _timer: Timer,
+}
+
+/// A task that is not needed any more once this is dropped.
+struct Timer(Option<AbortHandle>);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
 }
 
 impl<T, C> Open<T, C> {
     /// An empty chunk; the operator is woken when it comes of age.
     fn new(shared: &Shared, lease: Lease<T, C>, wake: &Arc<dyn Fn() + Send + Sync>) -> Self {
-        let (age, wake) = (shared.courier.options.batch_interval(), Arc::clone(wake));
-        shared.spawn(async move {
-            tokio::time::sleep(age).await;
+        // The age is counted from `since` here and there: woken a moment too early, the operator would find the chunk
+        // too young, and nobody would wake it again.
+        let since = Instant::now();
+        let of_age = tokio::time::Instant::from_std(since + shared.courier.options.batch_interval());
+        let wake = Arc::clone(wake);
+        let timer = shared.spawn(async move {
+            tokio::time::sleep_until(of_age).await;
             wake();
         });
         let raw = shared.courier.buffers.take();
-        Open { raw, rows: 0, since: Instant::now(), memory: shared.budget.reserve(), lease }
+        Open { raw, rows: 0, since, memory: shared.budget.reserve(), lease, _timer: Timer(timer) }
     }
 }
 
