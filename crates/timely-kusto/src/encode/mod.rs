@@ -51,6 +51,15 @@ pub trait Encoder<D: ?Sized> {
     /// When the record makes no row; `out` is then as it was.
     fn encode(&mut self, record: &D, out: &mut Vec<u8>) -> Result<u64, EncodeError>;
 
+    /// How often the record is to be encoded, each time as rows of its own that may go into another blob.
+    ///
+    /// # Errors
+    /// When the record cannot be written at all.
+    fn copies(&self, record: &D) -> Result<u64, EncodeError> {
+        let _ = record;
+        Ok(1)
+    }
+
     /// The columns in the order of the fields, once they are known: a struct's field names after its first row.
     /// They do not change afterwards.
     fn columns(&self) -> Option<&[ColumnName]>;

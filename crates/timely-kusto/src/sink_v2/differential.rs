@@ -9,8 +9,7 @@ use timely::progress::Timestamp;
 use super::SinkV2;
 use super::handle::SinkHandle;
 use super::operator::{Clock, sink_rows};
-use crate::encode::ColumnName;
-use crate::encode::{EncodeError, Encoder, SerdeEncoder};
+use crate::encode::{ColumnName, EncodeError, Encoder, LongValues, SerdeEncoder};
 
 /// Writes an insert-only collection to Kusto.
 pub trait InsertOnlyToKusto<'scope, T: Timestamp> {
@@ -41,18 +40,16 @@ where
     D: std::fmt::Debug,
     E: Encoder<D>,
 {
-    fn encode(
-        &mut self,
-        (record, _, difference): &(D, T, isize),
-        out: &mut Vec<u8>,
-    ) -> Result<u64, EncodeError> {
-        let copies = u64::try_from(*difference).map_err(|_| retraction(record, *difference))?;
-        let start = out.len();
-        let mut rows = 0;
-        for _ in 0..copies {
-            rows += self.0.encode(record, out).inspect_err(|_| out.truncate(start))?;
-        }
-        Ok(rows)
+    fn encode(&mut self, (record, _, _): &(D, T, isize), out: &mut Vec<u8>) -> Result<u64, EncodeError> {
+        self.0.encode(record, out)
+    }
+
+    fn copies(&self, (record, _, difference): &(D, T, isize)) -> Result<u64, EncodeError> {
+        u64::try_from(*difference).map_err(|_| retraction(record, *difference))
+    }
+
+    fn long_values(&self) -> LongValues {
+        self.0.long_values()
     }
 
     fn columns(&self) -> Option<&[ColumnName]> {

@@ -21,7 +21,7 @@ use super::Shared;
 use crate::budget::Reservation;
 use crate::chunk::Chunk;
 use crate::delivery::Delivered;
-use crate::encode::Encoder;
+use crate::encode::{EncodeError, Encoder};
 use crate::{Result, SinkError};
 
 /// Keeps the clock from passing `time` while it lives.
@@ -154,7 +154,24 @@ impl<T: Ord + Clone, C, D, E: Encoder<D>> Writer<T, C, D, E> {
         self.hold_if_over();
     }
 
+    /// Writes a record as often as its encoder says: chunks are closed in between.
     fn write(&mut self, time: &T, capability: &impl Fn() -> C, record: &D) -> Result<()> {
+        let copies = self.encoder.copies(record).map_err(|source| self.unwritable(source))?;
+        for _ in 0..copies {
+            if self.shared.failure.get().is_some() {
+                self.stick(Lease { time: time.clone(), capability: capability() });
+                break;
+            }
+            self.write_once(time, capability, record)?;
+        }
+        Ok(())
+    }
+
+    fn unwritable(&self, source: EncodeError) -> SinkError {
+        SinkError::Encode { row: self.rows_taken, table: self.shared.courier.table(), source }
+    }
+
+    fn write_once(&mut self, time: &T, capability: &impl Fn() -> C, record: &D) -> Result<()> {
         let lease = || Lease { time: time.clone(), capability: capability() };
         let open = match &mut self.open {
             Some(open) => open,
@@ -163,12 +180,10 @@ impl<T: Ord + Clone, C, D, E: Encoder<D>> Writer<T, C, D, E> {
         if *time < open.lease.time {
             open.lease = lease();
         }
-        let row = self.rows_taken;
-        let rows = self.encoder.encode(record, &mut open.raw).map_err(|source| SinkError::Encode {
-            row,
-            table: self.shared.courier.table(),
-            source,
-        })?;
+        let rows = match self.encoder.encode(record, &mut open.raw) {
+            Ok(rows) => rows,
+            Err(source) => return Err(self.unwritable(source)),
+        };
         open.rows += rows;
         self.rows_taken += rows;
         if self.shared.is_whole(open.raw.len(), open.rows) {

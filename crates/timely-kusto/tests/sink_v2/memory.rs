@@ -1,6 +1,6 @@
 //! Bounded memory: invariants 4 and 6.
 
-use kusto_client::testing::Operation;
+use kusto_client::testing::{MemoryService, Operation};
 use timely::dataflow::operators::Input;
 use timely::dataflow::operators::vec::ToStream;
 use timely_kusto::RowsToKusto;
@@ -70,5 +70,29 @@ fn a_full_sink_says_so_and_wakes_its_source_when_there_is_room() {
         assert!(!handle.is_full());
         assert_eq!((handle.undelivered().rows, handle.undelivered().bytes), (0, 0));
         assert_eq!(table(&memory).len() as u64, sent);
+    });
+}
+
+#[test]
+fn chunks_that_only_wait_for_the_service_count_however_small_they_are() {
+    let service = MemoryService::by_hand();
+    let sink = sink(service.clone(), options().memory(LIMIT).batch_rows(1));
+    timely::execute_directly(move |worker| {
+        let (mut input, handle) = worker.dataflow(|scope| {
+            let (input, rows) = scope.new_input();
+            (input, rows.sink_v2(&sink).1)
+        });
+        (0..256).for_each(|id| input.send(reading(id)));
+        input.advance_to(1);
+        worker.step();
+        while service.queued().len() < 256 {
+            std::thread::yield_now();
+        }
+        assert!(handle.is_full(), "{handle:?}");
+        input.close();
+        service.ingest_all();
+        handle.drive(worker).unwrap();
+        assert_eq!((handle.is_full(), handle.undelivered().bytes), (false, 0));
+        assert_eq!(table(&service).len(), 256);
     });
 }
