@@ -47,7 +47,7 @@
 //! - A status row of a blob that `ingestIfNotExists` skipped says `Skipped`.
 //! - The storage services of an account share its address and tell containers, queues and tables apart by name.
 //! - SAS by stored access policy or user delegation, shared key authorization, listing, and leases are not there.
-//! - Not yet: streaming ingestion, REST queued ingestion, v2 answers in fragments.
+//! - Not yet: streaming ingestion, REST queued ingestion.
 
 mod assumptions;
 mod builder;
@@ -66,11 +66,9 @@ pub mod seed;
 mod signin;
 mod storage;
 
-#[allow(dead_code, unused_imports)]
 mod data;
 #[allow(dead_code, unused_imports)]
 mod engine;
-#[allow(dead_code, unused_imports)]
 mod kql;
 
 pub use assumptions::{Assumptions, FailedSources, IngestIfNotExists, Merges, MissingExtents, ResolvedNames};

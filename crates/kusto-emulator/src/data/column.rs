@@ -31,11 +31,6 @@ impl NullMask {
         self.words.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
 
-    /// The number of nulls.
-    pub(crate) fn count(&self) -> usize {
-        self.count
-    }
-
     /// Whether nothing is null.
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
@@ -193,11 +188,6 @@ impl ColumnData {
     /// A column of these values; `nulls` marks the rows whose value does not count.
     pub(crate) fn new(values: Values, nulls: NullMask) -> ColumnData {
         ColumnData { values, nulls }
-    }
-
-    /// A column without rows.
-    pub(crate) fn empty(ty: ColumnType) -> ColumnData {
-        ColumnBuilder::new(ty).finish()
     }
 
     /// `len` times the same value; nulls (empty strings) when the value is not of the type.

@@ -84,11 +84,6 @@ impl Decimal {
         i64::try_from(self.mantissa / 10i128.pow(u32::from(self.scale))).ok()
     }
 
-    /// Whether it is zero.
-    pub(crate) fn is_zero(self) -> bool {
-        self.mantissa == 0
-    }
-
     /// The same number without trailing zeros behind the point: equal decimals become identical.
     pub(crate) fn normalized(self) -> (i128, u8) {
         let (mut mantissa, mut scale) = (self.mantissa, self.scale);

@@ -52,21 +52,6 @@ impl Schema {
     pub(crate) fn is_empty(&self) -> bool {
         self.columns.is_empty()
     }
-
-    /// The schema as a CSL declaration: `a:long, ['b c']:string`.
-    pub(crate) fn to_csl(&self) -> String {
-        let parts: Vec<String> =
-            self.columns.iter().map(|column| format!("{}:{}", quote_name(&column.name), column.ty)).collect();
-        parts.join(", ")
-    }
-}
-
-/// `name` as it is written in KQL: bare where that is possible, else in brackets and quotes.
-pub(crate) fn quote_name(name: &str) -> String {
-    let mut chars = name.chars();
-    let bare = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if bare { name.to_owned() } else { format!("['{}']", name.replace('\\', "\\\\").replace('\'', "\\'")) }
 }
 
 /// A table of an answer: a name, columns, and the rows stored by column.

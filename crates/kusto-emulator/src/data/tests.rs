@@ -214,9 +214,3 @@ fn scalars_have_a_text() {
     assert_eq!(text_of(&Value::Dynamic(Arc::new(serde_json::json!("x")))), "x");
     assert_eq!(text_of(&Value::TimeSpan(-TICKS_PER_DAY - 1)), "-1.00:00:00.0000001");
 }
-
-#[test]
-fn names_are_quoted_where_they_must_be() {
-    let schema = Schema::of(&[("a", ColumnType::Long), ("b c's", ColumnType::String)]);
-    assert_eq!(schema.to_csl(), "a:long, ['b c\\'s']:string");
-}

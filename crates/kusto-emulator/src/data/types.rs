@@ -30,6 +30,7 @@ pub(crate) enum ColumnType {
 
 impl ColumnType {
     /// Every type, in the order of the documentation's table.
+    #[cfg(test)]
     pub(crate) const ALL: [ColumnType; 10] = [
         ColumnType::Bool,
         ColumnType::Int,

@@ -50,10 +50,10 @@ mod strings;
 mod summarize;
 mod typed;
 
-pub(crate) use ast::{Operator, Pipeline, Query};
+pub(crate) use ast::{Operator, Query};
 pub(crate) use catalog::{Catalog, ExtentBatch, Options, TableSource};
 pub(crate) use error::{ErrorKind, KqlError};
-pub(crate) use lexer::{Kind, Punct, Token, Tokens};
+pub(crate) use lexer::{Kind, Punct, Tokens};
 pub(crate) use run::{apply, run, run_statement};
 
 /// Parses a query.
