@@ -59,6 +59,13 @@ impl Budget {
         self.used() >= self.limit.saturating_mul(2)
     }
 
+    /// Whether `bytes` of buffers without rows may be kept: together with the rows they take up to a quarter more than
+    /// the limit. That is enough to use the buffer of a chunk for the next but one; where compressed chunks pile up
+    /// before a slow network, the memory is theirs.
+    pub(crate) fn has_room_for_idle(&self, bytes: usize) -> bool {
+        self.used().saturating_add(bytes) <= self.limit.saturating_add(self.limit / 4)
+    }
+
     /// Blocks until less than twice the limit is in use, or the budget is closed.
     pub(crate) fn wait(&self) {
         let over = |state: &mut State| !state.closed && state.used >= self.limit.saturating_mul(2);
@@ -123,6 +130,11 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
+    /// What the bytes are taken from.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     /// Takes or gives back bytes so that `bytes` are held.
     pub(crate) fn resize(&mut self, bytes: usize) {
         if bytes != self.bytes {

@@ -1,11 +1,10 @@
 //! A chunk: the rows of one blob, encoded and not yet compressed.
 
-use std::sync::Arc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
 use kusto_client::IngestionMapping;
 
-use crate::budget::Reservation;
+use crate::budget::{Budget, Reservation};
 
 /// Rows that will become one blob. A record is in one chunk as a whole.
 #[derive(Debug)]
@@ -20,31 +19,81 @@ pub(crate) struct Chunk {
     pub(crate) memory: Reservation,
 }
 
-/// Buffers of chunks that were compressed, for the next chunks: a fresh 64 MiB costs 16,000 page faults.
-#[derive(Clone, Debug)]
+/// Buffers for whole chunks, used again and again: a fresh 64 MiB costs 16,000 page faults.
+///
+/// A chunk begins in a small buffer and moves into a whole one when it outgrows that. So a quiet sink takes no memory
+/// for rows that do not come; the few rows that arrive while a sink is full take no third buffer beside the one that is
+/// compressed and the one that waits; and no buffer grows by doubling, which takes three times the chunk for a moment.
+#[derive(Debug, Default)]
 pub(crate) struct Buffers {
-    give: Sender<Vec<u8>>,
-    take: Receiver<Vec<u8>>,
+    idle: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Buffers {
-    /// How many buffers are kept at most. Two circulate for each worker of a busy sink; what is above the need of the
-    /// moment is not kept alive by more than this.
-    const KEPT: usize = 4;
+    /// Bytes from which on a chunk has a whole buffer.
+    pub(crate) const SMALL: usize = 1 << 20;
 
-    pub(crate) fn new() -> Arc<Self> {
-        let (give, take) = bounded(Self::KEPT);
-        Arc::new(Buffers { give, take })
+    /// A whole buffer with the rows of a small one, which is dropped. `chunk` is the size at which chunks are closed.
+    pub(crate) fn move_to_whole(&self, small: &mut Vec<u8>, chunk: usize) {
+        let idle = self.lock().pop();
+        let mut whole = idle.unwrap_or_default();
+        // The row or batch that closes a chunk goes beyond its size. Memory that is not written to is not taken.
+        whole.reserve_exact(chunk.saturating_add(chunk / 16 + Self::SMALL).max(small.len()));
+        whole.extend_from_slice(small);
+        *small = whole;
     }
 
-    /// An empty buffer, used before if there is one.
-    pub(crate) fn take(&self) -> Vec<u8> {
-        self.take.try_recv().unwrap_or_default()
+    /// Keeps `buffer` for a later chunk, unless it is small or would take memory that the rows of `budget` are to have.
+    pub(crate) fn give(&self, mut buffer: Vec<u8>, budget: &Budget) {
+        let mut idle = self.lock();
+        let bytes = idle.iter().map(Vec::capacity).sum::<usize>() + buffer.capacity();
+        if buffer.capacity() > Self::SMALL && budget.has_room_for_idle(bytes) {
+            buffer.clear();
+            idle.push(buffer);
+        }
     }
 
-    /// Keeps `buffer` for a later chunk, or drops it when enough are kept.
-    pub(crate) fn give(&self, mut buffer: Vec<u8>) {
-        buffer.clear();
-        let _ = self.give.try_send(buffer);
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHUNK: usize = 4 * Buffers::SMALL;
+
+    fn whole(buffers: &Buffers) -> Vec<u8> {
+        let mut buffer = b"row\n".to_vec();
+        buffers.move_to_whole(&mut buffer, CHUNK);
+        assert_eq!(buffer, b"row\n");
+        assert!(buffer.capacity() > CHUNK);
+        buffer
+    }
+
+    #[test]
+    fn a_whole_buffer_comes_back_empty_and_a_small_one_does_not() {
+        let (buffers, budget) = (Buffers::default(), Budget::new(8 * CHUNK));
+        let first = whole(&buffers);
+        let address = first.as_ptr();
+        buffers.give(first, &budget);
+        buffers.give(vec![1; 100], &budget);
+        assert_eq!(whole(&buffers).as_ptr(), address);
+        assert_ne!(whole(&buffers).as_ptr(), address);
+    }
+
+    #[test]
+    fn idle_buffers_and_rows_together_take_little_more_than_the_limit() {
+        let (buffers, budget) = (Buffers::default(), Budget::new(3 * CHUNK));
+        let mut rows = budget.reserve();
+        let taken: Vec<_> = (0..3).map(|_| whole(&buffers)).collect();
+        rows.resize(2 * CHUNK);
+        taken.into_iter().for_each(|buffer| buffers.give(buffer, &budget));
+        assert_eq!(buffers.lock().len(), 1);
+        rows.resize(3 * CHUNK);
+        let taken = whole(&buffers);
+        buffers.give(taken, &budget);
+        assert_eq!(buffers.lock().len(), 0);
     }
 }

@@ -37,8 +37,8 @@ impl Courier {
             let mut body = Vec::new();
             codec.compress(&raw, &mut body)?;
             let raw_bytes = raw.len() as u64;
-            buffers.give(raw);
             memory.resize(body.len());
+            buffers.give(raw, memory.budget());
             counters.compressed(raw_bytes, body.len() as u64, started.elapsed());
             Ok(Packed { body: Bytes::from(body), rows, raw_bytes, memory })
         };

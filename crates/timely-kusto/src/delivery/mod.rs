@@ -85,7 +85,7 @@ impl Courier {
             codec,
             counters: Arc::default(),
             failure,
-            buffers: Buffers::new(),
+            buffers: Arc::default(),
         })
     }
 

@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 
 use super::Shared;
 use crate::budget::Reservation;
-use crate::chunk::Chunk;
+use crate::chunk::{Buffers, Chunk};
 use crate::delivery::Delivered;
 use crate::encode::{EncodeError, Encoder};
 use crate::{Result, SinkError};
@@ -58,6 +58,8 @@ type Outcome = (u64, Result<Delivered>);
 /// The chunk that takes the next rows.
 struct Open<T, C> {
     raw: Vec<u8>,
+    /// Whether `raw` has room for a whole chunk.
+    is_spacious: bool,
     rows: u64,
     since: Instant,
     memory: Reservation,
@@ -89,8 +91,25 @@ impl<T, C> Open<T, C> {
             tokio::time::sleep_until(of_age).await;
             wake();
         });
-        let raw = shared.courier.buffers.take();
-        Open { raw, rows: 0, since, memory: shared.budget.reserve(), lease, _timer: Timer(timer) }
+        Open {
+            raw: Vec::new(),
+            is_spacious: false,
+            rows: 0,
+            since,
+            memory: shared.budget.reserve(),
+            lease,
+            _timer: Timer(timer),
+        }
+    }
+
+    /// Takes a buffer for a whole chunk when the rows have outgrown the small one.
+    #[inline]
+    fn outgrow(&mut self, shared: &Shared) {
+        if self.raw.len() > Buffers::SMALL && !self.is_spacious {
+            self.is_spacious = true;
+            let chunk = shared.courier.options.chunk_bytes(shared.operators.load(Ordering::Relaxed));
+            shared.courier.buffers.move_to_whole(&mut self.raw, chunk);
+        }
     }
 }
 
@@ -186,6 +205,7 @@ impl<T: Ord + Clone, C, D, E: Encoder<D>> Writer<T, C, D, E> {
         };
         open.rows += rows;
         self.rows_taken += rows;
+        open.outgrow(&self.shared);
         if self.shared.is_whole(open.raw.len(), open.rows) {
             self.close()?;
             self.hold_if_over();
