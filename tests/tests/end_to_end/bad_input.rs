@@ -1,5 +1,6 @@
 //! What a user gets wrong: each case ends with its exit code and an error that says what, where and what to do.
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
@@ -8,6 +9,11 @@ use timely_kusto_tests::{Cluster, Config, Place, free_hosts, until};
 
 const FAILED: i32 = 1;
 const BAD_CONFIGURATION: i32 = 2;
+
+/// Says that a test could not be run here; past the capture of a test's output, so that it is seen.
+fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED {why}");
+}
 
 /// A directory with a small file, and a cluster.
 struct Fixture {
@@ -231,7 +237,7 @@ fn a_source_file_that_cannot_be_read_is_named() {
 #[test]
 fn a_source_file_without_permission_is_named() {
     if rustix_is_root() {
-        eprintln!("SKIPPED a_source_file_without_permission_is_named: root may read every file");
+        skipped("a_source_file_without_permission_is_named: root may read every file");
         return;
     }
     let fixture = Fixture::new();
@@ -296,7 +302,7 @@ fn a_full_disk_under_the_state_directory_is_an_error_and_room_mends_it() {
     let fixture = Fixture::new();
     let state = fixture.place.path().join("state");
     let Some(disk) = TinyDisk::mount(&state) else {
-        eprintln!("SKIPPED a_full_disk_under_the_state_directory...: a tmpfs cannot be mounted here");
+        skipped("a_full_disk_under_the_state_directory...: a tmpfs cannot be mounted here");
         return;
     };
     let texts = [
