@@ -102,6 +102,11 @@ impl<T: Send + Sync + 'static> Cached<T> {
         }
     }
 
+    /// Whether the value with this stamp is still the one in use.
+    pub(crate) fn holds(&self, stamp: u64) -> bool {
+        self.state().entry.as_ref().is_some_and(|entry| entry.stamp == stamp)
+    }
+
     fn refresh_behind<F>(self: &Arc<Self>, fetch: impl FnOnce() -> F)
     where
         F: Future<Output = Result<Fresh<T>>> + Send + 'static,

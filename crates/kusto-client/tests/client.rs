@@ -383,9 +383,10 @@ async fn the_status_row_is_there_before_the_message_and_an_older_one_is_kept() {
     let ticket = client.queue(&ingestion, &stored).await.unwrap();
     assert_eq!(client.status(&ticket).await.unwrap().state, IngestionState::Succeeded);
     let storage: Vec<_> = double.seen("/acct0").into_iter().map(|seen| seen.path).collect();
+    let look = format!("/acct0/status(PartitionKey='{0}',RowKey='{0}')", ingestion.source_id);
     assert_eq!(
-        storage[1..5],
-        ["/acct0/status", "/acct0/queue/messages", "/acct0/status", "/acct0/queue/messages"]
+        storage[1..6],
+        ["/acct0/status", "/acct0/queue/messages", "/acct0/status", &look, "/acct0/queue/messages"]
     );
     let row = &double.seen("/acct0/status")[0];
     assert_eq!(row.json()["Status"], "Pending");
@@ -412,6 +413,16 @@ async fn resources_are_asked_for_once_and_again_when_their_signature_is_refused(
     let error = client.status(&ticket).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden, "so soon after, fresh ones are not believed to help");
     assert_eq!(double.commands().len(), before);
+}
+
+#[tokio::test]
+async fn a_signature_that_expires_under_many_uploads_is_replaced_once_for_all_of_them() {
+    let (double, client) = start().await;
+    client.upload(blob("1,x\n")).await.unwrap();
+    double.expire_signatures();
+    let uploads = join_all((0..6).map(|_| client.upload(blob("1,x\n")))).await;
+    uploads.into_iter().for_each(|upload| _ = upload.unwrap());
+    assert_eq!(double.commands(), [".get ingestion resources"; 2]);
 }
 
 #[tokio::test]

@@ -155,9 +155,8 @@ impl Lender {
     {
         let held = self.resources().await?;
         match work(Arc::clone(&held.value)).await {
-            Err(error) if self.is_worn(&error) && self.may_replace() => {
+            Err(error) if self.is_worn(&error) && self.replace(held.stamp) => {
                 tracing::info!(%error, "storage refuses; asking for fresh ingestion resources");
-                self.resources.refuse(held.stamp);
                 let fresh = self.resources().await?;
                 work(fresh.value).await
             }
@@ -204,11 +203,17 @@ impl Lender {
         }
     }
 
-    fn may_replace(&self) -> bool {
+    /// Throws the resources with this stamp away, and says whether to try with others: those that somebody else has
+    /// asked for since (many uploads see the same signature expire), or new ones, unless the last came just now.
+    fn replace(&self, stamp: u64) -> bool {
         let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.resources.holds(stamp) {
+            return true;
+        }
         let may = replaced.is_none_or(|at| at.elapsed() >= CALM);
         if may {
             *replaced = Some(Instant::now());
+            self.resources.refuse(stamp);
         }
         may
     }
