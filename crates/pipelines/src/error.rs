@@ -34,8 +34,12 @@ pub enum ErrorKind {
     Record,
     /// Source and table do not fit: a table or a column is missing.
     Schema,
-    /// The state directory cannot be used: locked, damaged, unwritable, or of another pipeline.
+    /// The state directory cannot be used: locked or unwritable.
     State,
+    /// The state directory is of another pipeline: another table, source or row format.
+    OtherPipeline,
+    /// What the state directory keeps is damaged.
+    Damaged,
     /// The sink or the service behind it failed for good.
     Sink,
     /// A worker, or the network between processes, broke down.
@@ -45,7 +49,13 @@ pub enum ErrorKind {
 impl ErrorKind {
     /// Whether starting again cannot help before a person has changed the configuration.
     pub fn is_configuration(self) -> bool {
-        matches!(self, ErrorKind::Options | ErrorKind::Schema)
+        matches!(self, ErrorKind::Options | ErrorKind::Schema | ErrorKind::OtherPipeline)
+    }
+
+    /// Whether starting again cannot help, and no change of the configuration either: a person has to look at what is
+    /// kept, and to decide.
+    pub fn needs_person(self) -> bool {
+        matches!(self, ErrorKind::Damaged)
     }
 }
 

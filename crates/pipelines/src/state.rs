@@ -118,7 +118,8 @@ impl StateDir {
     /// The positions that were kept; none of a pipeline that never delivered anything.
     ///
     /// # Errors
-    /// [`ErrorKind::State`] when they are damaged, unreadable or of another pipeline.
+    /// [`ErrorKind::Damaged`] when they fail their checks, [`ErrorKind::OtherPipeline`] when they are of another pipeline,
+    /// [`ErrorKind::State`] when they cannot be read.
     pub fn load(&self) -> Result<Positions> {
         let path = self.file();
         let text = match fs::read(&path) {
@@ -145,7 +146,7 @@ impl StateDir {
         let text = format!(
             "the positions in {dir} are of another pipeline: their {name} is {kept:?}, and now it is {now:?}"
         );
-        Err(Error::new(ErrorKind::State, text).with_advice(
+        Err(Error::new(ErrorKind::OtherPipeline, text).with_advice(
             "give the new pipeline a state directory of its own, or put the configuration back as it was",
         ))
     }
@@ -207,7 +208,7 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 
 fn damaged(path: &Path, wrong: &str) -> Error {
     let text = format!("{} is damaged: {wrong}", path.display());
-    Error::new(ErrorKind::State, text).with_advice(
+    Error::new(ErrorKind::Damaged, text).with_advice(
         "bring it back from a backup; or find out from the table how far the pipeline came, remove the directory, and \
          start over with what is missing",
     )

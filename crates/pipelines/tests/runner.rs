@@ -298,7 +298,7 @@ fn another_source_in_the_same_state_directory_is_refused_and_both_are_named() {
     run(file_job(&first, &service, &state), &options(1), &StopHandle::new(), |_| {}).unwrap();
     let error =
         run(file_job(&second, &service, &state), &options(1), &StopHandle::new(), |_| {}).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::State);
+    assert_eq!(error.kind(), ErrorKind::OtherPipeline);
     assert!(error.to_string().contains("first.csv") && error.to_string().contains("second.csv"), "{error}");
 }
 

@@ -48,11 +48,12 @@ fn every_damaged_byte_is_noticed() {
         damaged[at] ^= 1;
         std::fs::write(&path, damaged).unwrap();
         let error = state.load().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::State, "byte {at}");
+        assert_eq!(error.kind(), ErrorKind::Damaged, "byte {at}");
     }
     for length in 0..whole.len() {
         std::fs::write(&path, &whole[..length]).unwrap();
-        assert!(state.load().is_err(), "cut at {length}");
+        let error = state.load().unwrap_err();
+        assert!(error.kind().needs_person(), "cut at {length}: {error}");
     }
 }
 
@@ -62,7 +63,9 @@ fn positions_of_another_pipeline_are_refused_and_both_are_named() {
     let state = StateDir::open(dir.path(), identity("Storms")).unwrap();
     state.save(&positions(1)).unwrap();
     drop(state);
-    let error = StateDir::open(dir.path(), identity("Other")).unwrap().load().unwrap_err().to_string();
+    let error = StateDir::open(dir.path(), identity("Other")).unwrap().load().unwrap_err();
+    assert!(error.kind() == ErrorKind::OtherPipeline && error.kind().is_configuration());
+    let error = error.to_string();
     assert!(error.contains("their table is \"Storms\", and now it is \"Other\""), "{error}");
 }
 

@@ -12,6 +12,8 @@ pub(crate) enum Exit {
     Failed,
     /// Configuration or arguments cannot work.
     BadConfiguration,
+    /// A person has to decide before it can go on: what is kept is damaged.
+    NeedsPerson,
     /// Stopped by a signal, after finishing what was in hand.
     Signalled(Signal),
 }
@@ -32,6 +34,7 @@ impl Exit {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::BadConfiguration => 2,
+            Exit::NeedsPerson => 4,
             Exit::Signalled(Signal::Interrupt) => 130,
             Exit::Signalled(Signal::Terminate) => 143,
         }
@@ -60,6 +63,18 @@ impl Stop {
     /// The configuration or an argument cannot work.
     pub(crate) fn bad_configuration(error: impl fmt::Display) -> Self {
         Stop { exit: Exit::BadConfiguration, message: error.to_string() }
+    }
+}
+
+/// What a person has to mend first is bad configuration; what is damaged needs a person.
+impl From<pipelines::Error> for Stop {
+    fn from(error: pipelines::Error) -> Self {
+        let exit = match error.kind() {
+            kind if kind.is_configuration() => Exit::BadConfiguration,
+            kind if kind.needs_person() => Exit::NeedsPerson,
+            _ => Exit::Failed,
+        };
+        Stop { exit, message: error.to_string() }
     }
 }
 

@@ -52,14 +52,13 @@ fn run_pipeline(arguments: &RunArguments) -> Result<Done, Stop> {
 
     let target = format!("{database}.{}", options.sink.write.table());
     let pipeline = Pipeline::prepare(options, &*connected.service, &connected.name);
-    let pipeline = runtime.block_on(pipeline).map_err(pipeline_error)?;
+    let pipeline = runtime.block_on(pipeline)?;
     if let Some(command) = pipeline.created() {
         eprintln!("created the table with\n  {command}");
     }
     let display = Display::new();
     let report = pipeline
-        .run(Arc::clone(&connected.service), topology, &stop, move |progress| display.show(progress))
-        .map_err(pipeline_error)?;
+        .run(Arc::clone(&connected.service), topology, &stop, move |progress| display.show(progress))?;
     if arguments.report == ReportForm::Text {
         println!("{}", summary(&report, &target));
     }
@@ -68,11 +67,6 @@ fn run_pipeline(arguments: &RunArguments) -> Result<Done, Stop> {
     let elsewhere = report.stopped.then_some(Signal::Terminate);
     let exit = signalled.get().or(elsewhere).map_or(Exit::Done, Exit::Signalled);
     Ok(Done { exit, report, answers })
-}
-
-/// An error of a pipeline: what a person has to mend first is bad configuration.
-fn pipeline_error(error: pipelines::Error) -> Stop {
-    if error.kind().is_configuration() { Stop::bad_configuration(error) } else { Stop::failed(error) }
 }
 
 /// Where the workers are, from the arguments.
