@@ -9,6 +9,7 @@ use timely_kusto_tests::{Cluster, Config, Place, free_hosts, until};
 
 const FAILED: i32 = 1;
 const BAD_CONFIGURATION: i32 = 2;
+const NEEDS_A_PERSON: i32 = 4;
 
 /// Says that a test could not be run here; past the capture of a test's output, so that it is seen.
 fn skipped(why: &str) {
@@ -266,12 +267,16 @@ fn a_restart_with_another_table_or_format_or_source_says_so() {
     fixture.place.run(&fixture.config(), &[]).expect(0);
     let advice = "a state directory of its own";
     let other = fixture.config().table("Other");
-    fixture.refuses(&other, FAILED, &["their table is \"T\", and now it is \"Other\"", advice]);
+    fixture.refuses(&other, BAD_CONFIGURATION, &["their table is \"T\", and now it is \"Other\"", advice]);
     let other = fixture.config().sink("format = \"json\"");
-    fixture.refuses(&other, FAILED, &["their row format is \"csv\", and now it is \"json\"", advice]);
+    fixture.refuses(
+        &other,
+        BAD_CONFIGURATION,
+        &["their row format is \"csv\", and now it is \"json\"", advice],
+    );
     fixture.place.write("other.csv", "name,n\nc,3\n");
     let other = fixture.config().file("other.csv");
-    fixture.refuses(&other, FAILED, &["their source is", "rows.csv", "other.csv", advice]);
+    fixture.refuses(&other, BAD_CONFIGURATION, &["their source is", "rows.csv", "other.csv", advice]);
     assert_eq!(fixture.cluster.count("T"), 2);
 }
 
@@ -333,7 +338,7 @@ fn a_damaged_file_of_positions_is_never_taken_for_a_fresh_start() {
     let mut kept = std::fs::read(&path).unwrap();
     *kept.iter_mut().rfind(|byte| byte.is_ascii_digit()).unwrap() ^= 1;
     std::fs::write(&path, kept).unwrap();
-    fixture.refuses(&fixture.config(), FAILED, &["state/positions is damaged", "checksum", "backup"]);
+    fixture.refuses(&fixture.config(), NEEDS_A_PERSON, &["state/positions is damaged", "checksum", "backup"]);
     assert_eq!(fixture.cluster.count("T"), 2);
 }
 

@@ -66,14 +66,16 @@ impl Courier {
     }
 
     async fn look(&self, ticket: &Ticket, rows: u64) -> Result<IngestionStatus> {
-        let _permit = self.looks.acquire().await.map_err(|_| SinkError::Stopped)?;
         let again = |error: &kusto_client::Error| {
             // A look changes nothing: it may always be repeated, also where a lagging table does not show the row yet.
             Again::when(error.is_transient() || error.kind() == ErrorKind::NotFound)
         };
-        retry(self, "status", again, || self.service.status(ticket))
-            .await
-            .map_err(|given_up| self.undelivered(rows, given_up))
+        let look = || async {
+            // Never closed; held for a look and not for the pauses between looks.
+            let _permit = self.looks.acquire().await;
+            self.service.status(ticket).await
+        };
+        retry(self, "status", again, look).await.map_err(|given_up| self.undelivered(rows, given_up))
     }
 
     fn judge(&self, status: IngestionStatus, ticket: &Ticket, blob: &str, rows: u64) -> Result<Verdict> {

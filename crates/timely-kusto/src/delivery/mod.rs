@@ -24,6 +24,7 @@ pub(crate) mod retry;
 mod upload;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use kusto_client::Service;
 use tokio::sync::Semaphore;
@@ -32,7 +33,7 @@ use uuid::Uuid;
 use crate::chunk::{Buffers, Chunk};
 use crate::codec::Codec;
 use crate::failure::Failure;
-use crate::options::{Delivery, WriteOptions};
+use crate::options::{Delivery, Retry, WriteOptions};
 use crate::stats::Counters;
 use crate::{Result, SinkError};
 
@@ -111,7 +112,7 @@ impl Courier {
         let packed = self.compress(chunk).await?;
         let (blob, _memory) = self.upload(self.blob_name(id), packed).await?;
         let mut ingestion = self.options.ingestion(id, mapping);
-        let mut attempt = 0;
+        let (since, mut attempt) = (Instant::now(), 0);
         loop {
             let ticket = self.queue(&ingestion, &blob, rows).await?;
             if self.options.delivery() != Delivery::Ingested {
@@ -120,7 +121,9 @@ impl Courier {
             match self.confirm(&ticket, &blob.name, rows).await? {
                 confirm::Verdict::Delivered(delivered) => return Ok(delivered),
                 confirm::Verdict::QueueAgain(error) => {
-                    retry::pause_or(self.options.retry(), attempt, error).await?;
+                    let policy = self.options.retry();
+                    let total = policy.total.max(self.options.poll_timeout());
+                    retry::pause_or(Retry { total, ..policy }, attempt, since, error).await?;
                     attempt += 1;
                     self.counters.retried();
                     ingestion.source_id = Uuid::new_v4();

@@ -80,9 +80,9 @@ where
     }
 }
 
-/// Waits before attempt `attempt + 1`, or returns `error` when there is none left.
-pub(crate) async fn pause_or(policy: Retry, attempt: u32, error: SinkError) -> Result<()> {
-    if attempt + 1 >= policy.attempts {
+/// Waits before attempt `attempt + 1`, or returns `error` when there is none left or too long ago since the first began.
+pub(crate) async fn pause_or(policy: Retry, attempt: u32, since: Instant, error: SinkError) -> Result<()> {
+    if attempt + 1 >= policy.attempts || since.elapsed() >= policy.total {
         return Err(error);
     }
     tracing::warn!("will be queued again: {error}");
