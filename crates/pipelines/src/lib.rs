@@ -6,7 +6,7 @@
 //! ```
 //!
 //! - [`source`]: the seam between a pipeline and what it reads, and its promises.
-//! - [`file`], [`generator`]: the sources there are.
+//! - [`mod@file`], [`generator`]: the sources there are.
 //! - [`types`], [`infer`], [`names`], [`schema`]: which columns a source's fields belong to, and what they must be.
 //! - [`convert`]: checked rows from a file's blocks.
 //! - [`run`]: everything together, on workers, processes and through restarts.

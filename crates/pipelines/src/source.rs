@@ -8,7 +8,7 @@
 //!                                        └── acknowledge(position)  ◄── everything before it is delivered
 //! ```
 //!
-//! Promises that every source keeps (numbered; [`testing::conformance`](crate::testing::conformance) checks them):
+//! Promises that every source keeps (numbered; `testing::conformance` (feature `testing`) checks them):
 //!
 //! 1. **Stable names.** `partitions()` gives the same names in the same order at every call and every start; names are
 //!    unique.
