@@ -1,4 +1,4 @@
-//! `cargo bench -p timely-kusto-benches -- [--rows N] [--workers N] [--latencies D,D] [--json]`: what
+//! `cargo bench -p timely-kusto-benches -- [--rows N] [--workers N] [--latencies D,D] [--set NAME=VALUE] [--json]`: what
 //! `timely-kusto bench` measures, without building the command.
 
 use std::process::ExitCode;
@@ -23,6 +23,9 @@ struct Arguments {
     /// Times added to each request
     #[arg(long, value_delimiter = ',', default_value = "20ms,200ms", value_parser = timely_kusto::parse_duration)]
     latencies: Vec<Duration>,
+    /// A write option that is not to have its default
+    #[arg(long, value_name = "NAME=VALUE", value_parser = Options::parse_setting)]
+    set: Vec<(String, String)>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -48,8 +51,12 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(task) = &arguments.task {
         return Ok(perform(task)?);
     }
-    let options =
-        Options { rows: arguments.rows, workers: arguments.workers, latencies: arguments.latencies.clone() };
+    let options = Options {
+        rows: arguments.rows,
+        workers: arguments.workers,
+        latencies: arguments.latencies.clone(),
+        settings: arguments.set.clone(),
+    };
     let executable = std::env::current_exe()?;
     let helpers = Helpers::Processes { executable, arguments: vec!["--task".into()] };
     let report = measure(&options, &helpers, |next| eprintln!("{next} ..."))?;

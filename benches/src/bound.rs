@@ -29,7 +29,7 @@ pub struct Bound {
     pub capacities: Vec<(Limit, f64)>,
     /// The least of them; nothing when there was no run.
     pub limit: Option<Limit>,
-    /// It in words, with what was measured beside it.
+    /// It in words, with what was measured beside it and where the CPU time goes.
     pub words: String,
 }
 
@@ -70,10 +70,11 @@ fn capacities(
     ]
 }
 
-/// Chunks that are compressed at the same time: each worker fills one, the others that memory holds are on their way.
+/// Chunks that are compressed at the same time: as many as memory holds. (The rows that arrive meanwhile begin the next
+/// ones, which stay small until there is room.)
 fn chunks_in_compression(machine: &Machine, run: &EndToEnd, write: &WriteOptions) -> f64 {
     let held = write.memory() / write.chunk_bytes(run.workers);
-    held.saturating_sub(run.workers).clamp(1, write.compressors().min(machine.cores)) as f64
+    held.clamp(1, write.compressors().min(machine.cores)) as f64
 }
 
 fn words(

@@ -18,6 +18,9 @@ pub enum Error {
         /// What it may be.
         allowed: &'static str,
     },
+    /// A write option cannot work.
+    #[error(transparent)]
+    Write(#[from] timely_kusto::OptionError),
     /// A helper process could not be started or talked to.
     #[error("the helper process that {role}: {source}")]
     Helper {

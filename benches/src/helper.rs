@@ -9,7 +9,8 @@ use std::time::Duration;
 use kusto_emulator::Emulator;
 use serde::{Deserialize, Serialize};
 
-use crate::send::{DATABASE, Send, Sent, send};
+use crate::options::DATABASE;
+use crate::send::{Send, Sent, send};
 use crate::{Error, Result};
 
 /// What a helper process does.

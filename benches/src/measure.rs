@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use timely_kusto::WriteOptions;
-
 use crate::bars::bars;
 use crate::bound::Bound;
 use crate::helper::Helpers;
+use crate::options::write_options;
 use crate::report::{EndToEnd, Machine, Report};
 use crate::rows::RowKind;
-use crate::send::{DATABASE, Send};
+use crate::send::Send;
 use crate::stages::Stages;
 use crate::{Error, Options, Result, meter};
 
@@ -19,7 +18,7 @@ use crate::{Error, Options, Result, meter};
 /// When an option is out of range, a helper cannot be started, the sink fails, or rows did not arrive.
 pub fn measure(options: &Options, helpers: &Helpers, progress: impl Fn(&str)) -> Result<Report> {
     options.validate()?;
-    let write = WriteOptions::builder().database(DATABASE).table("T").build().map_err(Error::sink)?;
+    let write = write_options("T", &options.settings)?;
     let machine = machine();
     progress("encode and gzip");
     let mut stages = Stages::new(options.rows.min(Options::STAGE_ROWS), &write, options.workers)?;
@@ -78,12 +77,14 @@ impl Run {
     fn make(self, options: &Options, helpers: &Helpers) -> Result<EndToEnd> {
         let Run { kind, rows, latency } = self;
         let (cluster, url) = helpers.cluster(latency)?;
-        let sent = helpers.send(Send { cluster: url, kind, rows, workers: options.workers })?;
+        let Options { workers, settings, .. } = options;
+        let run = Send { cluster: url, kind, rows, workers: *workers, settings: settings.clone() };
+        let sent = helpers.send(run)?;
         let arrived = cluster.end()?.rows;
         if sent.rows != rows || arrived != rows {
             return Err(Error::Lost { sent: sent.rows, arrived });
         }
         let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-        Ok(EndToEnd::new(kind, latency_ms, options.workers, sent))
+        Ok(EndToEnd::new(kind, latency_ms, *workers, sent))
     }
 }

@@ -8,15 +8,13 @@ use pipelines::generator::Storm;
 use serde::{Deserialize, Serialize};
 use timely::dataflow::operators::probe::Probe;
 use timely::worker::Worker;
-use timely_kusto::{RowsToKusto, SinkStats, SinkV2, WriteOptions};
+use timely_kusto::{RowsToKusto, SinkStats, SinkV2};
 
 use crate::feed::{Gate, Share, feed};
+use crate::options::{DATABASE, write_options};
 use crate::pace::Pace;
 use crate::rows::{Generated, Narrow, RowKind};
 use crate::{Error, Result, meter};
-
-/// The database of all runs.
-pub(crate) const DATABASE: &str = "Bench";
 
 /// A run to make.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,6 +27,8 @@ pub struct Send {
     pub rows: u64,
     /// Workers of this process.
     pub workers: usize,
+    /// Write options that do not have their default.
+    pub settings: Vec<(String, String)>,
 }
 
 /// What a run did, in its own process.
@@ -79,8 +79,8 @@ fn send_rows<R: Generated>(run: &Send) -> Result<Sent> {
     let connection = ConnectionOptions::builder().cluster_url(&run.cluster).no_auth().build();
     let connection = connection.map_err(Error::sink)?;
     create_table(&connection, run.kind)?;
-    let write = WriteOptions::builder().database(DATABASE).table(run.kind.table()).build();
-    let sink = SinkV2::connect(&connection, &write.map_err(Error::sink)?).map_err(Error::sink)?;
+    let write = write_options(run.kind.table(), &run.settings)?;
+    let sink = SinkV2::connect(&connection, &write).map_err(Error::sink)?;
 
     let generator = generator_cpu::<R>(run)?;
     let (cpu, started) = (meter::process_cpu(), Instant::now());

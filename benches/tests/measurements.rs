@@ -7,7 +7,7 @@ use std::time::Duration;
 use timely_kusto_benches::{Error, Helpers, Options, RowKind, measure};
 
 fn options() -> Options {
-    Options { rows: 3_000, workers: 2, latencies: vec![Duration::from_millis(1)] }
+    Options { rows: 3_000, workers: 2, latencies: vec![Duration::from_millis(1)], settings: Vec::new() }
 }
 
 #[test]
@@ -76,10 +76,25 @@ fn a_report_is_a_table_and_an_object() {
 }
 
 #[test]
+fn a_setting_reaches_the_sink() {
+    let smaller = Options { settings: vec![("batch_bytes".into(), "64KiB".into())], ..options() };
+    let report = measure(&smaller, &Helpers::InProcess, |_| {}).unwrap();
+    for run in report.end_to_end.iter().filter(|run| run.sent.rows == 3_000) {
+        assert!(run.sent.blobs > run.sent.raw_bytes / (2 * 64 * 1024), "{run:?}");
+        assert!(run.sent.peak_held_bytes < run.sent.raw_bytes, "{run:?}");
+    }
+}
+
+#[test]
 fn options_that_cannot_work_are_named() {
     let wrong = |options: Options| measure(&options, &Helpers::InProcess, |_| {}).unwrap_err().to_string();
     assert_eq!(wrong(Options { rows: 99, ..options() }), "rows is 99: it must be at least 100");
     assert_eq!(wrong(Options { workers: 0, ..options() }), "workers is 0: it must be 1 to 1024");
+    let set = |text: &str| Options { settings: vec![Options::parse_setting(text).unwrap()], ..options() };
+    assert!(wrong(set("memory=1KiB")).contains("memory"));
+    assert!(wrong(set("memmory=1GiB")).contains("memory"));
+    assert!(wrong(set("table=T")).contains("set is table"));
+    assert!(Options::parse_setting("memory").is_err());
     let long = Options { latencies: vec![Duration::from_secs(11)], ..options() };
     assert_eq!(wrong(long), "latencies is 11s: it must be at most 10 s each");
 }

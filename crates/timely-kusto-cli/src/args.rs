@@ -62,6 +62,7 @@ Examples:
 Examples:
   timely-kusto bench                                   two million rows a run
   timely-kusto bench --rows 10_000_000                 long runs: steadier figures
+  timely-kusto bench --set memory=256MiB               with another value of a write option
   timely-kusto bench --json                            one JSON object on stdout
 
 Measured: encoding and gzip by themselves, then end to end from a generator through a dataflow into a
@@ -167,6 +168,9 @@ pub(crate) struct BenchArguments {
     /// Times added to each request, for the lines that show what slow requests cost
     #[arg(long, value_delimiter = ',', default_value = "20ms,200ms", value_name = "DURATIONS", value_parser = duration)]
     pub(crate) latencies: Vec<Duration>,
+    /// A write option of the sink that is not to have its default, such as memory=256MiB (may be repeated)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = timely_kusto_benches::Options::parse_setting)]
+    pub(crate) set: Vec<(String, String)>,
     /// What a helper process does, in JSON
     #[arg(long, hide = true, value_name = "JSON")]
     pub(crate) task: Option<String>,

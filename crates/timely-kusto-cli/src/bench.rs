@@ -11,8 +11,12 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<Exit, Stop> {
         perform(task).map_err(Stop::failed)?;
         return Ok(Exit::Done);
     }
-    let options =
-        Options { rows: arguments.rows, workers: arguments.workers, latencies: arguments.latencies.clone() };
+    let options = Options {
+        rows: arguments.rows,
+        workers: arguments.workers,
+        latencies: arguments.latencies.clone(),
+        settings: arguments.set.clone(),
+    };
     options.validate().map_err(Stop::bad_configuration)?;
     let executable = std::env::current_exe().map_err(Stop::failed)?;
     let helpers = Helpers::Processes { executable, arguments: vec!["bench".into(), "--task".into()] };
