@@ -19,7 +19,7 @@ use crate::types::DateTime;
 ///     .table("StormEvents")
 ///     .batch_interval(Duration::from_secs(10))
 ///     .build()?;
-/// assert_eq!(options.batch_bytes(), 64 << 20);
+/// assert_eq!(options.batch_bytes(), 16 << 20);
 ///
 /// // The same from text, as a configuration file has it:
 /// let mut builder = WriteOptions::builder();
@@ -50,13 +50,13 @@ impl Default for WriteOptionsBuilder {
                 retain_blob_on_success: false,
                 batch_rows: None,
                 batch_interval: Duration::from_secs(30),
-                batch_bytes: 64 << 20,
+                batch_bytes: 16 << 20,
                 delivery: Delivery::Ingested,
                 poll_interval: Duration::from_secs(2),
                 poll_timeout: Duration::from_secs(15 * 60),
                 retry: Retry::default(),
                 compression_level: 1,
-                memory: 128 << 20,
+                memory: 80 << 20,
                 uploads: 8,
                 compressors: None,
             },
@@ -148,7 +148,7 @@ impl WriteOptionsBuilder {
         self
     }
 
-    /// The most bytes of rows in a blob, before compression: 64 MiB by default.
+    /// The most bytes of rows in a blob, before compression: 16 MiB by default.
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
         self.values.batch_bytes = bytes;
         self
@@ -203,7 +203,7 @@ impl WriteOptionsBuilder {
         self
     }
 
-    /// Bytes that this sink may hold in one process, over all its workers: 128 MiB by default.
+    /// Bytes that this sink may hold in one process, over all its workers: 80 MiB by default.
     pub fn memory(mut self, bytes: usize) -> Self {
         self.values.memory = bytes;
         self
