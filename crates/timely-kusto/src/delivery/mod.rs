@@ -38,7 +38,7 @@ use crate::stats::Counters;
 use crate::{Result, SinkError};
 
 /// What a chunk takes of the memory limit while it waits for the service: far more than it needs, so that the limit also
-/// bounds how many can wait (20,480 with the default limit).
+/// bounds how many can wait (16,384 with the default limit).
 const WAITING_BYTES: usize = 4 << 10;
 
 /// What all chunks of a sink share on their way.

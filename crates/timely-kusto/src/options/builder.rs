@@ -56,7 +56,7 @@ impl Default for WriteOptionsBuilder {
                 poll_timeout: Duration::from_secs(15 * 60),
                 retry: Retry::default(),
                 compression_level: 1,
-                memory: 80 << 20,
+                memory: 64 << 20,
                 uploads: 8,
                 compressors: None,
             },
@@ -203,7 +203,7 @@ impl WriteOptionsBuilder {
         self
     }
 
-    /// Bytes that this sink may hold in one process, over all its workers: 80 MiB by default.
+    /// Bytes that this sink may hold in one process, over all its workers: 64 MiB by default.
     pub fn memory(mut self, bytes: usize) -> Self {
         self.values.memory = bytes;
         self

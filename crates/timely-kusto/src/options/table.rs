@@ -248,10 +248,10 @@ pub const OPTIONS: &[OptionInfo] = &[
     option!(
         "memory",
         "bytes",
-        "80MiB",
+        "64MiB",
         "at least 1MiB",
         "",
-        "Bytes that a sink may hold in one process: rows being batched and chunks on their way. Five chunks of 16 MiB: one that grows, two that are compressed, two that are uploaded; with what compression writes into and the process itself that stays below 256 MB. With more workers chunks get smaller: memory / (2 x workers of the process).",
+        "Bytes that a sink may hold in one process: rows being batched and chunks on their way. Four chunks of 16 MiB: one that grows, two that are compressed, and several compressed ones that are uploaded; with what compression writes into and the process itself that stays below 256 MB. With more workers chunks get smaller: memory / (2 x workers of the process).",
         |values, text| values.memory = parse_size(text)?
     ),
     option!(

@@ -196,7 +196,7 @@ fn names_as_long_as_the_service_allows_are_taken() {
 fn a_chunk_is_a_batch_or_what_memory_holds_two_of_per_worker() {
     let options = builder().build().unwrap();
     assert_eq!(options.chunk_bytes(1), 16 << 20);
-    assert_eq!(options.chunk_bytes(4), 10 << 20);
+    assert_eq!(options.chunk_bytes(4), 8 << 20);
     assert_eq!(options.chunk_bytes(0), 16 << 20);
     assert_eq!(options.chunk_bytes(usize::MAX), 1);
     let small = builder().batch_bytes(4096).build().unwrap();
