@@ -165,12 +165,15 @@ impl fmt::Debug for SinkV2 {
 }
 
 impl Shared {
-    /// Whether a chunk of this size is to be closed. The chunks of all workers share the memory: each gets half of
-    /// its worker's part, so that one can fill while one is on its way.
+    /// Bytes at which a chunk is closed. The chunks of all workers share the memory: each gets half of its worker's
+    /// part, so that one can fill while one is on its way.
+    fn chunk_bytes(&self) -> usize {
+        self.courier.options.chunk_bytes(self.operators.load(Relaxed))
+    }
+
+    /// Whether a chunk of this size is to be closed.
     fn is_whole(&self, bytes: usize, rows: u64) -> bool {
-        let options = &self.courier.options;
-        bytes >= options.chunk_bytes(self.operators.load(Relaxed))
-            || options.batch_rows().is_some_and(|most| rows >= most)
+        bytes >= self.chunk_bytes() || self.courier.options.batch_rows().is_some_and(|most| rows >= most)
     }
 
     fn attach(&self) {

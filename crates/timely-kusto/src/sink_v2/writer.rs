@@ -107,7 +107,7 @@ impl<T, C> Open<T, C> {
     fn outgrow(&mut self, shared: &Shared) {
         if self.raw.len() > Buffers::SMALL && !self.is_spacious {
             self.is_spacious = true;
-            let chunk = shared.courier.options.chunk_bytes(shared.operators.load(Ordering::Relaxed));
+            let chunk = shared.chunk_bytes();
             shared.courier.buffers.move_to_whole(&mut self.raw, chunk);
         }
     }
