@@ -81,7 +81,6 @@ fn a_setting_reaches_the_sink() {
     let report = measure(&smaller, &Helpers::InProcess, |_| {}).unwrap();
     for run in report.end_to_end.iter().filter(|run| run.sent.rows == 3_000) {
         assert!(run.sent.blobs > run.sent.raw_bytes / (2 * 64 * 1024), "{run:?}");
-        assert!(run.sent.peak_held_bytes < run.sent.raw_bytes, "{run:?}");
     }
 }
 
