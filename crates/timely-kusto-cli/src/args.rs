@@ -57,6 +57,17 @@ Examples:
   timely-kusto query --config pipeline.toml 'T | take 5'
   timely-kusto query --config pipeline.toml '.show tables' --json")]
     Query(QueryArguments),
+    /// Ask a cluster what exactly once leans on, and say what the answers mean
+    #[command(after_help = "\
+Examples:
+  timely-kusto assumptions http://127.0.0.1:8080 --database Samples
+  timely-kusto assumptions --config pipeline.toml      with the sign-in of a pipeline
+  timely-kusto assumptions --config pipeline.toml --json
+
+The questions are put in tables of their own, named kt_ask_..., which are dropped at the end; nothing else
+is touched. The principal needs Database User: it creates the tables. It takes some minutes on a real cluster.
+Exit codes: 0 everything holds, 1 a question stayed unanswered, 4 an answer breaks the promise.")]
+    Assumptions(AssumptionsArguments),
     /// Measure what each stage can do on this machine, and which one bounds the whole
     #[command(after_help = "\
 Examples:
@@ -155,6 +166,31 @@ pub(crate) struct QueryArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct AssumptionsArguments {
+    /// URL of the cluster, without a sign-in
+    #[arg(value_name = "URL", conflicts_with = "config", required_unless_present = "config")]
+    pub(crate) cluster: Option<String>,
+    /// Take cluster, sign-in and database from this pipeline's file
+    #[arg(long, value_name = "PIPELINE.TOML")]
+    pub(crate) config: Option<PathBuf>,
+    /// The database to ask in; the pipeline's by default
+    #[arg(long, value_name = "NAME", required_unless_present = "config")]
+    pub(crate) database: Option<String>,
+    /// Put only this question, by its name in the JSON report (may be repeated)
+    #[arg(long, value_name = "NAME", value_parser = question_name)]
+    pub(crate) only: Vec<String>,
+    /// How long a queued blob may take until its status is final
+    #[arg(long, value_name = "DURATION", default_value = "10min", value_parser = duration)]
+    pub(crate) ingestion_deadline: Duration,
+    /// How long to go on looking at what should change soon, such as an old name
+    #[arg(long, value_name = "DURATION", default_value = "1min", value_parser = duration)]
+    pub(crate) grace: Duration,
+    /// Print one JSON object on stdout at the end
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct BenchArguments {
     /// Rows of each end-to-end run; peak memory is shown for this many and for a hundredth of it
     #[arg(long, default_value = "2_000_000", value_name = "N", value_parser = count)]
@@ -174,6 +210,15 @@ pub(crate) struct BenchArguments {
     /// What a helper process does, in JSON
     #[arg(long, hide = true, value_name = "JSON")]
     pub(crate) task: Option<String>,
+}
+
+fn question_name(text: &str) -> Result<String, String> {
+    let mut names = timely_kusto::assumptions::questions().map(|(name, _)| name);
+    if names.clone().any(|name| name == text) {
+        return Ok(text.to_owned());
+    }
+    let first = names.next().unwrap_or_default();
+    Err(names.fold(format!("the questions are {first}"), |list, name| format!("{list}, {name}")))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -14,7 +14,7 @@ pub(crate) fn emulator(arguments: &EmulatorArguments) -> Result<Exit, Stop> {
     let runtime = runtime()?;
     let emulator = Arc::new(start(arguments)?);
     let handle = emulator.handle().clone();
-    let signalled = signals::watch(&runtime, move || handle.stop())?;
+    let signalled = signals::watch(&runtime, "stopping", move || handle.stop())?;
     announce(&emulator, arguments);
     emulator.wait();
     Ok(signalled.get().map_or(Exit::Done, Exit::Signalled))

@@ -1,6 +1,7 @@
 //! The command `timely-kusto`: arguments, configuration, progress, exit codes. What it does is in the crates below.
 
 mod args;
+mod assumptions;
 mod bench;
 mod cluster;
 mod config;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Emulator(arguments) => emulator::emulator(arguments),
         Command::Query(arguments) => query::query(arguments),
+        Command::Assumptions(arguments) => assumptions::assumptions(arguments),
         Command::Bench(arguments) => bench::bench(arguments),
     });
     done.unwrap_or_else(|stop| {

@@ -48,7 +48,8 @@ fn run_pipeline(arguments: &RunArguments) -> Result<Done, Stop> {
     let connected = connect(configuration.cluster, &options.job.state, &database)?;
     let stop = StopHandle::new();
     let asked = stop.clone();
-    let signalled = signals::watch(&runtime, move || asked.stop())?;
+    let words = "stopping: delivering what was read (again to stop at once)";
+    let signalled = signals::watch(&runtime, words, move || asked.stop())?;
 
     let target = format!("{database}.{}", options.sink.write.table());
     let pipeline = Pipeline::prepare(options, &*connected.service, &connected.name);

@@ -12,6 +12,7 @@
 //! How to connect is said by [`ConnectionOptions`], how to write by [`WriteOptions`]. How fields become text is the
 //! matter of [`encode`] and [`types`], how chunks are compressed that of [`codec`].
 
+pub mod assumptions;
 mod budget;
 mod chunk;
 pub mod codec;
