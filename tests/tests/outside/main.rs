@@ -3,4 +3,6 @@
 //! `scripts/setup-outside` sets it up. Without it these tests are skipped, and say so.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod inputs;
+mod python;
 mod setup;
