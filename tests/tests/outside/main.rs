@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod inputs;
+mod node;
 mod python;
 mod setup;
