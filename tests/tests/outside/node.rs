@@ -47,7 +47,7 @@ fn values_parameters_and_both_forms_of_answers_are_read_as_what_they_are() {
         "decimal": ["1.23456789012345678901", null],
         // The client's instants have milliseconds, and its spans are a number of them.
         "datetime": ["2020-03-04T14:05:01.310Z", "0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z", null],
-        "timespan": [93_784_567.8901, -86_400_000, 90_000, null],
+        "timespan": [93_784_567.890_1, -86_400_000, 90_000, null],
         "guid": ["74be27de-1e4e-49d9-b579-fe0b331d3642", null],
         "string": ["plain", "Zürich \t \"quoted\" \\ ☃", ""],
         "dynamic": [{"a": [1, 2.5, "x", null, true], "b": {"c": {}}}, [], 7, null],
