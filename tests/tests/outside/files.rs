@@ -18,7 +18,7 @@ const REFUSED: &[(&str, i32, &str, &str)] = &[
     (
         "earthquakes.json",
         1,
-        "1 MiB",
+        "more than 1048576 bytes",
         "its one object has a member of more than 1 MiB, which the service would store as null",
     ),
     ("unemployment.tsv", 2, "`format` is missing", "values are separated by tabs"),
