@@ -135,7 +135,12 @@ impl Rest {
                 retried = true;
                 continue;
             }
-            return Err(advise(failure::refusal(&answer, attempt)));
+            let refusal = failure::refusal(&answer, attempt);
+            let clock = (answer.status == 401).then(|| answer.skew()?.advice()).flatten();
+            return Err(match clock {
+                Some(advice) => refusal.with_advice(advice),
+                None => advise(refusal),
+            });
         }
     }
 

@@ -115,10 +115,14 @@ impl Tokens {
     }
 }
 
-/// Says when a token is to be replaced and when it is not used any more.
+/// Says when a token is to be replaced and when it is not used any more. From here on its life is counted on a clock that
+/// nobody sets. One that is over as it comes tells of a wrong clock rather than of a bad token: the service will say.
 fn dated(token: Token, time: SystemTime, now: Instant) -> Fresh<SecretString> {
     let known = token.expires.map(|expires| expires.duration_since(time).unwrap_or_default());
-    let life = known.unwrap_or(UNKNOWN_LIFE);
+    let life = known.filter(|life| !life.is_zero()).unwrap_or(UNKNOWN_LIFE);
+    if known.is_some_and(|life| life.is_zero()) {
+        tracing::warn!("a token came that has expired by this machine's clock; is the clock right?");
+    }
     let refresh_at = now + life.saturating_sub(AHEAD.min(life / 5));
     let discard_at = now + life.saturating_sub(MARGIN.min(life / 10));
     Fresh { value: token.secret, refresh_at, discard_at }
@@ -145,7 +149,7 @@ mod tests {
         };
         assert_eq!(fresh(3600), (3300, 3590));
         assert_eq!(fresh(100), (80, 90));
-        assert_eq!(fresh(0), (0, 0));
+        assert_eq!(fresh(0), (240, 290), "the clock is wrong, not the token");
         let unknown = dated(Token::new("t"), time, now);
         assert_eq!(unknown.refresh_at - now, Duration::from_secs(240));
     }
