@@ -253,4 +253,19 @@ mod tests {
         assert_eq!(wait(&[("retry-after", "soon")]), None);
         assert_eq!(wait(&[("retry-after", "99999999")]), Some(Duration::from_secs(3600)));
     }
+
+    #[test]
+    fn no_damage_to_a_header_makes_the_reader_panic_or_the_wait_long() {
+        let examples =
+            ["7", "Wed, 21 Oct 2015 07:28:00 GMT", "-1", "99999999999999999999", "21 Oct 15 07:28 +0000"];
+        crate::fuzz::fuzz("retry-after", &examples, |text| {
+            let text = String::from_utf8_lossy(text);
+            let waits = wait(&[("retry-after", &text)]).max(wait(&[("x-ms-retry-after-ms", &text)]));
+            assert!(waits.unwrap_or_default() <= Duration::from_secs(3600));
+            if let Some(skew) = Skew::of(&text, SystemTime::now()) {
+                _ = skew.ours(SystemTime::now());
+                assert!(!skew.to_string().is_empty());
+            }
+        });
+    }
 }

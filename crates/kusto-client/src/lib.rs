@@ -21,6 +21,8 @@ pub mod conformance;
 mod endpoint;
 mod error;
 mod failure;
+#[cfg(test)]
+mod fuzz;
 mod http;
 mod ingest;
 mod kql;

@@ -246,5 +246,11 @@ fn column_type(data_type: &str) -> &'static str {
     }
 }
 
+/// The first table of an answer, for tests of what reads it.
+#[cfg(test)]
+pub(crate) fn first_table(body: &[u8]) -> Result<Table, Inside> {
+    v1::parse(body)
+}
+
 #[cfg(test)]
 mod tests;

@@ -196,3 +196,51 @@ fn in_app_service() -> bool {
 fn patience() -> RetryOptions {
     RetryOptions::exponential(ExponentialRetryOptions { max_retries: 3, ..Default::default() })
 }
+
+#[cfg(test)]
+mod tests {
+    use azure_core::time::OffsetDateTime;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::options::ConnectionOptions;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// How long a token lives here that has ten minutes left by the clock of an endpoint which answered at `date`.
+    fn life(auth: &Auth, date: SystemTime, ends: SystemTime) -> Duration {
+        let options =
+            ConnectionOptions::builder().cluster_url("http://127.0.0.1:1").no_auth().build().unwrap();
+        let (http, login) = (Http::new(&options.0.timeouts).unwrap(), options.0.cluster.clone());
+        let clock = Observed::default();
+        let way = Way { login: &login, authority: None, http: &http, timeout: HOUR, clock: clock.clone() };
+        let date = Timestamp::try_from(date).unwrap();
+        clock.note(Some(
+            &jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).unwrap(),
+        ));
+        let token = AccessToken::new("t".to_owned(), OffsetDateTime::from(ends));
+        way.token(auth, &token).expires.unwrap().duration_since(SystemTime::now()).unwrap_or_default()
+    }
+
+    /// Ten minutes, give or take what a `Date` leaves out and what a busy machine takes.
+    fn about_ten_minutes(life: Duration) -> bool {
+        (Duration::from_secs(480)..Duration::from_secs(610)).contains(&life)
+    }
+
+    #[test]
+    fn a_managed_identitys_token_ends_on_the_clock_of_its_endpoint() {
+        let identity = Auth::ManagedIdentity(Identity::System);
+        let (now, ten) = (SystemTime::now(), Duration::from_secs(600));
+        for theirs in [now, now + HOUR, now - HOUR] {
+            let life = life(&identity, theirs, theirs + ten);
+            assert!(about_ten_minutes(life), "{life:?}");
+        }
+    }
+
+    #[test]
+    fn other_tokens_end_as_many_seconds_from_now_as_was_told() {
+        let life =
+            life(&Auth::AzureCli { tenant: None }, SystemTime::now() + HOUR, SystemTime::now() + HOUR / 6);
+        assert!(about_ten_minutes(life), "{life:?}");
+    }
+}

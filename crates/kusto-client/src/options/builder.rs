@@ -125,6 +125,12 @@ impl ConnectionOptionsBuilder {
         self.auth(Auth::None)
     }
 
+    /// Sends no token, unless another sign-in is chosen, by a connection string for example.
+    pub fn or_no_auth(mut self) -> Self {
+        self.fallback.get_or_insert(Auth::None);
+        self
+    }
+
     /// An Entra application with a key (client secret).
     pub fn application(
         self,

@@ -109,3 +109,18 @@ fn a_file_is_read_anew_so_that_a_renewed_certificate_is_used() {
     let error = certificate.check().unwrap_err();
     assert!(error.contains("openssl pkcs12 -in"), "{error}");
 }
+
+#[test]
+fn no_damage_to_a_pem_makes_the_reader_panic_or_shows_the_key() {
+    let made = made();
+    let (key, certificate) = (made.key.serialize_pem(), made.certificate.pem());
+    let examples =
+        [key.clone() + &certificate, certificate, key, "-----BEGIN PRIVATE KEY-----\nMII=\n".to_owned()];
+    let examples: Vec<&str> = examples.iter().map(String::as_str).collect();
+    crate::fuzz::fuzz("certificate", &examples, |pem| {
+        let certificate = Certificate::from_pem(String::from_utf8_lossy(pem).into_owned());
+        if let Err(message) = certificate.check() {
+            assert!(!message.contains("MII"), "{message}");
+        }
+    });
+}

@@ -168,3 +168,50 @@ fn options_go_back_to_a_string_without_secrets() {
         assert_eq!(read(&text).connection_string(), text, "{rest}");
     }
 }
+
+const EXAMPLES: &[&str] = &[
+    "https://c.westeurope.kusto.windows.net/Db;Fed=true;AppClientId=a;AppKey=s3cret-1;Authority Id=t",
+    "Data Source=https://c.kusto.windows.net;Application Client Id=a;Application Key=\"s3cret-1;x\";tid=contoso.com;",
+    "server=http://127.0.0.1:8080;Fed=False;TraceAppName=\"a;\"\"b\";User Name for Tracing='me'",
+    "https://c.kusto.windows.net;AppClientId=a;Application Certificate Blob=-----BEGIN PRIVATE KEY-----\ns3cret-1\n\
+     -----END PRIVATE KEY-----;AppCert=aa;SendX5c=true;tid=t",
+    "https://c.kusto.windows.net;Fed=true;UserToken=s3cret-1",
+    "https://c.kusto.windows.net;Accept=true;Streaming=false;User ID=me;Password=s3cret-1",
+    ";;=;\"=\"",
+    "\u{130}=1;Data\u{a0}Source=x",
+];
+
+#[test]
+fn no_damage_to_a_string_makes_the_reader_panic_or_changes_what_goes_around() {
+    crate::fuzz::fuzz("connection string", EXAMPLES, |text| {
+        let text = String::from_utf8_lossy(text);
+        let read =
+            ConnectionString::parse(&text).and_then(|it| it.apply(ConnectionOptions::builder())?.build());
+        let Ok(options) = read else { return };
+        let written = options.connection_string();
+        let token = matches!(options.0.auth, Auth::Application(_) | Auth::Token(_));
+        if token {
+            assert!(written.contains(HIDDEN), "{written}");
+        } else {
+            let again = ConnectionOptions::from_connection_string(&written).unwrap();
+            assert_eq!(again.connection_string(), written);
+        }
+    });
+}
+
+/// The letters of an intact secret are in no error, however the rest is damaged.
+#[test]
+fn no_error_shows_a_secret_whatever_stands_around_it() {
+    crate::fuzz::fuzz("connection string with a secret", EXAMPLES, |text| {
+        let text = String::from_utf8_lossy(text);
+        let secret = |part: &str| part.trim().to_ascii_lowercase().starts_with("appkey=s3cret-1");
+        if !text.split(';').any(secret) || text.matches("s3cret-1").count() > 1 || text.contains('"') {
+            return;
+        }
+        if let Err(error) = ConnectionOptions::from_connection_string(&*text) {
+            let quoted = error.to_string();
+            let in_address = text.split(';').next().is_some_and(|first| first.contains("s3cret-1"));
+            assert!(in_address || !quoted.contains("s3cret-1"), "{quoted}");
+        }
+    });
+}
