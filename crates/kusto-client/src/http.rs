@@ -175,7 +175,7 @@ pub(crate) fn unreachable(url: &Url, target: &str, operation: &str, reason: &str
     let host = endpoint::host_and_port(url);
     let lower = reason.to_ascii_lowercase();
     let by_proxy = proxy::named_for(url);
-    let advice = if let Some(_) = &by_proxy {
+    let advice = if by_proxy.is_some() {
         PROXY_ADVICE
     } else if lower.contains("dns error") || lower.contains("lookup address") {
         "Check the host name and the region in the URL. A cluster with a private endpoint needs DNS that knows it."
