@@ -135,7 +135,12 @@ impl Rest {
                 retried = true;
                 continue;
             }
-            return Err(advise(failure::refusal(&answer, attempt)));
+            let refusal = failure::refusal(&answer, attempt);
+            let clock = (answer.status == 401).then(|| answer.skew()?.advice()).flatten();
+            return Err(match clock {
+                Some(advice) => refusal.with_advice(advice),
+                None => advise(refusal),
+            });
         }
     }
 
@@ -239,6 +244,12 @@ fn column_type(data_type: &str) -> &'static str {
         "Object" => "dynamic",
         _ => "string",
     }
+}
+
+/// The first table of an answer, for tests of what reads it.
+#[cfg(test)]
+pub(crate) fn first_table(body: &[u8]) -> Result<Table, Inside> {
+    v1::parse(body)
 }
 
 #[cfg(test)]

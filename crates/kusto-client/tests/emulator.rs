@@ -1,17 +1,19 @@
 //! The client against the local cluster, which was written by others from the same documents: the conformance suite
 //! with and without sign-in, with the least rights, and with faults on the wire.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod support;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use kusto_client::conformance::{self, Fixture};
 use kusto_client::{
     Blob, Client, ConnectionOptions, ConnectionOptionsBuilder, Effect, ErrorKind, Ingestion,
-    IngestionMapping, IngestionState, IngestionStatus, Report, Service, ServiceExt, Ticket,
+    IngestionMapping, IngestionState, IngestionStatus, Service, ServiceExt, Ticket,
 };
 use kusto_emulator::seed::Seed;
 use kusto_emulator::{Emulator, Endpoint, Fault, FaultRule, Grant};
+use support::{blob, ingestion_into};
 use uuid::Uuid;
 
 const TENANT: &str = "contoso.example";
@@ -40,28 +42,8 @@ fn least_rights() -> [Grant; 2] {
     [Grant::database("db", "users"), Grant::table("db", "Conformance", "ingestors")]
 }
 
-fn blob(body: &'static str) -> Blob {
-    let body = Bytes::from_static(body.as_bytes());
-    Blob { name: format!("{}.csv", Uuid::new_v4()), rows: 1, raw_bytes: body.len() as u64, body }
-}
-
 fn ingestion() -> Ingestion {
-    Ingestion {
-        source_id: Uuid::new_v4(),
-        database: "db".into(),
-        table: "Conformance".into(),
-        format: "csv".into(),
-        mapping: None,
-        ignore_first_record: false,
-        additional_tags: vec![],
-        ingest_by_tags: vec![],
-        drop_by_tags: vec![],
-        ingest_if_not_exists: vec![],
-        creation_time: None,
-        flush_immediately: true,
-        retain_blob_on_success: true,
-        report: Report::Table,
-    }
+    Ingestion { flush_immediately: true, ..ingestion_into("Conformance") }
 }
 
 async fn outcome(client: &Client, ticket: &Ticket) -> IngestionStatus {

@@ -14,7 +14,7 @@ use crate::faults::{FaultHits, FaultRule, Mischief};
 use crate::holds::HeldRequest;
 use crate::http::{Front, control};
 use crate::requests::Request;
-use crate::signin::{App, ManagedIdentity};
+use crate::signin::{Credential, ManagedIdentity};
 
 /// A role for a principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,10 +175,50 @@ impl Handle {
     /// # Errors
     /// If a role cannot be given, for instance on a table that does not exist.
     pub fn add_app(&self, id: &str, key: &str, grants: &[Grant]) -> Result<String, EmulatorError> {
-        self.front.sign_in.add_app(App { id: id.to_owned(), key: key.to_owned() });
+        self.front.sign_in.add_key(id, key);
         let principal = self.front.sign_in.principal(id).fqn();
         self.grant(&principal, grants)?;
         Ok(principal)
+    }
+
+    /// Makes the key of an application one that has expired.
+    pub fn expire_key(&self, id: &str) {
+        self.front.sign_in.expire_key(id);
+    }
+
+    /// Lets an application sign in with a certificate (in DER, RSA), beside what it has, and gives its principal roles.
+    /// Returns the principal's name. Certificates are not kept over restarts.
+    ///
+    /// # Errors
+    /// If a role cannot be given.
+    pub fn add_certificate(&self, id: &str, der: &[u8], grants: &[Grant]) -> Result<String, EmulatorError> {
+        self.add_credential(id, Credential::Certificate(der.to_vec()), grants)
+    }
+
+    /// Lets an application sign in with the tokens of a workload (`system:serviceaccount:<namespace>:<name>`), and gives
+    /// its principal roles. Returns the principal's name. [`Handle::workload_token`] makes the tokens.
+    ///
+    /// # Errors
+    /// If a role cannot be given.
+    pub fn add_federated(&self, id: &str, subject: &str, grants: &[Grant]) -> Result<String, EmulatorError> {
+        self.add_credential(id, Credential::Federated(subject.to_owned()), grants)
+    }
+
+    fn add_credential(
+        &self,
+        id: &str,
+        credential: Credential,
+        grants: &[Grant],
+    ) -> Result<String, EmulatorError> {
+        self.front.sign_in.add_credential(id, credential);
+        let principal = self.front.sign_in.principal(id).fqn();
+        self.grant(&principal, grants)?;
+        Ok(principal)
+    }
+
+    /// A token of a workload: what a Kubernetes cluster puts into the file that `AZURE_FEDERATED_TOKEN_FILE` names.
+    pub fn workload_token(&self, subject: &str) -> String {
+        self.front.sign_in.workload_token(subject)
     }
 
     /// Adds a user-assigned managed identity beside the system-assigned one, and gives it roles. Returns its name.

@@ -54,6 +54,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   timely-kusto query --cluster http://127.0.0.1:8080 --database Samples 'T | count'
+  timely-kusto query --cluster 'https://c.westeurope.kusto.windows.net/Samples;Fed=true' 'T | take 5'
+                                                       as whoever `az login` signed in
   timely-kusto query --config pipeline.toml 'T | take 5'
   timely-kusto query --config pipeline.toml '.show tables' --json")]
     Query(QueryArguments),
@@ -151,14 +153,15 @@ pub(crate) struct QueryArguments {
     /// A query, or a management command
     #[arg(value_name = "KQL")]
     pub(crate) text: String,
-    /// URL of the cluster, without a sign-in
+    /// The cluster: a URL, asked without a sign-in, or a Kusto connection string (other users of this machine can read
+    /// arguments: take secrets from a pipeline's file)
     #[arg(long, value_name = "URL", conflicts_with = "config", required_unless_present = "config")]
     pub(crate) cluster: Option<String>,
     /// Take cluster, sign-in and database from this pipeline's file
     #[arg(long, value_name = "PIPELINE.TOML")]
     pub(crate) config: Option<PathBuf>,
-    /// The database; the pipeline's by default
-    #[arg(long, value_name = "NAME", required_unless_present = "config")]
+    /// The database; the pipeline's or the connection string's by default
+    #[arg(long, value_name = "NAME")]
     pub(crate) database: Option<String>,
     /// Print JSON: an array of tables
     #[arg(long)]
@@ -167,14 +170,15 @@ pub(crate) struct QueryArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct AssumptionsArguments {
-    /// URL of the cluster, without a sign-in
+    /// The cluster: a URL, asked without a sign-in, or a Kusto connection string (other users of this machine can read
+    /// arguments: take secrets from a pipeline's file)
     #[arg(value_name = "URL", conflicts_with = "config", required_unless_present = "config")]
     pub(crate) cluster: Option<String>,
     /// Take cluster, sign-in and database from this pipeline's file
     #[arg(long, value_name = "PIPELINE.TOML")]
     pub(crate) config: Option<PathBuf>,
-    /// The database to ask in; the pipeline's by default
-    #[arg(long, value_name = "NAME", required_unless_present = "config")]
+    /// The database to ask in; the pipeline's or the connection string's by default
+    #[arg(long, value_name = "NAME")]
     pub(crate) database: Option<String>,
     /// Put only this question, by its name in the JSON report (may be repeated)
     #[arg(long, value_name = "NAME", value_parser = question_name)]

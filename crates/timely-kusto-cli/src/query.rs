@@ -36,7 +36,11 @@ pub(crate) fn target(
         let database = named.unwrap_or_else(|| options.sink.write.database().to_owned());
         return Ok((connect(configuration.cluster, &options.job.state, &database)?, database));
     }
-    let url = cluster.as_deref().unwrap_or_default();
-    let options = ConnectionOptions::builder().cluster_url(url).no_auth().build();
-    Ok((remote(options.map_err(Stop::bad_configuration)?)?, named.unwrap_or_default()))
+    let text = cluster.as_deref().unwrap_or_default();
+    let options = ConnectionOptions::builder().connection_string(text).or_no_auth().build();
+    let options = options.map_err(Stop::bad_configuration)?;
+    let database = named.or_else(|| options.database().map(str::to_owned)).ok_or_else(|| {
+        Stop::bad_configuration("no database is named; give --database NAME, or write it behind the address: https://<cluster>/NAME")
+    })?;
+    Ok((remote(options)?, database))
 }

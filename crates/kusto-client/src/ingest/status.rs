@@ -215,4 +215,30 @@ mod tests {
             assert_eq!(read(body).unwrap_err().kind(), ErrorKind::Protocol, "{body}");
         }
     }
+
+    #[test]
+    fn no_damage_to_a_row_makes_the_reader_panic_or_invents_a_state() {
+        let examples = [
+            r#"{"PartitionKey":"x","RowKey":"x","Status":"Failed","FailureStatus":"Permanent","ErrorCode":"BadRequest",
+                "Details":"https://a/b?sig=abc","OperationId":"o","ActivityId":"a","UpdatedOn":"2026-01-01T00:00:00Z"}"#,
+            r#"{"Status":"PartiallySucceeded","FailureStatus":3,"ErrorCode":-2147,"Details":null}"#,
+            r#"{"odata.metadata":"m","value":[{"Status":"Pending"}]}"#,
+            "<entry><content><m:properties><d:Status>Pending</d:Status></m:properties></content></entry>",
+        ];
+        crate::fuzz::fuzz("status row", &examples, |body| {
+            let attempt = Attempt {
+                operation: "read",
+                target: "t".into(),
+                effect: Effect::None,
+                timeout: Duration::ZERO,
+            };
+            if let Ok(status) = parse(body, &attempt) {
+                let name = format!("{:?}", status.state).to_ascii_lowercase();
+                assert!(
+                    String::from_utf8_lossy(body).to_ascii_lowercase().contains(&name)
+                        || body.contains(&b'\\')
+                );
+            }
+        });
+    }
 }

@@ -160,16 +160,20 @@ fn needed(side: Side, database: &str, text: &str) -> Role {
 
 /// The name after the first `table` or `into` of a command, quoted or not.
 fn table_of(text: &str) -> Option<String> {
-    let after = |word: &str| {
-        let lower = text.to_ascii_lowercase();
-        lower.find(&format!(" {word} ")).map(|at| text[at + word.len() + 2..].trim_start())
+    let rest = after(text, "table").or_else(|| after(text, "into"))?;
+    kql::entity_name(rest)
+}
+
+/// What follows the first `word` that stands by itself.
+fn after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let lower = text.to_ascii_lowercase();
+    let mut starts = lower.match_indices(word).map(|(at, _)| at);
+    let alone = |at: &usize| {
+        let before = lower[..*at].chars().next_back();
+        let behind = lower[at + word.len()..].chars().next();
+        before.is_some_and(char::is_whitespace) && behind.is_some_and(|c| c.is_whitespace() || c == '[')
     };
-    let rest = after("table").or_else(|| after("into"))?;
-    let name = match rest.strip_prefix("['") {
-        Some(quoted) => quoted.split_once("']")?.0,
-        None => rest.split(|c: char| c.is_whitespace() || "(|<".contains(c)).next()?,
-    };
-    (!name.is_empty()).then(|| name.to_owned())
+    starts.find(alone).map(|at| &text[at + word.len()..])
 }
 
 #[cfg(test)]
@@ -195,6 +199,35 @@ mod tests {
             role(".alter database db policy merge '{}'"),
             Role::DatabaseAdmin { database: database() }
         );
+    }
+
+    #[test]
+    fn the_grant_names_the_table_as_it_is_called_however_it_is_written() {
+        for (written, granted) in [
+            ("T", "T"),
+            ("['T']", "T"),
+            ("['a.b']", "['a.b']"),
+            ("[\"a.b\"]", "['a.b']"),
+            ("['it\\'s [here]']", "['it\\'s [here]']"),
+            ("[@'c:\\x']", "['c:\\\\x']"),
+            ("[ 'a-b' ]", "['a-b']"),
+            ("['\\u0041b']", "Ab"),
+            ("Ünïcode", "['Ünïcode']"),
+        ] {
+            for command in [
+                format!(".drop table {written} ifexists"),
+                format!(".alter\n table\t{written} policy merge '{{}}'"),
+                format!(".clear table {written} data"),
+            ] {
+                let Role::TableAdmin { table } = needed(Side::Engine, "db", &command) else {
+                    panic!("{command}")
+                };
+                let grant = Role::TableAdmin { table }.grant("aadapp=a;t");
+                assert_eq!(grant, format!(".add table {granted} admins ('aadapp=a;t')"), "{command}");
+            }
+        }
+        let into = ".ingest into table['my.table'] ('x')";
+        assert_eq!(needed(Side::Engine, "db", into), Role::TableIngestor { table: "my.table".into() });
     }
 
     #[test]
