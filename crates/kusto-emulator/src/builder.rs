@@ -29,6 +29,7 @@ pub struct EmulatorBuilder {
     pub(crate) latency: Duration,
     pub(crate) storage_accounts: usize,
     pub(crate) storage_limit: Option<u64>,
+    pub(crate) storage_ports: [u16; 3],
     pub(crate) sas_lifetime: Duration,
     pub(crate) batching_time: Duration,
     pub(crate) threads: usize,
@@ -52,6 +53,7 @@ impl Default for EmulatorBuilder {
             latency: Duration::ZERO,
             storage_accounts: 2,
             storage_limit: None,
+            storage_ports: [0; 3],
             sas_lifetime: Duration::from_secs(24 * 3600),
             batching_time: Duration::from_secs(1),
             threads: 2,
@@ -149,6 +151,14 @@ impl EmulatorBuilder {
     /// upload beyond it fails with 500.
     pub fn storage_limit(mut self, bytes: u64) -> Self {
         self.storage_limit = Some(bytes);
+        self
+    }
+
+    /// The TCP ports of blob, queue and table storage for other people's storage clients; 0 (default) lets the system
+    /// choose. Addresses that the cluster gives to clients for ingestion are on its own port
+    /// ([`EmulatorBuilder::port`]).
+    pub fn storage_ports(mut self, blob: u16, queue: u16, table: u16) -> Self {
+        self.storage_ports = [blob, queue, table];
         self
     }
 

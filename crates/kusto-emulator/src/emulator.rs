@@ -22,7 +22,7 @@ use crate::http::{self, Front, Shared};
 use crate::requests::RequestLog;
 use crate::secrets::Secrets;
 use crate::signin::{ManagedIdentity, SignIn, SignInOptions};
-use crate::storage::{Account, Storage};
+use crate::storage::{Account, Service, Storage};
 use crate::{files, storage};
 
 /// Where the parts of an emulator are: everything a client needs to know but a secret.
@@ -41,6 +41,13 @@ pub struct Urls {
     pub identity: String,
     /// The directory's id.
     pub tenant: String,
+    /// Blob storage of all accounts: an account is at `<blob>/<account>`. With storage outside of the emulator this and
+    /// the next two are those of its first account.
+    pub blob: String,
+    /// Queue storage of all accounts.
+    pub queue: String,
+    /// Table storage of all accounts.
+    pub table: String,
 }
 
 /// A local cluster; it stops when this is dropped.
@@ -63,9 +70,9 @@ impl Emulator {
     pub(crate) fn start(options: EmulatorBuilder) -> Result<Self, EmulatorError> {
         let address = options.validate()?;
         let lock = options.data_dir.as_deref().map(lock).transpose()?;
-        let listener = listen(address)?;
-        let address = listener.local_addr().map_err(|source| EmulatorError::Listen { address, source })?;
-        let urls = urls(address, &options.tenant);
+        let (listener, address) = listen(address)?;
+        let doors = Doors::open(&options, address)?;
+        let urls = urls(address, &options.tenant, &doors);
         let front = build(&options, &urls)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(options.threads)
@@ -74,16 +81,20 @@ impl Emulator {
             .build()
             .map_err(EmulatorError::Threads)?;
         let stop = CancellationToken::new();
-        let listener = {
+        let serve = |listener: TcpListener, address, router| {
             let _context = runtime.enter();
             tokio::net::TcpListener::from_std(listener)
-                .map_err(|source| EmulatorError::Listen { address, source })?
+                .map(|listener| runtime.spawn(http::serve(listener, router, stop.clone())))
+                .map_err(|source| EmulatorError::Listen { address, source })
         };
         let data_management = Arc::clone(&front.data_management);
-        let tasks = vec![
-            runtime.spawn(http::serve(listener, http::router(front.clone()), stop.clone())),
+        let mut tasks = vec![
+            serve(listener, address, http::router(front.clone()))?,
             runtime.spawn(data_management.run(stop.clone())),
         ];
+        for (service, listener, address) in doors.0 {
+            tasks.push(serve(listener, address, http::service_router(front.clone(), service))?);
+        }
         let handle = Handle::new(front, stop.clone(), runtime.handle().clone());
         Ok(Self { urls, handle, stop, runtime: Some(runtime), tasks, _lock: lock })
     }
@@ -106,6 +117,11 @@ impl Emulator {
     /// The address where applications get tokens.
     pub fn token_url(&self) -> &str {
         &self.urls.token
+    }
+
+    /// The connection string of each storage account, for other people's storage clients: with its key, a secret.
+    pub fn storage_connection_strings(&self) -> Vec<String> {
+        self.handle.storage_connection_strings()
     }
 
     /// What a test does behind the clients' backs; stays usable (but idle) after the end.
@@ -203,6 +219,9 @@ fn build(options: &EmulatorBuilder, urls: &Urls) -> Result<Front, EmulatorError>
     };
     Ok(Front::new(Shared {
         base: urls.cluster.clone(),
+        blob_base: urls.blob.clone(),
+        queue_base: urls.queue.clone(),
+        table_base: urls.table.clone(),
         clock: Arc::clone(&options.clock),
         engine,
         storage,
@@ -260,18 +279,43 @@ fn account_name(number: usize) -> String {
     format!("storage{number:02}")
 }
 
-fn urls(address: SocketAddr, tenant: &str) -> Urls {
+/// The ports of the storage services.
+struct Doors(Vec<(Service, TcpListener, SocketAddr)>);
+
+impl Doors {
+    fn open(options: &EmulatorBuilder, main: SocketAddr) -> Result<Self, EmulatorError> {
+        let services = [Service::Blob, Service::Queue, Service::Table].into_iter().zip(options.storage_ports);
+        let open = |(service, port)| {
+            listen(SocketAddr::new(main.ip(), port)).map(|(listener, address)| (service, listener, address))
+        };
+        services.map(open).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn base(&self, service: Service) -> String {
+        let door = self.0.iter().find(|(known, ..)| *known == service);
+        door.map(|(_, _, address)| base(*address)).unwrap_or_default()
+    }
+}
+
+fn urls(address: SocketAddr, tenant: &str, doors: &Doors) -> Urls {
+    let cluster = base(address);
+    Urls {
+        ingestion: cluster.clone(),
+        authority: format!("{cluster}/{tenant}"),
+        token: format!("{cluster}/{tenant}/oauth2/v2.0/token"),
+        identity: format!("{cluster}/msi/token"),
+        tenant: tenant.to_owned(),
+        blob: doors.base(Service::Blob),
+        queue: doors.base(Service::Queue),
+        table: doors.base(Service::Table),
+        cluster,
+    }
+}
+
+fn base(address: SocketAddr) -> String {
     // Clients tell a loopback address from a remote one by its name; 0.0.0.0 is none of either.
     let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { host(address) };
-    let base = format!("http://{host}:{}", address.port());
-    Urls {
-        ingestion: base.clone(),
-        authority: format!("{base}/{tenant}"),
-        token: format!("{base}/{tenant}/oauth2/v2.0/token"),
-        identity: format!("{base}/msi/token"),
-        tenant: tenant.to_owned(),
-        cluster: base,
-    }
+    format!("http://{host}:{}", address.port())
 }
 
 fn host(address: SocketAddr) -> String {
@@ -281,11 +325,13 @@ fn host(address: SocketAddr) -> String {
     }
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener, EmulatorError> {
+/// A listener, and the port that it got.
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), EmulatorError> {
     let failed = |source| EmulatorError::Listen { address, source };
     let listener = TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
-    Ok(listener)
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 /// One emulator per directory: two would write into one journal.

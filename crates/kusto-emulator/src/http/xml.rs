@@ -6,7 +6,7 @@ use quick_xml::Reader;
 use quick_xml::escape::escape;
 use quick_xml::events::Event;
 
-use crate::storage::{BlockSource, StorageError, StorageResult};
+use crate::storage::{BlockSource, Policy, StorageError, StorageResult};
 
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>";
 
@@ -94,4 +94,23 @@ pub(super) fn block_list(document: &[u8]) -> StorageResult<Vec<(BlockSource, Str
         list.push((source, id.trim().to_owned()));
     }
     Ok(list)
+}
+
+/// The entries of `<SignedIdentifiers>`.
+pub(super) fn policies(document: &[u8]) -> StorageResult<Vec<Policy>> {
+    let mut policies = Vec::new();
+    let mut policy = Policy::default();
+    for (name, text) in texts(document)? {
+        let text = text.trim().to_owned();
+        match name.as_str() {
+            "Id" => policy.id = text,
+            "Start" => policy.start = text,
+            "Expiry" => policy.expiry = text,
+            "Permission" => policy.permission = text,
+            "SignedIdentifier" => policies.push(std::mem::take(&mut policy)),
+            "AccessPolicy" | "SignedIdentifiers" => {}
+            _ => return Err(StorageError::invalid_xml()),
+        }
+    }
+    Ok(policies)
 }
