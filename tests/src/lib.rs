@@ -1,6 +1,7 @@
 //! End-to-end tests: real processes of the command `timely-kusto`, held against what went in.
 //!
-//! Here is what the tests share; the tests themselves are in `tests/end_to_end`.
+//! Here is what the tests share; the tests themselves are in `tests/end_to_end` and, against other people's clients, in
+//! `tests/outside`.
 //!
 //! ```text
 //!  Place (a directory of its own)
@@ -20,15 +21,17 @@ mod binary;
 mod cluster;
 mod config;
 mod inputs;
+mod outside;
 mod place;
 mod process;
 mod rows;
 mod wait;
 
-pub use binary::{command, example, repository};
+pub use binary::{command, example, repository, target_dir};
 pub use cluster::{Cluster, ask, count};
 pub use config::Config;
 pub use inputs::{free_hosts, storms};
+pub use outside::{Outside, files_of};
 pub use place::Place;
 pub use process::{Outcome, Process, Signal};
 pub use rows::{Rows, assert_same_rows, canonical, cell, csv_rows, rows_of};

@@ -1,0 +1,8 @@
+//! Other people's software against the local cluster and beside ours: what it does, the two have to agree on.
+//!
+//! `scripts/setup-outside` sets it up. Without it these tests are skipped, and say so.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod inputs;
+mod python;
+mod setup;
