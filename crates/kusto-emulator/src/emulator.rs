@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::builder::EmulatorBuilder;
+use crate::builder::{EmulatorBuilder, Hidden};
 use crate::dm::{DataManagement, DmOptions, Parts, Resources};
 use crate::engine::{Access, Engine, EngineOptions, Principal};
 use crate::error::EmulatorError;
@@ -22,7 +22,7 @@ use crate::http::{self, Front, Shared};
 use crate::requests::RequestLog;
 use crate::secrets::Secrets;
 use crate::signin::{ManagedIdentity, SignIn, SignInOptions};
-use crate::storage::{Account, Service, Storage};
+use crate::storage::{Account, Connection, Depot, Outside, Service, Storage};
 use crate::{files, storage};
 
 /// Where the parts of an emulator are: everything a client needs to know but a secret.
@@ -70,16 +70,21 @@ impl Emulator {
     pub(crate) fn start(options: EmulatorBuilder) -> Result<Self, EmulatorError> {
         let address = options.validate()?;
         let lock = options.data_dir.as_deref().map(lock).transpose()?;
+        let accounts = connections(&options)?;
         let (listener, address) = listen(address)?;
-        let doors = Doors::open(&options, address)?;
-        let urls = urls(address, &options.tenant, &doors);
-        let front = build(&options, &urls)?;
+        let doors = if accounts.is_empty() { Doors::open(&options, address)? } else { Doors(Vec::new()) };
+        let urls = urls(address, &options.tenant, |service| match accounts.first() {
+            Some(account) => account.endpoint(service).to_owned(),
+            None => doors.base(service),
+        });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(options.threads)
             .thread_name("kusto-emulator")
             .enable_all()
             .build()
             .map_err(EmulatorError::Threads)?;
+        let outside = outside(accounts, runtime.handle())?;
+        let front = build(&options, &urls, outside.clone())?;
         let stop = CancellationToken::new();
         let serve = |listener: TcpListener, address, router| {
             let _context = runtime.enter();
@@ -94,6 +99,10 @@ impl Emulator {
         ];
         for (service, listener, address) in doors.0 {
             tasks.push(serve(listener, address, http::service_router(front.clone(), service))?);
+        }
+        if let Some((_, outside)) = outside {
+            let stop = stop.clone();
+            tasks.push(runtime.spawn(async move { outside.keep_hold(stop).await }));
         }
         let handle = Handle::new(front, stop.clone(), runtime.handle().clone());
         Ok(Self { urls, handle, stop, runtime: Some(runtime), tasks, _lock: lock })
@@ -175,7 +184,11 @@ impl Drop for Emulator {
 const MEMORY_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
 
 /// Puts the parts together.
-fn build(options: &EmulatorBuilder, urls: &Urls) -> Result<Front, EmulatorError> {
+fn build(
+    options: &EmulatorBuilder,
+    urls: &Urls,
+    outside: Option<(Vec<String>, Arc<Outside>)>,
+) -> Result<Front, EmulatorError> {
     let in_directory = |source| EmulatorError::Directory {
         directory: options.data_dir.clone().unwrap_or_else(|| PathBuf::from("(memory)")),
         source,
@@ -186,10 +199,21 @@ fn build(options: &EmulatorBuilder, urls: &Urls) -> Result<Front, EmulatorError>
         Secrets::open(directory, options.storage_accounts, &seed.stream("secrets")).map_err(in_directory)?;
     let ids = |purpose: &str| seed.stream(&format!("{purpose} {}", secrets.starts));
     let storage = Arc::new(open_storage(options, &secrets, ids("storage")).map_err(in_directory)?);
-    let names: Vec<_> = (0..options.storage_accounts).map(account_name).collect();
+    let (names, depot) = match outside {
+        None => {
+            let names = storage.accounts().iter().map(|account| account.name.clone()).collect();
+            (names, Depot::Inside(Arc::clone(&storage)))
+        }
+        Some((names, outside)) => (names, Depot::Outside(outside)),
+    };
     let resources = Resources::of(&names);
-    resources.create(&storage).map_err(|error| in_directory(io::Error::other(error)))?;
-    let engine = open_engine(options, &storage)?;
+    resources.create(&depot).map_err(|error| match &depot {
+        Depot::Inside(_) => in_directory(io::Error::other(error)),
+        Depot::Outside(_) => {
+            EmulatorError::Storage { account: names.join("', '"), reason: error.to_string() }
+        }
+    })?;
+    let engine = open_engine(options, &depot)?;
     let sign_in = SignInOptions {
         tenant: options.tenant.clone(),
         secret: secrets.token_key(),
@@ -205,7 +229,7 @@ fn build(options: &EmulatorBuilder, urls: &Urls) -> Result<Front, EmulatorError>
     });
     let (faults, requests) = (Arc::new(Faults::new(ids("faults"))), Arc::new(RequestLog::default()));
     let parts = Parts {
-        storage: Arc::clone(&storage),
+        depot,
         engine: Arc::clone(&engine),
         sign_in: Arc::clone(&sign_in),
         faults: Arc::clone(&faults),
@@ -235,13 +259,37 @@ fn build(options: &EmulatorBuilder, urls: &Urls) -> Result<Front, EmulatorError>
     }))
 }
 
+/// Accounts of other storage, if any were given.
+fn connections(options: &EmulatorBuilder) -> Result<Vec<Connection>, EmulatorError> {
+    let parse = |text: &Hidden| {
+        Connection::parse(&text.0).map_err(|reason| EmulatorError::Storage { account: String::new(), reason })
+    };
+    options.outside.iter().map(parse).collect()
+}
+
+/// The names of these accounts and what speaks to them.
+#[allow(clippy::type_complexity)]
+fn outside(
+    accounts: Vec<Connection>,
+    runtime: &tokio::runtime::Handle,
+) -> Result<Option<(Vec<String>, Arc<Outside>)>, EmulatorError> {
+    if accounts.is_empty() {
+        return Ok(None);
+    }
+    let names: Vec<_> = accounts.iter().map(|account| account.account.clone()).collect();
+    let failed = |reason| EmulatorError::Storage { account: names.join("', '"), reason };
+    let outside = Outside::new(accounts, runtime.clone()).map_err(failed)?;
+    Ok(Some((names, Arc::new(outside))))
+}
+
 fn open_storage(
     options: &EmulatorBuilder,
     secrets: &Secrets,
     ids: crate::seed::Chance,
 ) -> io::Result<Storage> {
     let account = |number| Account { name: account_name(number), key: secrets.account_key(number) };
-    let accounts = (0..options.storage_accounts).map(account).collect();
+    let count = if options.outside.is_empty() { options.storage_accounts } else { 0 };
+    let accounts = (0..count).map(account).collect();
     let directory = options.data_dir.as_ref().map(|directory| directory.join("storage"));
     let limit = options.storage_limit.unwrap_or(if directory.is_some() { u64::MAX } else { MEMORY_LIMIT });
     let place = match (&directory, options.accept_only) {
@@ -252,13 +300,13 @@ fn open_storage(
     Storage::open(accounts, place, Arc::clone(&options.clock), ids)
 }
 
-fn open_engine(options: &EmulatorBuilder, storage: &Arc<Storage>) -> Result<Arc<Engine>, EmulatorError> {
+fn open_engine(options: &EmulatorBuilder, depot: &Depot) -> Result<Arc<Engine>, EmulatorError> {
     let engine = Engine::new(EngineOptions {
         clock: Arc::clone(&options.clock),
         seed: options.seed,
         data_dir: options.data_dir.as_ref().map(|directory| directory.join("engine")),
         access: if options.sign_in { Access::ByRole } else { Access::Open },
-        blobs: Arc::clone(storage) as Arc<_>,
+        blobs: depot.blobs(),
         assumptions: options.assumptions,
     })
     .map_err(|error| EmulatorError::Engine(error.to_string()))?;
@@ -297,7 +345,7 @@ impl Doors {
     }
 }
 
-fn urls(address: SocketAddr, tenant: &str, doors: &Doors) -> Urls {
+fn urls(address: SocketAddr, tenant: &str, storage: impl Fn(Service) -> String) -> Urls {
     let cluster = base(address);
     Urls {
         ingestion: cluster.clone(),
@@ -305,9 +353,9 @@ fn urls(address: SocketAddr, tenant: &str, doors: &Doors) -> Urls {
         token: format!("{cluster}/{tenant}/oauth2/v2.0/token"),
         identity: format!("{cluster}/msi/token"),
         tenant: tenant.to_owned(),
-        blob: doors.base(Service::Blob),
-        queue: doors.base(Service::Queue),
-        table: doors.base(Service::Table),
+        blob: storage(Service::Blob),
+        queue: storage(Service::Queue),
+        table: storage(Service::Table),
         cluster,
     }
 }

@@ -6,6 +6,7 @@ use percent_encoding::utf8_percent_encode;
 
 use super::storage::{Asked, http_date, set, small_body};
 use super::{RequestBody, xml};
+use crate::storage::xml as parse_xml;
 use crate::storage::{
     About, Metadata, Part, Policy, StorageError, StorageResult, UNRESERVED, check_policies,
 };
@@ -80,7 +81,7 @@ pub(super) fn policies(about: &About) -> Response<Body> {
 /// 400 for what is no such document.
 pub(super) async fn given_policies(body: &mut RequestBody) -> StorageResult<Vec<Policy>> {
     let document = small_body(body, MAX_POLICIES_BYTES).await?;
-    let policies = if document.is_empty() { Vec::new() } else { xml::policies(&document)? };
+    let policies = if document.is_empty() { Vec::new() } else { parse_xml::policies(&document)? };
     check_policies(&policies)?;
     Ok(policies)
 }

@@ -13,6 +13,7 @@ use super::RequestBody;
 use super::front::Front;
 use super::storage::{Asked, Operation, UNSUPPORTED, body_error, empty, http_date, op, set, small_body};
 use super::{about, xml};
+use crate::storage::xml as parse_xml;
 use crate::storage::{
     Blob, Conditions, ContentHeaders, Level, Properties, Right, Segment, StorageError, StorageResult, Upload,
     Written, range,
@@ -134,7 +135,7 @@ async fn put_block_list(
     right: &Right,
 ) -> StorageResult<Response<Body>> {
     let upload = upload(asked, right)?;
-    let list = xml::block_list(&small_body(body, MAX_LIST_BYTES).await?)?;
+    let list = parse_xml::block_list(&small_body(body, MAX_LIST_BYTES).await?)?;
     let written = front.storage.put_block_list(&asked.place, &asked.item, &list, upload)?;
     Ok(created(&written))
 }

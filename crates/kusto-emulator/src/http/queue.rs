@@ -11,6 +11,7 @@ use super::front::Front;
 use super::storage::{Asked, Operation, UNSUPPORTED, empty, http_date, op, set, small_body};
 use super::{RequestBody, xml};
 use crate::faults::Delivery;
+use crate::storage::xml as parse_xml;
 use crate::storage::{Level, MAX_MESSAGE_BYTES, Message, StorageError, StorageResult};
 
 /// A message's text may be escaped, which makes it longer, but not without bound.
@@ -115,7 +116,7 @@ async fn message_text(body: &mut RequestBody) -> StorageResult<Option<String>> {
     if document.is_empty() {
         return Ok(None);
     }
-    let text = xml::message_text(&document)?;
+    let text = parse_xml::message_text(&document)?;
     if text.len() > MAX_MESSAGE_BYTES {
         return Err(StorageError::too_large(MAX_MESSAGE_BYTES as u64));
     }

@@ -52,7 +52,8 @@ impl Connection {
         }
         let known = |name: &str| fields.get(name).filter(|value| !value.is_empty());
         let account = known("accountname").ok_or("it has no AccountName")?.clone();
-        let key = known("accountkey").ok_or("it has no AccountKey, which signs what clients get (a SAS cannot)")?;
+        let key =
+            known("accountkey").ok_or("it has no AccountKey, which signs what clients get (a SAS cannot)")?;
         let key = STANDARD.decode(key).map_err(|_| "its AccountKey is not base64")?;
         let endpoint = |service: Service, name: &str| match known(&format!("{name}endpoint")) {
             Some(given) => address(given, name),

@@ -100,7 +100,12 @@ impl Depot {
     }
 
     /// Puts a message.
-    pub(crate) fn put_message(&self, place: &Place, text: String, time_to_live: Duration) -> StorageResult<()> {
+    pub(crate) fn put_message(
+        &self,
+        place: &Place,
+        text: String,
+        time_to_live: Duration,
+    ) -> StorageResult<()> {
         match self {
             Self::Inside(storage) => storage.put_message(place, text, Duration::ZERO, time_to_live).map(drop),
             Self::Outside(outside) => outside.put_message(place, &text, time_to_live),
@@ -108,10 +113,16 @@ impl Depot {
     }
 
     /// Inserts an entity into the table at an address, or merges it with the one that is there.
-    pub(crate) fn write_row(&self, table: &str, key: &Key, properties: Map<String, Value>) -> StorageResult<()> {
+    pub(crate) fn write_row(
+        &self,
+        table: &str,
+        key: &Key,
+        properties: Map<String, Value>,
+    ) -> StorageResult<()> {
         match self {
             Self::Inside(storage) => {
-                let table = table_at(table).ok_or_else(|| StorageError::resource_not_found(Service::Table))?;
+                let table =
+                    table_at(table).ok_or_else(|| StorageError::resource_not_found(Service::Table))?;
                 storage.change_entity(&table, key, properties, Change::Merge, &Expect::Whatever).map(drop)
             }
             Self::Outside(outside) => outside.merge_row(table, key, properties),

@@ -123,20 +123,24 @@ impl Outside {
         self.wait(self.client.send(account, call))
     }
 
-    /// Waits for a future from whatever thread this is.
     fn wait<T: Send>(&self, future: impl Future<Output = T> + Send) -> T {
-        match Handle::try_current().map(|current| current.runtime_flavor()) {
-            Err(_) => self.runtime.block_on(future),
-            Ok(RuntimeFlavor::CurrentThread) => std::thread::scope(|scope| {
-                let waiting = scope.spawn(|| self.runtime.block_on(future));
-                waiting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            }),
-            Ok(_) => tokio::task::block_in_place(|| self.runtime.block_on(future)),
-        }
+        wait(&self.runtime, future)
     }
 
     fn holding(&self) -> std::sync::MutexGuard<'_, HashMap<String, Held>> {
         // A panic while the lock was held cannot leave half a change: a change is one insertion.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for a future from whatever thread this is.
+fn wait<T: Send>(runtime: &Handle, future: impl Future<Output = T> + Send) -> T {
+    match Handle::try_current().map(|current| current.runtime_flavor()) {
+        Err(_) => runtime.block_on(future),
+        Ok(RuntimeFlavor::CurrentThread) => std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| runtime.block_on(future));
+            waiting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        }),
+        Ok(_) => tokio::task::block_in_place(|| runtime.block_on(future)),
     }
 }

@@ -116,15 +116,15 @@ fn shown(address: &str) -> &str {
     &address[..address.find(['?', ';']).unwrap_or(address.len())]
 }
 
-fn not_here(url: &str) -> IngestFailure {
+pub(super) fn not_here(url: &str) -> IngestFailure {
     let message = format!("'{}' is no blob of this emulator's storage, and it reads no other", shown(url));
     IngestFailure::permanent("BadRequest_InvalidBlob", message)
 }
 
-fn missing(url: &str) -> IngestFailure {
+pub(super) fn missing(url: &str) -> IngestFailure {
     IngestFailure::permanent("Download_SourceNotFound", format!("blob '{}' was not found", shown(url)))
 }
 
-fn forbidden(url: &str, why: &str) -> IngestFailure {
+pub(super) fn forbidden(url: &str, why: &str) -> IngestFailure {
     IngestFailure::permanent("Download_Forbidden", format!("blob '{}' may not be read: {why}", shown(url)))
 }

@@ -1,7 +1,6 @@
 //! Blobs of other storage, by the addresses in messages and commands; the forms are those of `reader.rs`.
 
 use std::io::{self, Read};
-use std::sync::Arc;
 
 use axum::http::Method;
 use base64::Engine as _;
@@ -10,8 +9,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use url::Url;
 
-use super::Outside;
-use super::client::Client;
+use super::{Outside, wait};
 use crate::engine::{BlobReader, IngestFailure};
 use crate::storage::connection::Connection;
 use crate::storage::error::{StorageError, StorageResult};
@@ -66,7 +64,39 @@ impl Outside {
         let (url, key) = self.locate(address)?;
         let answered = self.wait(self.client.blob(Method::GET, url, key));
         let response = answered.map_err(|error| failure(address, &error))?;
-        Ok(Download { chunks: spawn(&self.runtime, response), chunk: Bytes::new() })
+        Ok(Download { runtime: self.runtime.clone(), response, chunk: Bytes::new() })
+    }
+}
+
+/// A blob's bytes as they arrive.
+struct Download {
+    runtime: Handle,
+    response: reqwest::Response,
+    chunk: Bytes,
+}
+
+impl Read for Download {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.chunk.is_empty() {
+            match wait(&self.runtime, self.response.chunk()) {
+                Ok(Some(chunk)) => self.chunk = chunk,
+                Ok(None) => return Ok(0),
+                // Without the address: a SAS may stand in it.
+                Err(error) => return Err(io::Error::other(error.without_url())),
+            }
+        }
+        let count = buffer.len().min(self.chunk.len());
+        buffer[..count].copy_from_slice(&self.chunk.split_to(count));
+        Ok(count)
+    }
+}
+
+/// What a refused download means for an ingestion.
+fn failure(address: &str, error: &StorageError) -> IngestFailure {
+    match error.status {
+        404 => missing(address),
+        401 | 403 => forbidden(address, &error.message),
+        _ => IngestFailure::transient("Download_UnknownError", error.message.clone()),
     }
 }
 

@@ -16,7 +16,8 @@ use crate::storage::sas::{Service, UNRESERVED, VERSION};
 use crate::storage::shared_key;
 
 /// Waits between attempts: about two seconds in all, then whoever asked decides.
-const WAITS: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1600)];
+const WAITS: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1600)];
 
 /// How long a connection may take, and how long an answer may be silent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -159,7 +160,9 @@ impl Client {
         headers: &mut HeaderMap,
     ) -> StorageResult<()> {
         let now = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now());
-        let text = |text: String| HeaderValue::from_str(&text).map_err(|_| StorageError::invalid_header("x-ms-date"));
+        let text = |text: String| {
+            HeaderValue::from_str(&text).map_err(|_| StorageError::invalid_header("x-ms-date"))
+        };
         headers.insert(HeaderName::from_static("x-ms-date"), text(now.unwrap_or_default())?);
         headers.insert(HeaderName::from_static("x-ms-version"), HeaderValue::from_static(VERSION));
         let target = Target { service, account: &account.account, resource: "", item: None };
@@ -197,13 +200,18 @@ async fn refused(response: reqwest::Response) -> StorageError {
     let status = response.status();
     let code = response.headers().get("x-ms-error-code").and_then(|value| value.to_str().ok());
     let code = code.map_or_else(|| status.to_string(), str::to_owned);
-    StorageError::new(status.as_u16(), "OutsideStorage", format!("the storage answered {} {code}", status.as_u16()))
+    StorageError::new(
+        status.as_u16(),
+        "OutsideStorage",
+        format!("the storage answered {} {code}", status.as_u16()),
+    )
 }
 
 /// Without the address: a SAS may stand in it.
 fn unreachable(error: &reqwest::Error) -> StorageError {
     let why = std::error::Error::source(error).map_or_else(|| "no answer".to_owned(), ToString::to_string);
-    let what = if error.is_connect() { "the storage cannot be reached" } else { "the storage did not answer" };
+    let what =
+        if error.is_connect() { "the storage cannot be reached" } else { "the storage did not answer" };
     StorageError::new(503, "ServerBusy", format!("{what}: {why}"))
 }
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::http::Method;
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::Outside;
@@ -33,7 +32,11 @@ impl Outside {
     ///
     /// # Errors
     /// What the storage says to the first request.
-    pub(in crate::storage) fn take_messages(&self, place: &Place, count: usize) -> StorageResult<Vec<Message>> {
+    pub(in crate::storage) fn take_messages(
+        &self,
+        place: &Place,
+        count: usize,
+    ) -> StorageResult<Vec<Message>> {
         let mut messages = Vec::new();
         while messages.len() < count {
             let wanted = MAX_GOT.min(count - messages.len());
@@ -100,7 +103,10 @@ impl Outside {
         text: &str,
         time_to_live: Duration,
     ) -> StorageResult<()> {
-        let body = format!("<QueueMessage><MessageText>{}</MessageText></QueueMessage>", quick_xml::escape::escape(text));
+        let body = format!(
+            "<QueueMessage><MessageText>{}</MessageText></QueueMessage>",
+            quick_xml::escape::escape(text)
+        );
         let call = Call::new(Service::Queue, Method::POST, format!("{}/messages", place.resource))
             .query("messagettl", time_to_live.as_secs())
             .xml(body);
@@ -135,11 +141,4 @@ fn hide(held: &Held, id: &str, time: Duration) -> Call {
     Call::new(Service::Queue, Method::PUT, format!("{}/messages/{id}", held.place.resource))
         .query("popreceipt", &held.pop_receipt)
         .query("visibilitytimeout", time.as_secs())
-}
-
-/// A message as Get Messages tells it: what data management looks at.
-pub(in crate::storage) fn message(id: String, text: String, pop_receipt: String, inserted: &str, dequeued: u32) -> Message {
-    let inserted = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(inserted);
-    let inserted = inserted.unwrap_or_else(|_| Timestamp::now());
-    Message { id, text, inserted, expires: Timestamp::MAX, visible: Timestamp::MAX, pop_receipt, dequeued }
 }

@@ -30,7 +30,8 @@ impl Outside {
         properties.insert("PartitionKey".to_owned(), json!(key.0));
         properties.insert("RowKey".to_owned(), json!(key.1));
         let path = format!("{table}(PartitionKey='{}',RowKey='{}')", quoted(&key.0), quoted(&key.1));
-        let merge = Call::new(Service::Table, Method::PATCH, path).json(Value::Object(properties).to_string());
+        let merge =
+            Call::new(Service::Table, Method::PATCH, path).json(Value::Object(properties).to_string());
         self.call(&account.account, merge).map(drop)
     }
 }
