@@ -29,6 +29,9 @@ pub struct EmulatorBuilder {
     pub(crate) latency: Duration,
     pub(crate) storage_accounts: usize,
     pub(crate) storage_limit: Option<u64>,
+    pub(crate) storage_ports: [u16; 3],
+    /// Connection strings: never shown.
+    pub(crate) outside: Vec<Hidden>,
     pub(crate) sas_lifetime: Duration,
     pub(crate) batching_time: Duration,
     pub(crate) threads: usize,
@@ -52,6 +55,8 @@ impl Default for EmulatorBuilder {
             latency: Duration::ZERO,
             storage_accounts: 2,
             storage_limit: None,
+            storage_ports: [0; 3],
+            outside: Vec::new(),
             sas_lifetime: Duration::from_secs(24 * 3600),
             batching_time: Duration::from_secs(1),
             threads: 2,
@@ -152,6 +157,25 @@ impl EmulatorBuilder {
         self
     }
 
+    /// The TCP ports of blob, queue and table storage for other people's storage clients; 0 (default) lets the system
+    /// choose. Addresses that the cluster gives to clients for ingestion are on its own port
+    /// ([`EmulatorBuilder::port`]).
+    pub fn storage_ports(mut self, blob: u16, queue: u16, table: u16) -> Self {
+        self.storage_ports = [blob, queue, table];
+        self
+    }
+
+    /// Uses an account of other storage instead of this emulator's own: Azurite, or Azure's; may be called for several.
+    /// Containers, queues and a table are made there, clients get addresses there, signed with the account's key, and data
+    /// management reads that storage's queues and blobs and writes its status rows.
+    ///
+    /// What only this emulator's own storage can do does not happen then: fault rules, statistics and the request log know
+    /// nothing of blobs, messages and rows. Other storage lives by the real time: keep the system's clock with it.
+    pub fn storage(mut self, connection_string: impl Into<String>) -> Self {
+        self.outside.push(Hidden(connection_string.into()));
+        self
+    }
+
     /// How long the SAS in ingestion resources are valid; default 24 hours.
     pub fn sas_lifetime(mut self, lifetime: Duration) -> Self {
         self.sas_lifetime = lifetime;
@@ -204,5 +228,15 @@ impl EmulatorBuilder {
             return invalid("tenant", self.tenant.clone(), "letters, digits, '-' and '.'");
         }
         Ok(SocketAddr::new(self.address, self.port))
+    }
+}
+
+/// A text that is not shown.
+#[derive(Clone)]
+pub(crate) struct Hidden(pub(crate) String);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
     }
 }

@@ -43,6 +43,16 @@ pub enum EmulatorError {
         /// Why.
         source: io::Error,
     },
+    /// Other storage cannot be used.
+    #[error(
+        "cannot use the storage account '{account}': {reason}; check the connection string and whether it runs"
+    )]
+    Storage {
+        /// Its name, if the connection string says one.
+        account: String,
+        /// Why, without any secret.
+        reason: String,
+    },
     /// The engine's part of the directory cannot be used, or a database cannot be made.
     #[error("the engine does not start: {0}")]
     Engine(String),

@@ -1,5 +1,7 @@
 //! What the owner of an emulator does behind its clients' backs: look, move, spoil, grant and revoke.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 use tokio::runtime;
@@ -15,6 +17,7 @@ use crate::holds::HeldRequest;
 use crate::http::{Front, control};
 use crate::requests::Request;
 use crate::signin::{Credential, ManagedIdentity};
+use crate::storage::Account;
 
 /// A role for a principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,6 +237,20 @@ impl Handle {
         self.front.sign_in.add_identity(identity);
         self.grant(&principal, grants)?;
         Ok(principal)
+    }
+
+    /// The connection string of each storage account: with its key, a secret.
+    pub fn storage_connection_strings(&self) -> Vec<String> {
+        let front = &self.front;
+        let connection = |account: &Account| {
+            let (name, key) = (&account.name, STANDARD.encode(&account.key));
+            format!(
+                "DefaultEndpointsProtocol=http;AccountName={name};AccountKey={key};BlobEndpoint={}/{name};\
+                 QueueEndpoint={}/{name};TableEndpoint={}/{name};",
+                front.blob_base, front.queue_base, front.table_base
+            )
+        };
+        front.storage.accounts().iter().map(connection).collect()
     }
 
     /// The name of the system-assigned managed identity's principal.

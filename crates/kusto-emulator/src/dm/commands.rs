@@ -32,7 +32,7 @@ impl DataManagement {
     fn ingestion_resources(&self, front: &Front) -> EngineResult<ResultTable> {
         let row = |(kind, service, place, permissions): (&str, _, _, _)| {
             let url =
-                self.storage.signed_url(&self.options.base, service, place, permissions, front.sas_lifetime);
+                self.depot.signed_url(&self.options.base, service, place, permissions, front.sas_lifetime);
             let url = url.ok_or_else(|| EngineError::internal("a storage account has no key"))?;
             Ok([Value::string(kind), Value::string(url.as_str())])
         };

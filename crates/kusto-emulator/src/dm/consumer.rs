@@ -48,7 +48,7 @@ impl DataManagement {
             let next = self.clock.sleep_until(next.unwrap_or(Timestamp::MAX));
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.storage.message_posted() => {}
+                () = self.depot.message_posted() => {}
                 () = self.nudge.notified() => {}
                 () = next => {}
             }
@@ -57,14 +57,14 @@ impl DataManagement {
     }
 
     fn next_messages(&self) -> impl Iterator<Item = Timestamp> {
-        self.resources.ready.iter().filter_map(|queue| self.storage.next_message(queue))
+        self.resources.ready.iter().filter_map(|queue| self.depot.next_message(queue))
     }
 
     /// Everything that is due now; false if that was nothing.
     async fn pass(self: &Arc<Self>, batches: &mut Batches) -> bool {
         let mut worked = false;
         for queue in &self.resources.ready {
-            let messages = match self.storage.take_messages(queue, TAKEN) {
+            let messages = match self.depot.take_messages(queue, TAKEN) {
                 Ok(messages) => messages,
                 Err(error) => {
                     tracing::error!(%error, "messages cannot be taken; trying again in a second");
@@ -155,18 +155,17 @@ impl DataManagement {
     /// Accept-only mode: the blob's metadata says what it held.
     fn count_only(&self, accepted: &Accepted) {
         let ingestion = &accepted.ingestion;
-        let counted = self.sender(ingestion).and_then(|_| self.storage.source(&ingestion.blob));
+        let counted = self.sender(ingestion).and_then(|_| self.depot.source_metadata(&ingestion.blob));
         let verdict = match counted {
-            Ok(blob) => {
-                let number =
-                    |name: &str| blob.properties.metadata.get(name).and_then(|text| text.parse().ok());
+            Ok(metadata) => {
+                let number = |name: &str| metadata.get(name).and_then(|text| text.parse().ok());
                 count(&self.counters.raw_bytes, number("rawbytes").or(ingestion.raw_size).unwrap_or(0));
                 Verdict::ingested(number("rows").unwrap_or(0), None)
             }
             Err(failure) => Verdict::failed(failure, None),
         };
         self.conclude(accepted, &verdict);
-        if let Err(error) = self.storage.delete_source(&ingestion.blob) {
+        if let Err(error) = self.depot.delete_source(&ingestion.blob) {
             tracing::debug!(%error, "an accepted blob was not removed");
         }
     }
@@ -262,7 +261,7 @@ impl DataManagement {
         let wait = FIRST_RETRY.saturating_mul(1 << doublings).min(LAST_RETRY);
         let wait = retry_after.unwrap_or(wait);
         tracing::info!(source = %accepted.ingestion.id, error = %failure, ?wait, "an ingestion is tried again");
-        self.storage.give_back_message(&accepted.queue, &accepted.message.id, after(now, wait));
+        self.depot.give_back_message(&accepted.queue, &accepted.message.id, after(now, wait), now);
     }
 
     /// Reports, cleans up, and forgets the message, in this order.
@@ -285,7 +284,7 @@ impl DataManagement {
         if matches!(verdict, Verdict::Ingested { .. })
             && !ingestion.retain
             && !self.options.accept_only
-            && let Err(error) = self.storage.delete_source(&ingestion.blob)
+            && let Err(error) = self.depot.delete_source(&ingestion.blob)
         {
             tracing::debug!(%error, "an ingested blob was not removed");
         }
@@ -293,7 +292,7 @@ impl DataManagement {
     }
 
     fn forget(&self, queue: &Place, message: &str) {
-        if let Err(error) = self.storage.finish_message(queue, message) {
+        if let Err(error) = self.depot.finish_message(queue, message) {
             // It comes again at the next start: at least once.
             tracing::error!(%error, "a finished message could not be removed from its queue");
         }

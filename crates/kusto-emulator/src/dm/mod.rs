@@ -37,7 +37,7 @@ use crate::engine::{BatchingPolicy, Engine};
 use crate::faults::Faults;
 use crate::requests::RequestLog;
 use crate::signin::SignIn;
-use crate::storage::{Place, Service, Storage};
+use crate::storage::{Depot, Place, Service};
 
 /// How data management works.
 #[derive(Debug, Clone)]
@@ -85,12 +85,12 @@ impl Resources {
         all
     }
 
-    /// Creates what is missing in `storage`.
+    /// Creates what is missing in `depot`.
     ///
     /// # Errors
-    /// If its journal cannot be written.
-    pub(crate) fn create(&self, storage: &Storage) -> Result<(), crate::storage::StorageError> {
-        self.all().into_iter().try_for_each(|(_, service, place, _)| storage.create(place.clone(), service))
+    /// If its journal cannot be written, or the storage cannot be reached.
+    pub(crate) fn create(&self, depot: &Depot) -> Result<(), crate::storage::StorageError> {
+        self.all().into_iter().try_for_each(|(_, service, place, _)| depot.create(place.clone(), service))
     }
 }
 
@@ -113,7 +113,7 @@ struct Counters {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// Blobs and blocks uploaded.
+    /// Blobs and blocks uploaded to this emulator's storage.
     pub blobs: u64,
     /// Their bytes, as they were sent.
     pub blob_bytes: u64,
@@ -140,7 +140,7 @@ pub struct Statistics {
 pub(crate) struct DataManagement {
     options: DmOptions,
     resources: Resources,
-    storage: Arc<Storage>,
+    depot: Depot,
     engine: Arc<Engine>,
     sign_in: Arc<SignIn>,
     faults: Arc<Faults>,
@@ -155,7 +155,7 @@ pub(crate) struct DataManagement {
 
 /// What data management works with.
 pub(crate) struct Parts {
-    pub(crate) storage: Arc<Storage>,
+    pub(crate) depot: Depot,
     pub(crate) engine: Arc<Engine>,
     pub(crate) sign_in: Arc<SignIn>,
     pub(crate) faults: Arc<Faults>,
@@ -165,11 +165,11 @@ pub(crate) struct Parts {
 
 impl DataManagement {
     pub(crate) fn new(options: DmOptions, resources: Resources, parts: Parts) -> Self {
-        let Parts { storage, engine, sign_in, faults, requests, clock } = parts;
+        let Parts { depot, engine, sign_in, faults, requests, clock } = parts;
         Self {
             options,
             resources,
-            storage,
+            depot,
             engine,
             sign_in,
             faults,

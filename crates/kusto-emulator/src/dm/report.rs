@@ -14,7 +14,7 @@ use super::DataManagement;
 use super::message::{IngestionMessage, ReportLevel};
 use crate::clock::seven_digits;
 use crate::engine::IngestFailure;
-use crate::storage::{Change, Expect, Place};
+use crate::storage::Place;
 
 /// Reports stay in their queue for a week, as the service's messages do.
 const REPORT_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -86,21 +86,14 @@ impl DataManagement {
             && let Some(row) = &ingestion.status
         {
             let properties = self.row(ingestion, verdict);
-            let changed = self.storage.change_entity(
-                &row.table,
-                &row.key,
-                properties,
-                Change::Merge,
-                &Expect::Whatever,
-            );
-            if let Err(error) = changed {
+            if let Err(error) = self.depot.write_row(&row.table, &row.key, properties) {
                 tracing::warn!(source = %ingestion.id, %error, "a status row could not be written");
             }
         }
         if ingestion.method.queue {
             let (queue, report) = self.queue_report(ingestion, verdict);
             let text = STANDARD.encode(report.to_string());
-            if let Err(error) = self.storage.put_message(queue, text, Duration::ZERO, REPORT_LIFETIME) {
+            if let Err(error) = self.depot.put_message(queue, text, REPORT_LIFETIME) {
                 tracing::warn!(source = %ingestion.id, %error, "a report could not be queued");
             }
         }

@@ -26,6 +26,10 @@ pub(crate) struct Front(Arc<Shared>);
 pub(crate) struct Shared {
     /// `http://127.0.0.1:<port>`.
     pub(crate) base: String,
+    /// The ports of the storage services, likewise.
+    pub(crate) blob_base: String,
+    pub(crate) queue_base: String,
+    pub(crate) table_base: String,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) storage: Arc<Storage>,
