@@ -25,12 +25,14 @@ mod consumer;
 mod message;
 mod report;
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
+use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::engine::{BatchingPolicy, Engine};
@@ -151,6 +153,8 @@ pub(crate) struct DataManagement {
     nudge: Notify,
     wanted: AtomicU64,
     rested: watch::Sender<u64>,
+    /// What became of messages by their ids, where that is assumed to be remembered.
+    concluded: Mutex<HashMap<Uuid, report::Verdict>>,
 }
 
 /// What data management works with.
@@ -179,6 +183,7 @@ impl DataManagement {
             nudge: Notify::new(),
             wanted: AtomicU64::new(0),
             rested: watch::Sender::new(0),
+            concluded: Mutex::default(),
         }
     }
 
@@ -227,12 +232,11 @@ impl DataManagement {
 
     /// The table's batching policy; where none is set, the service's default with this emulator's shorter time.
     fn policy(&self, database: &str, table: &str) -> BatchingPolicy {
-        let policy = self.engine.batching_policy(database, table);
-        if policy == BatchingPolicy::default() {
-            BatchingPolicy { time_span: self.options.batching_time, ..policy }
-        } else {
-            policy
-        }
+        self.engine.batching_policy(database, table).unwrap_or_else(|| BatchingPolicy {
+            time_span: self.options.batching_time,
+            items: self.engine.assumptions().default_batch_items.max(1),
+            ..BatchingPolicy::default()
+        })
     }
 }
 

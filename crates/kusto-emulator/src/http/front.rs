@@ -117,7 +117,16 @@ impl Front {
             self.clock.sleep_until(after(self.clock.now(), delay)).await;
         }
         // Only now: a request that waits for the clock is not yet one that is about to be held.
-        let effect = effect(self.faults.mischief(fault, &request));
+        let mischief = self.faults.mischief(fault, &request);
+        let takes = mischief.takes.clone();
+        let effect = effect(mischief);
+        let effect = async {
+            let answer = effect.await;
+            if !takes.get().is_zero() {
+                self.clock.sleep_until(after(self.clock.now(), takes.get())).await;
+            }
+            answer
+        };
         match fault {
             Some(Fault::RevokeTokens) => {
                 caller.iter().for_each(|caller| self.sign_in.revoke(caller));

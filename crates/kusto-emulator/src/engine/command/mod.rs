@@ -8,6 +8,7 @@
 
 pub(super) mod databases;
 mod drop_extents;
+mod entity;
 mod extent_tags;
 mod extents;
 mod filters;
@@ -27,10 +28,11 @@ use std::sync::Arc;
 
 use super::catalog::{Database, State, Table};
 use super::error::{EngineError, EngineResult};
+use super::pending::Begun;
 use super::roles::Rights;
 use super::transaction::Decision;
 use super::{Engine, RequestContext, RequestProperties};
-use crate::assumptions::ResolvedNames;
+use crate::assumptions::{ResolvedNames, RightsOfWaiting, Undocumented, WeakReads};
 use crate::data::{ColumnType, ResultTable, Schema, Value};
 use crate::holds::HoldPoint;
 use crate::kql::{Punct, Tokens};
@@ -45,9 +47,13 @@ pub(crate) struct Session<'a> {
     pub(crate) context: &'a RequestContext,
     /// The database in context.
     pub(crate) database: &'a str,
+    /// The command or query as it came.
+    pub(crate) text: &'a str,
     pub(crate) properties: &'a RequestProperties,
-    /// Where the names of a request that was held were resolved; otherwise the state that it takes effect on.
+    /// Where the names of a request that waited were resolved; otherwise the state that it takes effect on.
     pub(crate) resolved: Option<&'a State>,
+    /// The operation that an `async` command is by now.
+    pub(crate) operation: Option<Begun>,
 }
 
 /// See [`Engine::execute`].
@@ -62,8 +68,13 @@ pub(super) fn execute(
     tracing::debug!(client_request_id, %principal, database, "command");
     let resolved = context.mischief.hold.is_some().then(|| engine.snapshot());
     context.mischief.reach(HoldPoint::Resolved)?;
-    let session = Session { engine, context, database, properties, resolved: resolved.as_deref() };
-    session.run(text)
+    let resolved = resolved.as_deref();
+    Session { engine, context, database, text, properties, resolved, operation: None }.run(text)
+}
+
+/// See [`Engine::run_operation`].
+pub(super) fn resume(session: &Session<'_>) -> EngineResult<ResultTable> {
+    session.run(session.text)
 }
 
 impl<'a> Session<'a> {
@@ -140,7 +151,9 @@ impl<'a> Session<'a> {
 
     /// The caller's rights on a state.
     pub(crate) fn rights<'s>(&'s self, state: &'s State) -> Rights<'s> {
-        Rights { access: self.engine.access, state, caller: &self.context.principal }
+        let arrives = self.engine.assumptions().rights == RightsOfWaiting::WhenItArrives;
+        let arrival = self.resolved.filter(|_| arrives);
+        Rights { access: self.engine.access, state, caller: &self.context.principal, arrival }
     }
 
     /// The database in context.
@@ -171,7 +184,8 @@ impl<'a> Session<'a> {
             let formerly = || self.engine.formerly(database, name);
             return database.tables.get(name).or_else(formerly);
         };
-        let known = resolved.find_database(&database.name)?.tables.get(name)?;
+        let known = resolved.find_database(&database.name)?;
+        let known = known.tables.get(name).or_else(|| self.engine.formerly(known, name))?;
         match assumptions.resolved_names {
             ResolvedNames::FollowTheTable => database.table_by_id(known.id),
             ResolvedNames::CheckedAgain => database.tables.get(name).filter(|table| table.id == known.id),
@@ -181,8 +195,27 @@ impl<'a> Session<'a> {
     /// What queries and `.show` read: the present state, unless a rule or an assumption makes it an older one.
     pub(crate) fn snapshot(&self) -> Arc<State> {
         match self.context.mischief.stale {
-            0 => self.engine.readable(),
+            0 if self.reads_weakly() => self.engine.readable(),
+            0 => self.engine.snapshot(),
             behind => self.engine.history.behind(behind).unwrap_or_else(|| self.engine.snapshot()),
+        }
+    }
+
+    /// Whether reads may be as old as is assumed.
+    fn reads_weakly(&self) -> bool {
+        let asked = || {
+            let consistency =
+                self.properties.options.get("queryconsistency").and_then(|value| value.as_str());
+            consistency.is_some_and(|value| value.to_ascii_lowercase().starts_with("weakconsistency"))
+        };
+        self.engine.assumptions().weak_reads == WeakReads::Forced || asked()
+    }
+
+    /// Refuses what only connectors' code tells of, if that is assumed not to be understood.
+    pub(crate) fn needs_undocumented(&self, what: &str) -> EngineResult<()> {
+        match self.engine.assumptions().undocumented {
+            Undocumented::Known => Ok(()),
+            Undocumented::Refused => Err(unknown(what)),
         }
     }
 
@@ -227,29 +260,4 @@ fn names(tokens: &mut Tokens<'_>, what: &str) -> EngineResult<Vec<String>> {
     }
     tokens.expect(Punct::Close)?;
     Ok(names)
-}
-
-/// A table, or a database, as it is named behind `table` or `database`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Entity {
-    /// A table of the database in context.
-    Table(String),
-    /// A database; the one in context when not named.
-    Database(String),
-}
-
-impl Entity {
-    /// Takes `table T` or `database D`.
-    fn parse(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<Self> {
-        if tokens.eat_word("table") {
-            return Ok(Self::Table(tokens.expect_name("a table name")?));
-        }
-        if tokens.eat_word("database") {
-            let unnamed = matches!(tokens.word(), Some("policy" | "principals" | "ingestion"));
-            let name =
-                if unnamed { session.database.to_owned() } else { tokens.expect_name("a database name")? };
-            return Ok(Self::Database(name));
-        }
-        Err(tokens.unexpected("'table' or 'database'").into())
-    }
 }

@@ -27,7 +27,7 @@ pub(super) fn create(
     }
     let columns = schema::parse(tokens)?;
     let mut given = properties::parse(tokens)?;
-    let about = TableProperties::take(&mut given)?;
+    let about = TableProperties::take(session, &mut given)?;
     properties::refuse_others(".create table", given.keys())?;
     end(tokens)?;
     session.transact(|state| {
@@ -53,7 +53,7 @@ fn create_like(session: &Session<'_>, name: &str, tokens: &mut Tokens<'_>) -> En
     let model = tokens.expect_name("the name of the table that it is based on")?;
     let if_not_exists = tokens.eat_word("ifnotexists");
     let mut given = properties::parse(tokens)?;
-    let about = TableProperties::take(&mut given)?;
+    let about = TableProperties::take(session, &mut given)?;
     properties::refuse_others(".create table based-on", given.keys())?;
     end(tokens)?;
     session.transact(|state| {
@@ -149,7 +149,7 @@ pub(super) fn alter(
     let name = tokens.expect_name("a table name")?;
     let columns = schema::parse(tokens)?;
     let mut given = properties::parse(tokens)?;
-    let about = TableProperties::take(&mut given)?;
+    let about = TableProperties::take(session, &mut given)?;
     properties::refuse_others(".alter table", given.keys())?;
     end(tokens)?;
     session.transact(|state| {

@@ -6,6 +6,7 @@ use super::super::mapping::{ColumnMapping, From, JsonPath, Mapping, MappingKind,
 use super::columns::Columns;
 use super::source::Input;
 use super::{delimited, json, lines};
+use crate::assumptions::{GzipMembers, RaggedRecords};
 
 /// The formats that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +90,10 @@ pub(crate) struct Plan {
     /// One per column of the table.
     pub(super) slots: Vec<Slot>,
     pub(super) ignore_first_record: bool,
+    /// What a record with another number of fields does.
+    pub(super) ragged: RaggedRecords,
+    /// How much of a gzip blob is read.
+    pub(super) gzip_members: GzipMembers,
 }
 
 impl Plan {
@@ -104,7 +109,9 @@ impl Plan {
             Some(mapping) => mapped(table, &mapping, without_secret(url))?,
             None => identity(table, format.mapping_kind()),
         };
-        Ok(Self { format, slots, ignore_first_record: properties.ignore_first_record })
+        let (ragged, gzip_members) = (RaggedRecords::default(), GzipMembers::default());
+        let ignore_first_record = properties.ignore_first_record;
+        Ok(Self { format, slots, ignore_first_record, ragged, gzip_members })
     }
 
     pub(super) fn read(&self, input: &mut Input, columns: &mut Columns) -> Result<(), IngestFailure> {

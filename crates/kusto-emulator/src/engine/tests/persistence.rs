@@ -218,6 +218,7 @@ fn operations_their_details_and_ingestion_failures_survive_a_restart_and_a_torn_
     cluster.run(".ingest inline into table S <| 1");
     let moved = cluster.run(".move async extents all from table S to table D");
     let id = column(&moved, "OperationId")[0].as_str().unwrap().to_owned();
+    cluster.work_off();
     cluster.ingest_text("S", &none(), "1,\"open").unwrap_err();
     let shown = |cluster: &Cluster| {
         let commands = [

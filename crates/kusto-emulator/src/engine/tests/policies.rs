@@ -23,13 +23,14 @@ fn a_policy_that_is_not_set_is_shown_as_null() {
 fn a_table_without_a_policy_has_the_databases_and_its_own_replaces_that_whole() {
     let cluster = table();
     let in_force = || cluster.engine.batching_policy("DB", "T");
-    assert_eq!(in_force(), BatchingPolicy::default());
+    let set = || in_force().unwrap();
+    assert_eq!(in_force(), None);
     cluster.run(r#".alter database db policy ingestionbatching '{"MaximumBatchingTimeSpan":"00:00:30","MaximumNumberOfItems":7}'"#);
-    assert_eq!((in_force().time_span, in_force().items), (Duration::from_secs(30), 7));
+    assert_eq!((set().time_span, set().items), (Duration::from_secs(30), 7));
     cluster.run(r#".alter table T policy ingestionbatching '{"MaximumNumberOfItems":1}'"#);
-    assert_eq!((in_force().time_span, in_force().items), (Duration::from_secs(300), 1));
+    assert_eq!((set().time_span, set().items), (Duration::from_secs(300), 1));
     cluster.run(".delete table T policy ingestionbatching");
-    assert_eq!(in_force().items, 7);
+    assert_eq!(set().items, 7);
 }
 
 #[test]
