@@ -79,9 +79,11 @@ impl Emulator {
             tokio::net::TcpListener::from_std(listener)
                 .map_err(|source| EmulatorError::Listen { address, source })?
         };
+        let limits =
+            http::ClientLimits { connections: options.max_connections, patience: options.client_patience };
         let data_management = Arc::clone(&front.data_management);
         let tasks = vec![
-            runtime.spawn(http::serve(listener, http::router(front.clone()), stop.clone())),
+            runtime.spawn(http::serve(listener, http::router(front.clone()), limits, stop.clone())),
             runtime.spawn(data_management.run(stop.clone())),
         ];
         let handle = Handle::new(front, stop.clone(), runtime.handle().clone());
@@ -212,6 +214,7 @@ fn build(options: &EmulatorBuilder, urls: &Urls) -> Result<Front, EmulatorError>
         requests,
         sign_in_required: options.sign_in,
         latency: options.latency,
+        client_patience: options.client_patience,
         sas_lifetime: options.sas_lifetime,
     }))
 }

@@ -90,6 +90,11 @@ impl Batches {
         self.open.extract_if(.., |batch| batch.due <= now).collect()
     }
 
+    /// Everything that gathers.
+    pub(super) fn into_messages(self) -> impl Iterator<Item = Accepted> {
+        self.open.into_iter().flat_map(|batch| batch.messages)
+    }
+
     /// When the next batch's time is over.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.open.iter().map(|batch| batch.due).min()

@@ -44,6 +44,9 @@ impl DataManagement {
     pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut batches = Batches::default();
         while !stop.is_cancelled() {
+            if self.failed_over.swap(false, Ordering::SeqCst) {
+                self.give_back(std::mem::take(&mut batches));
+            }
             let wanted = self.wanted.load(Ordering::SeqCst);
             if self.pass(&mut batches).await {
                 continue;
@@ -63,6 +66,13 @@ impl DataManagement {
             }
         }
         self.rested.send_replace(u64::MAX);
+    }
+
+    /// What gathers is in its queue again, as after a failure of the node.
+    fn give_back(&self, batches: Batches) {
+        for accepted in batches.into_messages() {
+            self.storage.give_back_message(&accepted.queue, &accepted.message.id, self.clock.now());
+        }
     }
 
     fn next_messages(&self) -> impl Iterator<Item = Timestamp> {

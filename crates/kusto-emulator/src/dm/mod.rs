@@ -26,7 +26,7 @@ mod message;
 mod report;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -151,6 +151,7 @@ pub(crate) struct DataManagement {
     counters: Counters,
     /// Rings when somebody waits for it to come to rest.
     nudge: Notify,
+    failed_over: AtomicBool,
     wanted: AtomicU64,
     rested: watch::Sender<u64>,
     /// What became of messages by their ids, where that is assumed to be remembered.
@@ -181,6 +182,7 @@ impl DataManagement {
             clock,
             counters: Counters::default(),
             nudge: Notify::new(),
+            failed_over: AtomicBool::new(false),
             wanted: AtomicU64::new(0),
             rested: watch::Sender::new(0),
             concluded: Mutex::default(),
@@ -219,6 +221,12 @@ impl DataManagement {
             raw_bytes: read(raw_bytes),
             batches: read(batches),
         }
+    }
+
+    /// Forgets the batches that gather; their messages are in their queues again.
+    pub(crate) fn fail_over(&self) {
+        self.failed_over.store(true, Ordering::SeqCst);
+        self.nudge.notify_one();
     }
 
     /// Waits until everything is done that is due at the clock's present moment.

@@ -45,6 +45,14 @@ pub(crate) struct Operation {
     pub(crate) details: Option<ResultTable>,
 }
 
+impl Operation {
+    /// The entry that follows this one when nobody works on the operation any more.
+    fn abandoned(&self, now: i64) -> Self {
+        let status = "The node that worked on the operation went away.".to_owned();
+        Self { updated: now, state: "Abandoned".into(), status, ..self.clone() }
+    }
+}
+
 /// A source that was not ingested.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct FailedIngestion {
@@ -120,6 +128,23 @@ impl Log {
         push(&mut entries.failures, failure);
     }
 
+    /// Nobody works on these any more.
+    pub(crate) fn abandon(&self, ids: &[Uuid], now: i64) {
+        let mut entries = self.lock();
+        for id in ids {
+            let last = entries
+                .operations
+                .iter()
+                .rev()
+                .find(|entry| entry.id == *id)
+                .map(|entry| entry.abandoned(now));
+            if let Some(entry) = last {
+                entries.write(&Line::Operation(Cow::Borrowed(&entry)));
+                push(&mut entries.operations, entry);
+            }
+        }
+    }
+
     /// Oldest first.
     pub(crate) fn operations(&self) -> Vec<Operation> {
         self.lock().operations.iter().cloned().collect()
@@ -149,14 +174,8 @@ impl Entries {
 
     fn abandon(&mut self, now: i64) {
         let over = |id| self.operations.iter().any(|entry| entry.id == id && entry.state != "InProgress");
-        let status = "The node that worked on the operation went away.".to_owned();
-        let abandoned = |entry: &Operation| Operation {
-            updated: now,
-            state: "Abandoned".into(),
-            status: status.clone(),
-            ..entry.clone()
-        };
-        let open: Vec<_> = self.operations.iter().filter(|entry| !over(entry.id)).map(abandoned).collect();
+        let open = self.operations.iter().filter(|entry| !over(entry.id));
+        let open: Vec<_> = open.map(|entry| entry.abandoned(now)).collect();
         open.into_iter().for_each(|entry| push(&mut self.operations, entry));
     }
 

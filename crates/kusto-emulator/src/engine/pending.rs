@@ -111,6 +111,12 @@ impl Engine {
         self.waiting.lock().iter().map(|pending| pending.due).min()
     }
 
+    /// The node that works on operations goes away: those that wait are abandoned.
+    pub(crate) fn abandon_operations(&self) {
+        let gone: Vec<_> = self.waiting.lock().drain(..).map(|pending| pending.begun.id).collect();
+        self.log.abandon(&gone, self.now());
+    }
+
     /// Works on an operation; what comes of it is in the log.
     pub(crate) fn run_operation(&self, pending: &Pending) {
         let Pending { begun, context, database, text, properties, resolved, .. } = pending;

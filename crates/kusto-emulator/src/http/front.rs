@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) sign_in_required: bool,
     /// Added to every request.
     pub(crate) latency: Duration,
+    /// How long a client may be silent in the middle of a body; real time: it guards a real socket.
+    pub(crate) client_patience: Duration,
     /// How long a SAS in the ingestion resources is valid.
     pub(crate) sas_lifetime: Duration,
 }

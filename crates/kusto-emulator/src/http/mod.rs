@@ -35,7 +35,7 @@ use axum::routing::{get, post};
 use body::{BodyError, RequestBody};
 use front::{Exchange, RequestIds};
 pub(crate) use front::{Front, Shared};
-pub(crate) use server::serve;
+pub(crate) use server::{ClientLimits, serve};
 
 /// All routes.
 pub(crate) fn router(front: Front) -> Router {

@@ -56,7 +56,7 @@ pub(super) async fn any(
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    let mut body = RequestBody::new(body);
+    let mut body = RequestBody::new(body, front.client_patience);
     let known = take_apart(&method, &uri, &headers)
         .filter(|asked| front.storage.account(&asked.place.account).is_some());
     let Some(asked) = known else { return unknown(&front, &uri, &headers, body).await };

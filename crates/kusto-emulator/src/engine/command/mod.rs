@@ -8,6 +8,7 @@
 
 pub(super) mod databases;
 mod drop_extents;
+mod encoding;
 mod entity;
 mod extent_tags;
 mod extents;
@@ -87,6 +88,7 @@ impl<'a> Session<'a> {
         };
         (0..length).for_each(|_| drop(tokens.next()));
         match verb {
+            _ if let Some(why) = not_modelled(verb, &mut tokens) => Err(why),
             "show" => show::run(self, &mut tokens),
             "create" | "create-or-alter" | "create-merge" => self.create(verb, &mut tokens),
             "alter" | "alter-merge" | "delete" => self.alter(verb, &mut tokens),
@@ -115,7 +117,7 @@ impl<'a> Session<'a> {
             ("create" | "create-or-alter", Some("table" | "database")) if mappings::follows(tokens) => {
                 mappings::create(self, verb == "create-or-alter", tokens)
             }
-            ("create" | "create-merge", Some("table")) => {
+            ("create" | "create-merge", Some("table" | "tables")) => {
                 tables::create(self, verb == "create-merge", tokens)
             }
             _ => Err(tokens.unexpected(&format!("'table' behind .{verb}")).into()),
@@ -127,6 +129,7 @@ impl<'a> Session<'a> {
             ("alter" | "alter-merge", _) if extent_tags::follows(tokens) => {
                 extent_tags::alter(self, verb == "alter-merge", tokens)
             }
+            _ if tokens.word() == Some("column") => encoding::alter(self, verb, tokens),
             _ if policies::follows(tokens) => policies::change(self, verb, tokens),
             ("alter", Some("docstring" | "folder")) => tables::describe(self, tokens),
             ("alter" | "alter-merge", _) if tokens.word() == Some("table") => {
@@ -231,6 +234,45 @@ impl<'a> Session<'a> {
         }
         self.engine.transact(decide)
     }
+}
+
+/// What the service has and the local cluster does not, by the words that it starts with, and what to do about it.
+const NOT_MODELLED: [(&str, &str, &str); 14] = [
+    ("undo", "drop", "a dropped table is gone at once; keep a copy with .set before you drop it"),
+    ("create", "materialized-view", "there are no materialized views"),
+    ("create", "function", "there are no stored functions; put them in front of the query with 'let'"),
+    (
+        "create-or-alter",
+        "function",
+        "there are no stored functions; put them in front of the query with 'let'",
+    ),
+    ("create", "external", "there are no external tables"),
+    ("execute", "database", "there are no scripts; send the commands one by one"),
+    ("execute", "cluster", "there are no scripts; send the commands one by one"),
+    ("export", "", "nothing can be exported"),
+    ("purge", "", "single records cannot be removed; drop extents or clear the table"),
+    ("delete", "table", "single records cannot be removed; drop extents or clear the table"),
+    ("attach", "", "databases are made when the cluster is started"),
+    ("detach", "", "databases are made when the cluster is started"),
+    ("ingest-from-storage-queued", "", "post a message to the ingestion queue instead"),
+    ("cancel", "", "operations and queries run to their end"),
+];
+
+/// The refusal of a command that the service has and the local cluster does not.
+fn not_modelled(verb: &str, tokens: &mut Tokens<'_>) -> Option<EngineError> {
+    let next = tokens.word().unwrap_or_default();
+    if verb == "delete" && tokens.word_nth(2) != Some("records") {
+        return None;
+    }
+    let row = NOT_MODELLED.iter().find(|(first, second, _)| {
+        *first == verb && (second.is_empty() || next.split('-').next() == second.split('-').next())
+    });
+    let (first, second, instead) = row?;
+    let text = format!(".{first} {second}");
+    Some(EngineError::syntax(format!(
+        "'{}' is not modelled by the local cluster: {instead}",
+        text.trim_end()
+    )))
 }
 
 /// The error of a command that nobody knows.

@@ -63,7 +63,8 @@ fn check_change(
     owner.check(session, state, TableAction::Administer, DatabaseAction::Administer)
 }
 
-fn shown(owner: Owner<'_>, kind: PolicyKind, policy: Option<&Json>) -> ResultTable {
+/// The answer that shows a policy.
+pub(super) fn shown(owner: Owner<'_>, kind: PolicyKind, policy: Option<&Json>) -> ResultTable {
     let (name, children, entity) = match owner {
         Owner::Cluster(_) => (String::new(), String::new(), ""),
         Owner::Database(database) => {

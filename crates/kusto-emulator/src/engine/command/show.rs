@@ -9,7 +9,9 @@ use super::super::query;
 use super::super::roles::{DatabaseAction, TableAction};
 use super::entity::Entity;
 use super::operations::guid;
-use super::{Session, end, extents, mappings, operations, policies, principals, properties, result, schema};
+use super::{
+    Session, encoding, end, extents, mappings, operations, policies, principals, properties, result, schema,
+};
 use crate::data::{ColumnType, ResultTable, Value};
 use crate::kql::{Punct, Tokens};
 
@@ -31,6 +33,7 @@ fn show(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTa
             let Entity::Table(name) = &entity else { return Err(tokens.unexpected("a table").into()) };
             table(session, name, &entity, tokens)
         }
+        Some("column") => encoding::show(session, tokens),
         Some("databases") => databases(session, tokens),
         Some("database") => database(session, tokens),
         Some("version") => version(tokens),

@@ -10,6 +10,7 @@ use super::super::catalog::{Database, State, Table};
 use super::super::change::Change;
 use super::super::error::EngineError;
 use super::super::extent::{Extent, StoredColumn};
+use super::super::policy::{PolicyKind, timespan_ticks};
 use super::super::principal::Principal;
 use super::super::roles::{Rights, TableAction};
 use super::super::tag;
@@ -160,12 +161,27 @@ impl Target<'_> {
             self.refuse_without_right(state, database, table).map_err(Failure)?;
         }
         refuse_at_commit(self.engine, table, self.properties).map_err(Failure)?;
+        self.refuse_too_old(state, database, table).map_err(Failure)?;
         let change = Change::AddExtents {
             database: database.name.clone(),
             table: table.name.clone(),
             extents: extents.iter().map(|extent| extent.pruned(&table.schema)).collect(),
         };
         Ok(Decision::new(vec![change], extents.iter().map(|extent| extent.id).collect()))
+    }
+
+    /// What retention would take away at once is not let in.
+    fn refuse_too_old(&self, state: &State, database: &Database, table: &Table) -> Result<(), IngestFailure> {
+        let policy = state.policy(database, Some(table), PolicyKind::Retention);
+        let period = policy.and_then(|policy| timespan_ticks(&policy["SoftDeletePeriod"]));
+        let age = self.properties.creation_time.map(|created| self.engine.now().saturating_sub(created));
+        match period.zip(age) {
+            Some((period, age)) if age > period => Err(IngestFailure::permanent(
+                "BadRequest_CreationTimeEarlierThanSoftDeletePeriod",
+                format!("the creation time lies before the soft-delete period of table '{}'", table.name),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn refuse_without_right(

@@ -32,8 +32,8 @@ pub(super) fn read(
             return Err(records.wrong_number_of_fields(expected, input.location()));
         }
         columns.row(|i, builder| match &plan.slots[i] {
-            Slot::Field(n) if *n < records.count => push_field(builder, records.field(*n)),
-            Slot::Constant(text) => push_text(builder, text),
+            Slot::Field(n) if *n < records.count => push_field(builder, records.field(*n), plan.longest[i]),
+            Slot::Constant(text) => push_text(builder, text, plan.longest[i]),
             _ => builder.push_null(),
         });
     }

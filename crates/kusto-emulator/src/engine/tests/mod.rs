@@ -280,3 +280,19 @@ fn show_version_says_that_this_is_an_engine() {
     assert_eq!(column_names(&shown), ["BuildVersion", "BuildTime", "ServiceType", "ProductVersion"]);
     assert_eq!(column(&shown, "ServiceType"), [json!("Engine")]);
 }
+
+#[test]
+fn what_the_service_has_and_the_local_cluster_does_not_is_refused_with_what_to_do_instead() {
+    let cluster = Cluster::new();
+    for (command, instead) in [
+        (".undo drop table T version=v1.2", "keep a copy"),
+        (".create materialized-view V on table T { T }", "materialized views"),
+        (".create-or-alter function F() { 1 }", "'let'"),
+        (".execute database script <| .show tables", "one by one"),
+        (".delete table T records <| T", "drop extents"),
+        (".ingest-from-storage-queued into table database('db').T", "queue"),
+    ] {
+        let refused = cluster.refused(command);
+        assert!(refused.detail.contains(instead) && refused.permanent, "{command}: {refused}");
+    }
+}

@@ -195,7 +195,7 @@ impl Model {
         Some(count)
     }
 
-    /// Changes the tags of extents that have `tag`; the answer tells of those whose tags became others.
+    /// Changes the tags of extents that have `tag`; each is a new one then, even if its tags are the same.
     pub(super) fn retag(
         &mut self,
         caller: Caller,
@@ -209,9 +209,8 @@ impl Model {
         let extents = self.tables.get_mut(name).unwrap().extents.iter_mut();
         let mut changed = 0;
         for extent in extents.filter(|extent| extent.tags.contains(tag)) {
-            let tags = change(&extent.tags);
-            changed += usize::from(tags != extent.tags);
-            extent.tags = tags;
+            extent.tags = change(&extent.tags);
+            changed += 1;
         }
         Some(changed)
     }
