@@ -24,6 +24,8 @@ pub struct EmulatorBuilder {
     pub(crate) tenant: String,
     pub(crate) token_lifetime: Duration,
     pub(crate) accept_only: bool,
+    pub(crate) max_connections: usize,
+    pub(crate) client_patience: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) seed: Seed,
     pub(crate) latency: Duration,
@@ -50,6 +52,8 @@ impl Default for EmulatorBuilder {
             tenant: "6babcaad-604b-40ac-a9d7-9fd97c0b779f".to_owned(),
             token_lifetime: Duration::from_secs(3600),
             accept_only: false,
+            max_connections: 4096,
+            client_patience: Duration::from_secs(60),
             clock: Arc::new(SystemClock),
             seed: Seed::from_entropy(),
             latency: Duration::ZERO,
@@ -122,6 +126,20 @@ impl EmulatorBuilder {
     /// as ingested. Rows are counted by the blob's metadata `rows`, raw bytes by `rawbytes`.
     pub fn accept_only(mut self, accept_only: bool) -> Self {
         self.accept_only = accept_only;
+        self
+    }
+
+    /// Connections at a time, 1 to 65536; more wait in the listener's queue until one ends. Default 4096: more than any
+    /// test opens, and a process may usually have more files open than that.
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.max_connections = count;
+        self
+    }
+
+    /// How long a client may be silent in the middle of a request's head or body, or between two requests of a
+    /// connection, before it is cut off; measured by the system's clock, since it guards real sockets. Default 1 minute.
+    pub fn client_patience(mut self, patience: Duration) -> Self {
+        self.client_patience = patience;
         self
     }
 
@@ -219,6 +237,9 @@ impl EmulatorBuilder {
         }
         if !(1..=16).contains(&self.storage_accounts) {
             return invalid("storage_accounts", self.storage_accounts.to_string(), "1 to 16");
+        }
+        if !(1..=65536).contains(&self.max_connections) {
+            return invalid("max_connections", self.max_connections.to_string(), "1 to 65536");
         }
         if !(1..=64).contains(&self.threads) {
             return invalid("threads", self.threads.to_string(), "1 to 64");

@@ -86,10 +86,12 @@ impl Emulator {
         let outside = outside(accounts, runtime.handle())?;
         let front = build(&options, &urls, outside.clone())?;
         let stop = CancellationToken::new();
+        let limits =
+            http::ClientLimits { connections: options.max_connections, patience: options.client_patience };
         let serve = |listener: TcpListener, address, router| {
             let _context = runtime.enter();
             tokio::net::TcpListener::from_std(listener)
-                .map(|listener| runtime.spawn(http::serve(listener, router, stop.clone())))
+                .map(|listener| runtime.spawn(http::serve(listener, router, limits, stop.clone())))
                 .map_err(|source| EmulatorError::Listen { address, source })
         };
         let data_management = Arc::clone(&front.data_management);
@@ -255,6 +257,7 @@ fn build(
         requests,
         sign_in_required: options.sign_in,
         latency: options.latency,
+        client_patience: options.client_patience,
         sas_lifetime: options.sas_lifetime,
     }))
 }

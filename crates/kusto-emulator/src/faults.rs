@@ -112,9 +112,11 @@ pub enum Fault {
     DelayMessage(#[serde(with = "seconds")] Duration),
 }
 
-/// What a fault does to the inside of a request.
+/// What a fault does to the inside of a request, and what the request tells of its answer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mischief {
+    /// How long the answer takes after the effect.
+    pub(crate) takes: Takes,
     /// Somebody wants to hold it.
     pub(crate) hold: Option<Arc<Hold>>,
     /// How many transactions ago it reads.
@@ -138,6 +140,20 @@ pub(crate) struct Delivery {
 impl Default for Delivery {
     fn default() -> Self {
         Self { times: 1, first: Duration::ZERO, apart: Duration::ZERO }
+    }
+}
+
+/// A time on the emulator's clock that grows while a request is worked on; in nanoseconds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Takes(Arc<AtomicU64>);
+
+impl Takes {
+    pub(crate) fn add(&self, more: Duration) {
+        self.0.fetch_add(u64::try_from(more.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
     }
 }
 

@@ -142,6 +142,12 @@ impl Handle {
         control::release(&self.front, Some(id), true) > 0
     }
 
+    /// What the service does when the node that does the work goes away and another one takes its place: held requests die
+    /// without an effect, blobs that gather are gathered anew, operations in progress are `Abandoned`.
+    pub fn fail_over(&self) {
+        control::fail_over(&self.front);
+    }
+
     /// The answers to what is not documented.
     pub fn assumptions(&self) -> Assumptions {
         self.front.engine.assumptions()

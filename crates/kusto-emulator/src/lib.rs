@@ -71,7 +71,11 @@ mod data;
 mod engine;
 mod kql;
 
-pub use assumptions::{Assumptions, FailedSources, IngestIfNotExists, Merges, MissingExtents, ResolvedNames};
+pub use assumptions::{
+    Assumptions, BlobsVisible, CreatedRange, DirectManagedIdentity, FailedSources, GzipMembers,
+    IngestIfNotExists, Merges, MissingExtents, OperationColumns, RaggedRecords, RepeatedMessages,
+    ResolvedNames, RightsOfWaiting, SkippedStatus, Undocumented, UnknownSize, WeakReads,
+};
 pub use builder::EmulatorBuilder;
 pub use dm::Statistics;
 pub use emulator::{Emulator, Urls};

@@ -25,12 +25,14 @@ mod consumer;
 mod message;
 mod report;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
+use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::engine::{BatchingPolicy, Engine};
@@ -149,8 +151,11 @@ pub(crate) struct DataManagement {
     counters: Counters,
     /// Rings when somebody waits for it to come to rest.
     nudge: Notify,
+    failed_over: AtomicBool,
     wanted: AtomicU64,
     rested: watch::Sender<u64>,
+    /// What became of messages by their ids, where that is assumed to be remembered.
+    concluded: Mutex<HashMap<Uuid, report::Verdict>>,
 }
 
 /// What data management works with.
@@ -177,8 +182,10 @@ impl DataManagement {
             clock,
             counters: Counters::default(),
             nudge: Notify::new(),
+            failed_over: AtomicBool::new(false),
             wanted: AtomicU64::new(0),
             rested: watch::Sender::new(0),
+            concluded: Mutex::default(),
         }
     }
 
@@ -216,6 +223,12 @@ impl DataManagement {
         }
     }
 
+    /// Forgets the batches that gather; their messages are in their queues again.
+    pub(crate) fn fail_over(&self) {
+        self.failed_over.store(true, Ordering::SeqCst);
+        self.nudge.notify_one();
+    }
+
     /// Waits until everything is done that is due at the clock's present moment.
     pub(crate) async fn rest(&self) {
         let wanted = self.wanted.fetch_add(1, Ordering::SeqCst) + 1;
@@ -227,12 +240,11 @@ impl DataManagement {
 
     /// The table's batching policy; where none is set, the service's default with this emulator's shorter time.
     fn policy(&self, database: &str, table: &str) -> BatchingPolicy {
-        let policy = self.engine.batching_policy(database, table);
-        if policy == BatchingPolicy::default() {
-            BatchingPolicy { time_span: self.options.batching_time, ..policy }
-        } else {
-            policy
-        }
+        self.engine.batching_policy(database, table).unwrap_or_else(|| BatchingPolicy {
+            time_span: self.options.batching_time,
+            items: self.engine.assumptions().default_batch_items.max(1),
+            ..BatchingPolicy::default()
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::DataManagement;
 use super::message::{IngestionMessage, ReportLevel};
+use crate::assumptions::SkippedStatus;
 use crate::clock::seven_digits;
 use crate::engine::IngestFailure;
 use crate::storage::Place;
@@ -62,10 +63,14 @@ impl Verdict {
     }
 
     /// `Succeeded`, `Skipped` or `Failed`.
-    fn status(&self) -> &'static str {
+    fn status(&self, skipped: SkippedStatus) -> &'static str {
         match self.failure() {
             None => "Succeeded",
-            Some((failure, _)) if failure.code.starts_with("Skipped_") => "Skipped",
+            Some((failure, _))
+                if failure.code.starts_with("Skipped_") && skipped == SkippedStatus::Skipped =>
+            {
+                "Skipped"
+            }
             Some(_) => "Failed",
         }
     }
@@ -104,7 +109,7 @@ impl DataManagement {
         let mut row = Map::new();
         let mut set = |name: &str, value: Value| row.insert(name.to_owned(), value);
         let operation = verdict.operation().to_string();
-        set("Status", json!(verdict.status()));
+        set("Status", json!(verdict.status(self.engine.assumptions().skipped_status)));
         set("IngestionSourceId", json!(ingestion.id.to_string()));
         set("IngestionSourceId@odata.type", json!("Edm.Guid"));
         set("IngestionSourcePath", json!(path(ingestion)));

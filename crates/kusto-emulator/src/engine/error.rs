@@ -103,6 +103,17 @@ impl EngineError {
         }
     }
 
+    /// 429, transient: too much at a time.
+    pub(crate) fn throttled(detail: impl Into<String>) -> Self {
+        Self {
+            status: 429,
+            code: "General_ThrottledRequest",
+            exception: "Kusto.Data.Exceptions.KustoRequestThrottledException",
+            detail: detail.into(),
+            ..Self::internal("")
+        }
+    }
+
     /// 520, transient: the engine itself failed, for instance on its own disk.
     pub(crate) fn internal(detail: impl fmt::Display) -> Self {
         Self {

@@ -36,6 +36,7 @@ mod log;
 mod mapping;
 mod merge;
 mod names;
+mod pending;
 mod policy;
 mod principal;
 mod query;
@@ -62,6 +63,7 @@ pub(crate) use batch::{
 };
 use catalog::State;
 pub(crate) use error::{EngineError, EngineResult, LIMITS_EXCEEDED};
+pub(crate) use pending::Pending;
 pub(crate) use policy::BatchingPolicy;
 pub(crate) use principal::Principal;
 pub(crate) use roles::Access;
@@ -132,6 +134,8 @@ pub(crate) struct Engine {
     looked_at: Mutex<i64>,
     /// When tables were last merged, in ticks.
     merged_at: Mutex<HashMap<Uuid, i64>>,
+    /// Commands that run `async` and whose time has not come.
+    waiting: pending::Waiting,
     /// Until when data management knows batching policies at least, in ticks.
     refreshed_at: AtomicI64,
 }
@@ -152,12 +156,13 @@ impl Engine {
             state: RwLock::new(Arc::new(opened.state)),
             journal: Mutex::new(opened.journal),
             extents: opened.extents,
-            log: log::Log::open(options.data_dir.as_deref()),
+            log: log::Log::open(options.data_dir.as_deref(), now),
             assumptions: RwLock::default(),
             history: history::History::default(),
             opened: now,
             looked_at: Mutex::new(now),
             merged_at: Mutex::default(),
+            waiting: pending::Waiting::default(),
             refreshed_at: AtomicI64::new(i64::MIN),
         };
         engine.assume(options.assumptions);
@@ -237,8 +242,8 @@ impl Engine {
         ingest::check(self, principal, database, table)
     }
 
-    /// The batching policy in force for a table: its own, the database's, or the service's default.
-    pub(crate) fn batching_policy(&self, database: &str, table: &str) -> BatchingPolicy {
+    /// The batching policy in force for a table, as far as data management knows: its own or the database's.
+    pub(crate) fn batching_policy(&self, database: &str, table: &str) -> Option<BatchingPolicy> {
         let lag = self.assumptions().batching_learned_after;
         let moment = self.before(lag).max(self.refreshed_at.load(Ordering::Relaxed));
         let state = if lag.is_zero() { None } else { self.history.at(moment) };
@@ -313,6 +318,12 @@ impl Engine {
     pub(crate) fn now(&self) -> i64 {
         ticks(self.clock.now())
     }
+}
+
+/// The moment of ticks since the year 1; the last one there is, where they lie behind it.
+pub(crate) fn timestamp(ticks: i64) -> Timestamp {
+    let nanoseconds = i128::from(ticks.saturating_sub(UNIX_EPOCH)) * 100;
+    Timestamp::from_nanosecond(nanoseconds).unwrap_or(Timestamp::MAX)
 }
 
 /// A moment in ticks of 100 ns since the year 1.

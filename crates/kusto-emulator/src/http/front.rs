@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) sign_in_required: bool,
     /// Added to every request.
     pub(crate) latency: Duration,
+    /// How long a client may be silent in the middle of a body; real time: it guards a real socket.
+    pub(crate) client_patience: Duration,
     /// How long a SAS in the ingestion resources is valid.
     pub(crate) sas_lifetime: Duration,
 }
@@ -121,7 +123,16 @@ impl Front {
             self.clock.sleep_until(after(self.clock.now(), delay)).await;
         }
         // Only now: a request that waits for the clock is not yet one that is about to be held.
-        let effect = effect(self.faults.mischief(fault, &request));
+        let mischief = self.faults.mischief(fault, &request);
+        let takes = mischief.takes.clone();
+        let effect = effect(mischief);
+        let effect = async {
+            let answer = effect.await;
+            if !takes.get().is_zero() {
+                self.clock.sleep_until(after(self.clock.now(), takes.get())).await;
+            }
+            answer
+        };
         match fault {
             Some(Fault::RevokeTokens) => {
                 caller.iter().for_each(|caller| self.sign_in.revoke(caller));

@@ -71,7 +71,7 @@ pub(super) async fn streaming(
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    let mut body = RequestBody::new(body);
+    let mut body = RequestBody::new(body, front.client_patience);
     let ids = front.ids(&headers);
     let principal = front.principal(&headers);
     let name = principal.as_ref().map(Principal::fqn).unwrap_or_default();
@@ -91,7 +91,7 @@ pub(super) async fn streaming(
 }
 
 async fn handle(front: Front, form: Form, uri: &Uri, headers: &HeaderMap, body: Body) -> Response<Body> {
-    let mut body = RequestBody::new(body);
+    let mut body = RequestBody::new(body, front.client_patience);
     let mut ids = front.ids(headers);
     let principal = front.principal(headers);
     let asked = match uri.query().filter(|_| form != Form::Command && body_is_empty(headers)) {

@@ -40,7 +40,7 @@ use axum::routing::{get, post};
 use body::{BodyError, RequestBody};
 use front::{Exchange, RequestIds};
 pub(crate) use front::{Front, Shared};
-pub(crate) use server::serve;
+pub(crate) use server::{ClientLimits, serve};
 pub(crate) use storage::service_router;
 
 /// All routes.

@@ -21,11 +21,14 @@ use tokio_util::task::TaskTracker;
 use super::control::Peer;
 use super::front::Cut;
 
-/// Connections at a time; more wait in the listener's queue.
-const MAX_CONNECTIONS: usize = 4096;
-
-/// How long the head of a request may take, and how long a connection may wait for its next one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// What clients may hold open.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientLimits {
+    /// Connections at a time; more wait in the listener's queue.
+    pub(crate) connections: usize,
+    /// How long the head of a request may take, and how long a connection may wait for its next one.
+    pub(crate) patience: Duration,
+}
 
 /// Read in one go: large enough that a blob costs few system calls.
 const READ_BUFFER_BYTES: usize = 512 * 1024;
@@ -36,9 +39,14 @@ const READ_BUFFER_BYTES: usize = 512 * 1024;
 struct CutConnection;
 
 /// Answers on `listener` until `stop`; then lets requests under way finish for a moment.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ClientLimits,
+    stop: CancellationToken,
+) {
     let connections = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(limits.connections));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
         let socket = tokio::select! {
@@ -49,7 +57,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             Ok((socket, peer)) => {
                 let (router, stop) = (router.clone(), stop.clone());
                 connections.spawn(async move {
-                    connection(socket, Peer(peer), router, stop).await;
+                    connection(socket, Peer(peer), router, limits.patience, stop).await;
                     drop(place);
                 });
             }
@@ -66,7 +74,13 @@ async fn pause_after(error: &io::Error) {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
-async fn connection(socket: TcpStream, peer: Peer, router: Router, stop: CancellationToken) {
+async fn connection(
+    socket: TcpStream,
+    peer: Peer,
+    router: Router,
+    patience: Duration,
+    stop: CancellationToken,
+) {
     let _ = socket.set_nodelay(true);
     let routes = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -76,7 +90,7 @@ async fn connection(socket: TcpStream, peer: Peer, router: Router, stop: Cancell
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(patience)
         .max_buf_size(READ_BUFFER_BYTES)
         .serve_connection(TokioIo::new(socket), service);
     let mut served = std::pin::pin!(served);

@@ -26,7 +26,7 @@ pub(super) async fn token(
     body: Body,
 ) -> Response<Body> {
     let exchange = Exchange::new(Endpoint::SignIn, "Token", tenant.as_str(), "");
-    let mut body = RequestBody::new(body);
+    let mut body = RequestBody::new(body, front.client_patience);
     front
         .exchange(exchange, async {
             let Ok(form) = body.read_all(MAX_FORM_BYTES).await else {

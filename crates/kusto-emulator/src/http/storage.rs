@@ -116,7 +116,7 @@ pub(crate) fn service_router(front: Front, service: Service) -> Router {
 
 async fn handle(front: Front, request: Request, door: Option<Service>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let mut body = RequestBody::new(body);
+    let mut body = RequestBody::new(body, front.client_patience);
     let here = |asked: &Asked| {
         front.storage.account(&asked.place.account).is_some()
             && (door.is_some() || !asked.place.resource.is_empty())

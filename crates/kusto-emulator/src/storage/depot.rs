@@ -137,6 +137,14 @@ impl Depot {
         }
     }
 
+    /// The stored bytes of the blob at an address, if that can be told without a request.
+    pub(crate) fn source_size(&self, address: &str) -> Option<u64> {
+        match self {
+            Self::Inside(storage) => Some(storage.source(address).ok()?.body.length()),
+            Self::Outside(_) => None,
+        }
+    }
+
     /// Deletes the blob at an address, if the address allows it.
     pub(crate) fn delete_source(&self, address: &str) -> StorageResult<()> {
         match self {
