@@ -61,7 +61,7 @@ pub(crate) use batch::{
     BlobReader, IngestFailure, IngestOutcome, IngestRequest, IngestSource, IngestionProperties, SourceOutcome,
 };
 use catalog::State;
-pub(crate) use error::{EngineError, EngineResult, LIMITS_EXCEEDED};
+pub(crate) use error::{EngineError, EngineResult};
 pub(crate) use policy::BatchingPolicy;
 pub(crate) use principal::Principal;
 pub(crate) use roles::Access;
@@ -117,6 +117,8 @@ pub(crate) struct RequestProperties {
 pub(crate) struct Engine {
     clock: Arc<dyn Clock>,
     chance: Chance,
+    /// The seeds of queries, apart from ids: a query more or less changes no id.
+    queries: Chance,
     access: Access,
     blobs: Arc<dyn BlobReader>,
     state: RwLock<Arc<State>>,
@@ -147,6 +149,7 @@ impl Engine {
         let engine = Self {
             clock: options.clock,
             chance: options.seed.stream(&format!("engine {}", opened.starts)),
+            queries: options.seed.stream(&format!("queries {}", opened.starts)),
             access: options.access,
             blobs: options.blobs,
             state: RwLock::new(Arc::new(opened.state)),
@@ -212,7 +215,24 @@ impl Engine {
         text: &str,
         properties: &RequestProperties,
     ) -> EngineResult<Vec<ResultTable>> {
-        query::run(self, context, database, text, properties)
+        let (tables, failure) = self.answer(context, database, text, properties)?;
+        failure.map_or(Ok(tables), Err)
+    }
+
+    /// As [`query`](Self::query); but a limit that is passed while rows are made stands beside the rows before it, as the service
+    /// sends them.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query), and 504 for a query that runs longer than its `servertimeout`.
+    pub(crate) fn answer(
+        &self,
+        context: &RequestContext,
+        database: &str,
+        text: &str,
+        properties: &RequestProperties,
+    ) -> EngineResult<(Vec<ResultTable>, Option<EngineError>)> {
+        let answer = query::run(self, context, database, text, properties)?;
+        Ok((answer.tables, answer.failure.map(EngineError::from)))
     }
 
     /// Ingests a batch of blobs into one table as one operation, as data management does.

@@ -7,12 +7,19 @@ use crate::data::{ColumnType, Schema, Value};
 pub(crate) struct Query {
     /// `declare query_parameters(..)`.
     pub(crate) parameters: Vec<Parameter>,
-    /// `let name = ..`, in order.
-    pub(crate) lets: Vec<(String, Let)>,
     /// `set option [= value]`, in order.
     pub(crate) options: Vec<(String, Value)>,
-    /// What the query answers with.
-    pub(crate) body: Pipeline,
+    /// Declarations and what the query answers with, in order; at least one of the latter.
+    pub(crate) statements: Vec<Statement>,
+}
+
+/// One statement of a query.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Statement {
+    /// `let name = ..`
+    Let(String, Let),
+    /// Rows to answer with.
+    Rows(Pipeline),
 }
 
 /// A declared query parameter.
@@ -92,8 +99,15 @@ pub(crate) enum Source {
     Nested(Box<Pipeline>),
     /// `f(x)`: a function of the query, `table('T')`, `materialize(..)`
     Call(String, Vec<Expr>),
-    /// `database('d').T`
-    OfDatabase(Box<Expr>, String),
+    /// `database('d').T`, `cluster('c').database('d').T`
+    OfDatabase {
+        /// The name of the cluster, where one is given.
+        cluster: Option<Box<Expr>>,
+        /// The name of the database.
+        database: Box<Expr>,
+        /// The table.
+        table: String,
+    },
     /// `T*`, in `union` only
     Wildcard(String),
     /// `print a, b = 1`
@@ -172,6 +186,8 @@ pub(crate) enum Operator {
     Sort(Vec<SortKey>),
     /// `mv-expand`
     MvExpand(MvExpand),
+    /// `mv-apply`, with the operators that each row's elements go through
+    MvApply(MvExpand, Vec<Operator>),
     /// `join`, `lookup`
     Join(Box<Join>),
     /// `parse`, `parse-where`
@@ -180,8 +196,16 @@ pub(crate) enum Operator {
     Union(Union),
     /// `getschema`
     GetSchema,
-    /// `as name`, `serialize`: nothing to do for rows
-    Pass,
+    /// `serialize`, with columns to add
+    Serialize(Vec<Named>),
+    /// `as name`
+    As(String),
+    /// `invoke f(x)`
+    Invoke(String, Vec<Expr>),
+    /// `sample n`
+    Sample(Expr),
+    /// `sample-distinct n of x`
+    SampleDistinct(Expr, Named),
 }
 
 /// The arguments of `mv-expand`.
@@ -240,8 +264,21 @@ pub(crate) struct Parse {
     pub(crate) text: Expr,
     /// `parse-where`: rows that do not fit are dropped.
     pub(crate) only_fitting: bool,
+    /// `kind=`
+    pub(crate) kind: ParseKind,
     /// The pattern.
     pub(crate) parts: Vec<ParsePart>,
+}
+
+/// How the pattern of `parse` is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ParseKind {
+    /// Texts as they stand; every value must have its type.
+    Simple,
+    /// Texts as they stand; a value that does not have its type is null, the others stay.
+    Relaxed,
+    /// Texts are regular expressions, with these flags.
+    Regex(String),
 }
 
 /// A part of a `parse` pattern.

@@ -11,12 +11,16 @@ use super::catalog::{Catalog, Options};
 use super::compare::order;
 use super::error::KqlError;
 use super::functions::Function;
+use super::sample::drawn;
 use super::strings;
 use super::typed::{Node, Typed};
+use super::window::windowed;
 use crate::data::{ColumnBuilder, ColumnData, ColumnType, Value, Values};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use std::cmp::Ordering;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering as AtomicOrdering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What functions know of the request.
@@ -30,6 +34,7 @@ pub(super) struct Env {
     pub(super) timeout: Duration,
     /// Set when an expression grew beyond [`MAX_TEXT`] or [`MAX_COLUMN`]; its values no longer count.
     exhausted: AtomicBool,
+    chance: Mutex<StdRng>,
 }
 
 /// Bytes of text that a function takes, and makes, at most.
@@ -47,7 +52,13 @@ impl Env {
             deadline: Instant::now() + timeout,
             timeout,
             exhausted: AtomicBool::new(false),
+            chance: Mutex::new(StdRng::seed_from_u64(catalog.seed())),
         }
+    }
+
+    /// Draws from the query's stream of chance.
+    pub(super) fn draw<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
+        draw(&mut self.chance.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Gives up on a value that would be too large; the query fails with the next batch.
@@ -202,6 +213,14 @@ pub(super) fn eval(expr: &Typed, batch: &Batch, env: &Env) -> Operand {
         Node::Call(function, arguments) => {
             call(function, expr.ty, &arguments.iter().map(of).collect::<Vec<_>>(), rows, env)
         }
+        Node::Window(window, parts) => {
+            let parts: Vec<Operand> = parts.iter().map(of).collect();
+            Operand::per_row(windowed(*window, expr.ty, &parts, rows))
+        }
+        Node::Random(random, parts) => {
+            let parts: Vec<Operand> = parts.iter().map(of).collect();
+            Operand::per_row(drawn(*random, &parts, rows, env))
+        }
         Node::ExtentId | Node::ExtentTags | Node::IngestionTime => {
             Operand::constant(expr.ty, &origin_value(&expr.node, batch))
         }
@@ -209,7 +228,9 @@ pub(super) fn eval(expr: &Typed, batch: &Batch, env: &Env) -> Operand {
 }
 
 fn origin_value(node: &Node, batch: &Batch) -> Value {
-    let Some(origin) = &batch.origin else { return Value::Null };
+    let Some(origin) = &batch.origin else {
+        return if matches!(node, Node::ExtentId) { Value::Guid(0) } else { Value::Null };
+    };
     match node {
         Node::ExtentId => Value::Guid(origin.id),
         Node::ExtentTags => Value::dynamic(origin.tags.iter().map(String::as_str).collect()),

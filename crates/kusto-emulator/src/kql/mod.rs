@@ -16,12 +16,15 @@
 //!
 //! Semantics: `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/query/`.
 
+mod accumulate;
 mod aggregate;
 mod arith;
 mod ast;
 mod batch;
 mod bind;
 mod bind_call;
+mod builder;
+mod call;
 mod cast;
 mod catalog;
 mod collected;
@@ -34,8 +37,10 @@ mod join;
 mod lexer;
 mod list;
 mod literal;
+mod mv_apply;
 mod mv_expand;
 mod names;
+mod operators;
 mod parse;
 mod parse_expr;
 mod parse_join;
@@ -44,17 +49,19 @@ mod parser;
 mod project;
 mod relation;
 mod run;
+mod sample;
 mod scopes;
 mod sources;
 mod strings;
 mod summarize;
 mod typed;
+mod window;
 
 pub(crate) use ast::{Operator, Query};
 pub(crate) use catalog::{Catalog, ExtentBatch, Options, TableSource};
-pub(crate) use error::{ErrorKind, KqlError};
+pub(crate) use error::{ErrorKind, KqlError, TIMED_OUT};
 pub(crate) use lexer::{Kind, Punct, Tokens};
-pub(crate) use run::{apply, run, run_statement};
+pub(crate) use run::{Answer, apply, run, run_statement};
 
 /// Parses a query.
 ///

@@ -1,15 +1,17 @@
 //! Operators that hold what they have seen: `summarize`, `distinct`, `sort`, `top`.
 
-use super::aggregate::{self, Aggregate, State};
+use super::accumulate::State;
+use super::aggregate::{self, Aggregate};
 use super::ast::{Expr, Named, SortKey};
 use super::batch::{BATCH_ROWS, Batch, Gathered};
+use super::builder::Builder;
 use super::compare::{order, sorts_apart};
 use super::error::KqlError;
 use super::eval::{Env, eval};
 use super::group::Groups;
 use super::names::{self, Unique};
 use super::project::duplicate;
-use super::relation::{Builder, Relation, Rows, gather};
+use super::relation::{Relation, Rows, gather};
 use super::typed::{Node, Typed};
 use crate::data::{Column, ColumnData, ColumnType, Schema};
 use std::cmp::Ordering;

@@ -9,6 +9,8 @@ mod calendar;
 mod codes;
 mod json;
 mod math;
+mod parts;
+mod shapes;
 mod text;
 mod time;
 
@@ -79,6 +81,7 @@ const fn repeating(
 
 /// The function called `name` (function names are case-sensitive).
 pub(super) fn find(name: &str) -> Option<&'static Function> {
+    let name = current(name);
     let all = [
         text::FUNCTIONS,
         time::FUNCTIONS,
@@ -88,8 +91,28 @@ pub(super) fn find(name: &str) -> Option<&'static Function> {
         bits::FUNCTIONS,
         calendar::FUNCTIONS,
         codes::FUNCTIONS,
+        parts::FUNCTIONS,
+        shapes::FUNCTIONS,
     ];
     all.into_iter().flatten().find(|function| function.name == name)
+}
+
+/// The name of a function by an older name of it.
+fn current(name: &str) -> &str {
+    match name {
+        "arraylength" => "array_length",
+        "array_strcat" => "strcat_array",
+        "datepart" => "datetime_part",
+        "weekofyear" => "week_of_year",
+        "replace" => "replace_regex",
+        "extractall" => "extract_all",
+        "extractjson" => "extract_json",
+        "parseurlquery" => "parse_urlquery",
+        "base64_encodestring" => "base64_encode_tostring",
+        "base64_decodestring" => "base64_decode_tostring",
+        "pack_dictionary" => "pack",
+        other => other,
+    }
 }
 
 fn text_at(arguments: &[Value], at: usize) -> &str {

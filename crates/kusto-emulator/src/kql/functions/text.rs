@@ -23,7 +23,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     exact("replace_string", &[Text, Text, Text], ColumnType::String, replace_string),
     exact("replace_regex", &[Text, Text, Text], ColumnType::String, replace_regex),
     exact("extract", &[Text, Long, Text], ColumnType::String, extract),
-    optional("indexof", &[AsText, AsText, Long], 2, ColumnType::Long, indexof),
+    optional("indexof", &[AsText, AsText, Long, Long, Long], 2, ColumnType::Long, indexof),
     exact("reverse", &[AsText], ColumnType::String, |a, _| {
         Value::string(text_at(a, 0).chars().rev().collect::<String>())
     }),
@@ -156,11 +156,29 @@ fn extract(a: &[Value], _: &Env) -> Value {
     Value::string(found.flatten().unwrap_or_default())
 }
 
-/// The place, in characters, of the first occurrence from a place on; -1 when there is none.
+/// The place, in characters, of an occurrence (the first one) from a place on and within a length; -1 when there is none. A
+/// place may be counted from the end. The length is counted anew behind each occurrence, as the page's example has it.
 fn indexof(a: &[Value], _: &Env) -> Value {
     let (text, needle) = (text_at(a, 0), text_at(a, 1));
-    let start = usize::try_from(long_at(a, 2).unwrap_or(0).max(0)).unwrap_or(usize::MAX);
-    let from = text.char_indices().nth(start).map_or(text.len(), |(at, _)| at);
-    let found = text[from..].find(needle).map(|at| text[..from + at].chars().count() as i64);
-    Value::Long(found.unwrap_or(-1))
+    let chars = text.chars().count() as i64;
+    let start = long_at(a, 2).unwrap_or(0);
+    let start = if start < 0 { start.saturating_add(chars).max(0) } else { start };
+    let (length, occurrence) = (long_at(a, 3).unwrap_or(-1), long_at(a, 4).unwrap_or(1));
+    if length < -1 || occurrence < 1 {
+        return Value::Null;
+    }
+    let byte = |place: i64| {
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        text.char_indices().nth(place).map_or(text.len(), |(at, _)| at)
+    };
+    let mut from = start;
+    let mut found = -1;
+    for _ in 0..occurrence.min(chars + 1) {
+        let (start, end) =
+            (byte(from), if length < 0 { text.len() } else { byte(from.saturating_add(length)) });
+        let Some(at) = text[start..end].find(needle) else { return Value::Long(-1) };
+        found = text[..start + at].chars().count() as i64;
+        from = found + 1;
+    }
+    Value::Long(found)
 }
