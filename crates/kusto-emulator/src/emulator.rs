@@ -67,6 +67,7 @@ impl Emulator {
         let address = listener.local_addr().map_err(|source| EmulatorError::Listen { address, source })?;
         let urls = urls(address, &options.tenant);
         let front = build(&options, &urls)?;
+        front.engine.known_as(&urls.cluster);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(options.threads)
             .thread_name("kusto-emulator")

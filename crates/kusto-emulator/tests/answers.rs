@@ -3,6 +3,7 @@
 
 mod support;
 
+use kusto_emulator::seed::Seed;
 use serde_json::{Value, json};
 use support::{Answer, Cluster, DATABASE};
 
@@ -86,11 +87,11 @@ async fn a_result_beyond_the_limit_is_a_failure_inside_a_200() {
         (&json!(true), &json!("LimitsExceeded"))
     );
     let rows = frames[2]["Rows"].as_array().unwrap();
-    assert_eq!((rows.len(), &rows[..5]), (6, &[json!([1]), json!([2]), json!([3]), json!([4]), json!([5])][..]));
     assert_eq!(
-        rows[5]["OneApiErrors"][0]["error"]["innererror"]["code"],
-        "E_QUERY_RESULT_SET_TOO_LARGE"
+        (rows.len(), &rows[..5]),
+        (6, &[json!([1]), json!([2]), json!([3]), json!([4]), json!([5])][..])
     );
+    assert_eq!(rows[5]["OneApiErrors"][0]["error"]["innererror"]["code"], "E_QUERY_RESULT_SET_TOO_LARGE");
     let options = limit("results_v2_fragment_primary_tables", json!(true));
     let mut at_end = options.clone();
     at_end["results_error_reporting_placement"] = json!("end_of_table");
@@ -129,7 +130,10 @@ async fn a_query_that_runs_too_long_is_a_504_that_may_be_tried_again() {
         let error = &answer.json()["error"];
         assert_eq!(answer.status, 504, "{error}");
         assert_eq!(error["@type"], "Kusto.Data.Exceptions.KustoServiceTimeoutException");
-        assert_eq!((&error["code"], &error["@permanent"]), (&json!("RequestExecutionTimeout"), &json!(false)));
+        assert_eq!(
+            (&error["code"], &error["@permanent"]),
+            (&json!("RequestExecutionTimeout"), &json!(false))
+        );
     }
 }
 
@@ -142,13 +146,16 @@ async fn several_statements_answer_with_a_table_each() {
     assert_eq!((&frames[2]["TableId"], &frames[3]["TableId"]), (&json!(1), &json!(2)));
     let v1 = query(&cluster, "/v1/rest/query", csl, json!({})).await.json();
     let contents = v1["Tables"].as_array().unwrap().last().unwrap()["Rows"].clone();
-    assert_eq!((&contents[0][1], &contents[1][1], &contents[2][1]), (&json!("QueryResult"), &json!("QueryResult"), &json!("QueryProperties")));
+    assert_eq!(
+        (&contents[0][1], &contents[1][1], &contents[2][1]),
+        (&json!("QueryResult"), &json!("QueryResult"), &json!("QueryProperties"))
+    );
 }
 
 #[tokio::test]
 async fn chance_in_queries_comes_from_the_seed() {
     let draw = async |seed: u64| {
-        let cluster = Cluster::start_with(|options| options.seed(seed));
+        let cluster = Cluster::start_with(|options| options.seed(Seed::new(seed)));
         let csl = "range n from 1 to 20 step 1 | extend r = rand(), w = rand(100), g = new_guid() | sample 5";
         let first = query(&cluster, "/v2/rest/query", csl, json!({})).await.json()[2]["Rows"].clone();
         let second = query(&cluster, "/v2/rest/query", csl, json!({})).await.json()[2]["Rows"].clone();
@@ -158,4 +165,21 @@ async fn chance_in_queries_comes_from_the_seed() {
     let (one, same, other) = (draw(1).await, draw(1).await, draw(2).await);
     assert_eq!(one, same);
     assert_ne!(one, other);
+}
+
+#[tokio::test]
+async fn the_own_cluster_may_be_named_and_others_are_out_of_reach() {
+    let cluster = Cluster::start();
+    cluster.command(".ingest inline into table T <| 1,one").await;
+    let url = cluster.url("");
+    let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    for name in [url.clone(), address.clone()] {
+        let csl = format!("cluster('{name}').database('{DATABASE}').T | count");
+        assert_eq!(cluster.query(&csl).await, json!([[1]]), "{csl}");
+    }
+    assert_eq!(cluster.query("print current_cluster_endpoint()").await, json!([[address]]));
+    let other = format!("cluster('help').database('{DATABASE}').T | count");
+    let refused = query(&cluster, "/v2/rest/query", &other, json!({})).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text.contains("another cluster"), "{}", refused.text);
 }

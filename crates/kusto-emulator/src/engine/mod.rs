@@ -51,7 +51,7 @@ mod tests;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
@@ -117,6 +117,8 @@ pub(crate) struct RequestProperties {
 pub(crate) struct Engine {
     clock: Arc<dyn Clock>,
     chance: Chance,
+    /// Host and port under which clients know the cluster, once it has them.
+    address: OnceLock<String>,
     /// The seeds of queries, apart from ids: a query more or less changes no id.
     queries: Chance,
     access: Access,
@@ -149,6 +151,7 @@ impl Engine {
         let engine = Self {
             clock: options.clock,
             chance: options.seed.stream(&format!("engine {}", opened.starts)),
+            address: OnceLock::new(),
             queries: options.seed.stream(&format!("queries {}", opened.starts)),
             access: options.access,
             blobs: options.blobs,
@@ -322,6 +325,12 @@ impl Engine {
     fn before(&self, ago: std::time::Duration) -> i64 {
         let ticks = i64::try_from(ago.as_nanos() / 100).unwrap_or(i64::MAX);
         self.now().saturating_sub(ticks)
+    }
+
+    /// Tells the engine the URL of the cluster, for queries that name it.
+    pub(crate) fn known_as(&self, url: &str) {
+        let address = url.split_once("://").map_or(url, |(_, address)| address);
+        let _ = self.address.set(address.trim_end_matches('/').to_owned());
     }
 
     /// A new id from the engine's seed.

@@ -125,6 +125,10 @@ impl Catalog for View<'_> {
         u64::from_le_bytes(self.engine.queries.bytes())
     }
 
+    fn cluster(&self) -> Option<String> {
+        self.engine.address.get().cloned()
+    }
+
     fn principal(&self) -> String {
         self.rights.caller.fqn()
     }

@@ -21,6 +21,8 @@ pub(super) enum State {
     Reals(Vec<f64>, Vec<i64>),
     /// Sums, none after one grew beyond what a decimal holds.
     Decimals(Vec<Option<Decimal>>, Vec<i64>),
+    /// The least or greatest so far, of whole numbers and ticks.
+    Extremes(ColumnType, Vec<Option<i64>>),
     Collected(Collected),
     Distinct(Vec<HashSet<Key>>),
     Items(Vec<Vec<Json>>, Vec<HashSet<Key>>),
@@ -40,6 +42,9 @@ impl Aggregate {
             (Kind::Sum | Kind::Avg, ColumnType::Real) => State::Reals(Vec::new(), Vec::new()),
             (Kind::Sum | Kind::Avg, ColumnType::Decimal) => State::Decimals(Vec::new(), Vec::new()),
             (Kind::Sum | Kind::Avg, ty) => State::Longs(ty, Vec::new(), Vec::new()),
+            (Kind::Min | Kind::Max, ColumnType::Long | ColumnType::DateTime | ColumnType::TimeSpan) => {
+                State::Extremes(ty, Vec::new())
+            }
             (Kind::DistinctCount, _) => State::Distinct(Vec::new()),
             (Kind::Spread(_), _) => State::Collected(Collected::Moments(Vec::new())),
             (Kind::Percentiles { .. }, ty) => State::Collected(Collected::Samples(ty, Vec::new())),
@@ -90,6 +95,16 @@ impl Aggregate {
                     rows.filter(|(row, _)| !a.is_null(*row)).for_each(|(row, group)| {
                         sums[group] = sums[group].and_then(|sum| sum.add(v[a.row(row)]));
                         counts[group] += 1;
+                    });
+                }
+            }
+            (State::Extremes(_, best), Some(a)) => {
+                best.resize(count, None);
+                let better = if self.kind == Kind::Max { i64::max } else { i64::min };
+                if let Values::Long(v) | Values::DateTime(v) | Values::TimeSpan(v) = a.data.values() {
+                    rows.filter(|(row, _)| !a.is_null(*row)).for_each(|(row, group)| {
+                        let value = v[a.row(row)];
+                        best[group] = Some(best[group].map_or(value, |so_far| better(so_far, value)));
                     });
                 }
             }
@@ -213,6 +228,12 @@ impl Aggregate {
                 let result = if average { sum.and_then(|sum| sum.div(Decimal::from(n))) } else { sum };
                 result.map_or(Value::Null, Value::Decimal)
             }
+            State::Extremes(ty, best) => match (ty, best.get(group).copied().flatten()) {
+                (_, None) => Value::Null,
+                (ColumnType::DateTime, Some(ticks)) => Value::DateTime(ticks),
+                (ColumnType::TimeSpan, Some(ticks)) => Value::TimeSpan(ticks),
+                (_, Some(n)) => Value::Long(n),
+            },
             State::Collected(collected) => match self.kind {
                 Kind::Spread(spread) => collected.result(group, spread),
                 _ => collected.result(group, SAMPLE),
@@ -238,6 +259,7 @@ impl State {
             State::Longs(_, v, _) => v.len() * 16,
             State::Reals(v, _) => v.len() * 16,
             State::Decimals(v, _) => v.len() * 40,
+            State::Extremes(_, v) => v.len() * 16,
             State::Distinct(sets) => sets.iter().map(|set| 48 + set.len() * 48).sum(),
             State::Items(items, _) => items.iter().map(|list| 72 + list.len() * 96).sum(),
             State::Collected(collected) => collected.bytes(),

@@ -91,6 +91,10 @@ impl Catalog for Frozen {
     fn database(&self) -> String {
         self.env.database.clone()
     }
+
+    fn cluster(&self) -> Option<String> {
+        self.env.cluster.clone()
+    }
 }
 
 /// Builds relations in a database, among some names.
@@ -310,7 +314,7 @@ impl<'a> Builder<'a> {
         };
         if let Some(cluster) = cluster {
             let name = text("cluster", cluster)?;
-            if !self.shared.catalog.is_own_cluster(&name) {
+            if !is_own_cluster(self.shared.catalog.cluster(), &name) {
                 return Err(KqlError::unsupported(format_args!("tables of another cluster ('{name}')")));
             }
         }
@@ -375,6 +379,13 @@ impl<'a> Builder<'a> {
         names.dedup();
         names.iter().map(|name| named(name)).collect()
     }
+}
+
+/// Whether `cluster(name)` means the cluster of this address: host and port, with or without a scheme.
+fn is_own_cluster(own: Option<String>, name: &str) -> bool {
+    let asked =
+        name.split_once("://").map_or(name, |(_, rest)| rest).trim_end_matches('/').to_ascii_lowercase();
+    own.is_some_and(|own| asked == own || asked == own.replace("127.0.0.1", "localhost"))
 }
 
 fn too_complex() -> KqlError {

@@ -28,9 +28,9 @@ pub(crate) trait Catalog {
         0
     }
 
-    /// Whether `cluster(name)` means the cluster that the query runs in.
-    fn is_own_cluster(&self, _name: &str) -> bool {
-        false
+    /// Host and port of the cluster that the query runs in, where it has an address.
+    fn cluster(&self) -> Option<String> {
+        None
     }
 
     /// The name of the database, for `current_database()`.

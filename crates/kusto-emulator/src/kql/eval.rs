@@ -29,6 +29,7 @@ pub(super) struct Env {
     pub(super) now: i64,
     pub(super) principal: String,
     pub(super) database: String,
+    pub(super) cluster: Option<String>,
     /// When the query must be done.
     pub(super) deadline: Instant,
     pub(super) timeout: Duration,
@@ -49,6 +50,7 @@ impl Env {
             now: options.now.unwrap_or_else(|| catalog.now()),
             principal: catalog.principal(),
             database: catalog.database(),
+            cluster: catalog.cluster(),
             deadline: Instant::now() + timeout,
             timeout,
             exhausted: AtomicBool::new(false),

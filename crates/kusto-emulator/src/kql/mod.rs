@@ -9,7 +9,8 @@
 //! What it promises:
 //! 1. A query is checked as a whole before a row is read: names, types, numbers of arguments. What this subset does not know is an
 //!    error in the service's terms, never a guess.
-//! 2. Rows flow in batches through operators that pull; only `sort`, `top`, `summarize`, `distinct` hold rows. `take` stops its
+//! 2. Rows flow in batches through operators that pull; `sort`, `top`, `summarize`, `distinct`, `sample`, the right side of a
+//!    `join`, and what looks at neighbouring rows hold them. `take` stops its
 //!    source.
 //! 3. Expressions are evaluated over whole columns; no allocation per row on comparisons, arithmetic, string predicates and grouping.
 //! 4. Everything has a bound: depth and size of the text, rows and bytes of the answer, memory of an operator.
@@ -31,6 +32,7 @@ mod collected;
 mod compare;
 mod error;
 mod eval;
+mod expr;
 mod functions;
 mod group;
 mod join;

@@ -11,6 +11,7 @@ use super::error::KqlError;
 use super::mv_expand::{Expansion, Plan};
 use super::relation::{Relation, Rows};
 use crate::data::Schema;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The elements of one row.
@@ -65,9 +66,9 @@ impl Builder<'_> {
         let added: Vec<usize> = (0..result.len()).filter(is_new).collect();
         columns.extend(added.iter().map(|at| result.columns[*at].clone()));
         let frozen = self.frozen();
-        let application = Arc::new(Application { plan, elements, pipeline, frozen, kept, added });
+        let application = Rc::new(Application { plan, elements, pipeline, frozen, kept, added });
         let rows = before.rows.flat_map(move |batch| -> Rows {
-            let application = Arc::clone(&application);
+            let application = Rc::clone(&application);
             match batch {
                 Ok(batch) => {
                     Box::new((0..batch.rows).map(move |row| application.to_row(&batch.slice(row, 1))))

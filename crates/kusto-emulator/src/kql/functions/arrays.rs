@@ -146,8 +146,8 @@ fn bag_remove_keys(a: &[Value], _: &Env) -> Value {
     let mut kept = Json::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect());
     for path in keys.iter().filter_map(|key| key.as_str()?.strip_prefix("$.")) {
         let (parent, last) = path.rsplit_once('.').unwrap_or(("", path));
-        let names = parent.split('.').filter(|name| !name.is_empty());
-        let found = names.fold(Some(&mut kept), |part, name| part?.get_mut(name));
+        let mut names = parent.split('.').filter(|name| !name.is_empty());
+        let found = names.try_fold(&mut kept, |part, name| part.get_mut(name));
         if let Some(Json::Object(bag)) = found {
             bag.shift_remove(last);
         }

@@ -3,6 +3,7 @@
 mod documented;
 mod errors;
 mod examples;
+mod expressions;
 mod functions;
 mod fuzz;
 mod identities;

@@ -17,7 +17,11 @@ fn neighbouring_rows_are_seen_in_a_serialized_set_and_nowhere_else() {
     answers("Storms | top 2 by Damage | take 1 | extend row_number()", {
         "Start State Kind Deaths Damage Lat Details Column1\n[\"2007-01-01T22:00:00.0000000Z\",\"TEXAS\",\"Flood\",2,5000,null,null,1]"
     });
-    for unordered in ["Storms", "Storms | sort by State | summarize count() by State", "Storms | sort by State | union Storms"] {
+    for unordered in [
+        "Storms",
+        "Storms | sort by State | summarize count() by State",
+        "Storms | sort by State | union Storms",
+    ] {
         fails(&format!("{unordered} | extend n = row_number()"), "SEM0001", "must be serialized");
     }
     fails("Storms | serialize | summarize max(row_number())", "SEM0001", "must be serialized");
@@ -37,7 +41,7 @@ fn rows_of_many_batches_are_numbered_through() {
 fn mv_apply_sees_the_row_and_tables_and_drops_rows_without_a_result() {
     answers(
         "datatable(k:long, a:dynamic)[1, dynamic([5, 7]), 2, dynamic([])] | mv-apply e = a to typeof(long) on (where e > 5 | extend s = e + k)",
-        "k a e s\n[1,[5,7],7,12]",
+        "k a e s\n[1,[5,7],7,8]",
     );
     answers(
         "let K = datatable(e:long, name:string)[7, 'seven']; datatable(a:dynamic)[dynamic([5, 7])] | mv-apply e = a to typeof(long) on (join kind=inner K on e | project name)",
@@ -53,8 +57,14 @@ fn names_given_with_as_are_sources_and_legs_of_a_union() {
         "range x from 1 to 2 step 1 | as A | union withsource=S (range x from 3 to 3 step 1 | as B)",
         "S x\n[\"A\",1]\n[\"A\",2]\n[\"B\",3]",
     );
-    answers("Storms | as S | where Damage == toscalar(S | summarize max(Damage)) | project State", "State\n[\"TEXAS\"]");
-    answers("let f = (T:(Damage:long), n:long) { T | where Damage > n }; Storms | invoke f(50) | count", "Count\n[2]");
+    answers(
+        "Storms | as S | where Damage == toscalar(S | summarize max(Damage)) | project State",
+        "State\n[\"TEXAS\"]",
+    );
+    answers(
+        "let f = (T:(Damage:long), n:long) { T | where Damage > n }; Storms | invoke f(50) | count",
+        "Count\n[2]",
+    );
     fails("Storms | invoke nope()", "SEM0260", "nope");
 }
 
@@ -70,11 +80,23 @@ fn statements_answer_in_turn_and_a_command_takes_one() {
 
 #[test]
 fn chance_is_drawn_for_every_row_and_kept_where_it_is_materialized() {
-    answers("range x from 1 to 1000 step 1 | extend r = rand() | where r < 0 or r >= 1 | count", "Count\n[0]");
-    answers("range x from 1 to 1000 step 1 | extend r = rand(3) | summarize count_distinct(r), max(r), min(r)", "count_distinct_r max_r min_r\n[3,2.0,0.0]");
+    answers(
+        "range x from 1 to 1000 step 1 | extend r = rand() | where r < 0 or r >= 1 | count",
+        "Count\n[0]",
+    );
+    answers(
+        "range x from 1 to 1000 step 1 | extend r = rand(3) | summarize count_distinct(r), max(r), min(r)",
+        "count_distinct_r max_r min_r\n[3,2.0,0.0]",
+    );
     answers("let r = rand(); range x from 1 to 9 step 1 | extend r | summarize dcount(r)", "dcount_r\n[9]");
-    answers("let r = toscalar(rand()); range x from 1 to 9 step 1 | extend r | summarize dcount(r)", "dcount_r\n[1]");
-    answers("let m = materialize(Storms | extend g = new_guid()); m | union m | summarize dcount(g)", "dcount_g\n[5]");
+    answers(
+        "let r = toscalar(rand()); range x from 1 to 9 step 1 | extend r | summarize dcount(r)",
+        "dcount_r\n[1]",
+    );
+    answers(
+        "let m = materialize(Storms | extend g = new_guid()); m | union m | summarize dcount(g)",
+        "dcount_g\n[5]",
+    );
     assert_eq!(query("Storms | sample 3").unwrap().rows, 3);
     assert_eq!(query("Storms | sample 30").unwrap().rows, 5);
     assert_eq!(query("Storms | sample-distinct 2 of State").unwrap().rows, 2);
