@@ -92,6 +92,8 @@ fn text_of_csv_becomes_values_and_what_is_none_becomes_null() {
         (Dynamic, "", "null"),
         (Dynamic, "null", "null"),
         (Dynamic, "18446744073709551616", "18446744073709551616"),
+        (Dynamic, "[1E3,\"1e9\"]", "[1000.0,\"1e9\"]"),
+        (Dynamic, "{\"a\":1e999}", "\"{\\\"a\\\":1e999}\""),
     ];
     for (ty, text, json) in cases {
         assert_eq!(json_of(ty, text), json, "{ty} of {text:?}");
