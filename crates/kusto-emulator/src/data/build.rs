@@ -209,7 +209,9 @@ fn push_dynamic_text(arena: &mut Arena, text: &str) -> bool {
     let plain = !has_unusual_numbers(trimmed);
     let is_json = plain && serde_json::from_str::<serde::de::IgnoredAny>(trimmed).is_ok();
     match if plain { None } else { serde_json::from_str::<Json>(trimmed).ok() } {
-        Some(json) => arena.push_with(|out| drop(write!(out, "{json}"))),
+        Some(json) => arena.push_with(|out| {
+            let _ = write!(out, "{json}");
+        }),
         None if is_json => arena.push_with(|out| compact_json(trimmed, out)),
         None => arena.push_with(|out| write_json_string(text, out)),
     }

@@ -360,6 +360,10 @@ fn coalesce(ty: ColumnType, parts: &[Operand], rows: usize) -> Operand {
 fn call(function: &Function, ty: ColumnType, arguments: &[Operand], rows: usize, env: &Env) -> Operand {
     applied(&arguments.iter().collect::<Vec<_>>(), rows, |n| {
         let mut built = ColumnBuilder::with_capacity(ty, n);
+        if let (Some(direct), [text]) = (function.direct, arguments) {
+            (0..n).for_each(|row| built.push_string_with(|out| direct(text.text(row), out)));
+            return built.finish();
+        }
         let mut values = Vec::with_capacity(arguments.len());
         for row in 0..n {
             values.clear();

@@ -46,6 +46,8 @@ pub(super) struct Function {
     pub(super) rest: bool,
     pub(super) result: ColumnType,
     pub(super) body: fn(&[Value], &Env) -> Value,
+    /// The same for a function of one text that gives a text: appends it, without a value in between.
+    pub(super) direct: Option<fn(&str, &mut String)>,
 }
 
 /// A function with all of its arguments required.
@@ -55,7 +57,7 @@ const fn exact(
     result: ColumnType,
     body: fn(&[Value], &Env) -> Value,
 ) -> Function {
-    Function { name, params, least: params.len(), rest: false, result, body }
+    Function { name, params, least: params.len(), rest: false, result, body, direct: None }
 }
 
 /// A function of which only the first `least` arguments are required.
@@ -66,7 +68,7 @@ const fn optional(
     result: ColumnType,
     body: fn(&[Value], &Env) -> Value,
 ) -> Function {
-    Function { name, params, least, rest: false, result, body }
+    Function { name, params, least, rest: false, result, body, direct: None }
 }
 
 /// A function whose last argument repeats.
@@ -76,7 +78,23 @@ const fn repeating(
     result: ColumnType,
     body: fn(&[Value], &Env) -> Value,
 ) -> Function {
-    Function { name, params, least: params.len(), rest: true, result, body }
+    Function { name, params, least: params.len(), rest: true, result, body, direct: None }
+}
+
+/// A function of one text.
+const fn of_text(
+    name: &'static str,
+    direct: fn(&str, &mut String),
+    body: fn(&[Value], &Env) -> Value,
+) -> Function {
+    Function { direct: Some(direct), ..exact(name, &[Param::AsText], ColumnType::String, body) }
+}
+
+/// What a function of one text appends, as a value.
+fn text_by(arguments: &[Value], direct: fn(&str, &mut String)) -> Value {
+    let mut out = String::new();
+    direct(text_at(arguments, 0), &mut out);
+    Value::string(out)
 }
 
 /// The function called `name` (function names are case-sensitive).

@@ -1,12 +1,11 @@
 //! Functions of text.
 
 use super::Param::{AsText, Long, Text};
-use super::{Function, exact, long_at, optional, repeating, text_at};
+use super::{Function, exact, long_at, of_text, optional, repeating, text_at, text_by};
 use crate::data::{ColumnType, Value};
 use crate::kql::eval::{Env, MAX_TEXT};
 use sha2::Digest;
 use std::cell::RefCell;
-use std::fmt::Write;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     exact("strlen", &[Text], ColumnType::Long, |a, _| Value::Long(text_at(a, 0).chars().count() as i64)),
@@ -27,20 +26,32 @@ pub(super) const FUNCTIONS: &[Function] = &[
     exact("reverse", &[AsText], ColumnType::String, |a, _| {
         Value::string(text_at(a, 0).chars().rev().collect::<String>())
     }),
-    exact("hash_md5", &[AsText], ColumnType::String, |a, _| hex(&md5::Md5::digest(text_at(a, 0)))),
-    exact("hash_sha1", &[AsText], ColumnType::String, |a, _| hex(&sha1::Sha1::digest(text_at(a, 0)))),
-    exact("hash_sha256", &[AsText], ColumnType::String, |a, _| hex(&sha2::Sha256::digest(text_at(a, 0)))),
+    of_text("hash_md5", md5, |a, _| text_by(a, md5)),
+    of_text("hash_sha1", sha1, |a, _| text_by(a, sha1)),
+    of_text("hash_sha256", sha256, |a, _| text_by(a, sha256)),
     exact("strcmp", &[Text, Text], ColumnType::Int, |a, _| {
         Value::Int(text_at(a, 0).cmp(text_at(a, 1)) as i32)
     }),
 ];
 
-fn hex(digest: &[u8]) -> Value {
-    let mut text = String::with_capacity(digest.len() * 2);
+fn md5(text: &str, out: &mut String) {
+    hex(&md5::Md5::digest(text), out);
+}
+
+fn sha1(text: &str, out: &mut String) {
+    hex(&sha1::Sha1::digest(text), out);
+}
+
+fn sha256(text: &str, out: &mut String) {
+    hex(&sha2::Sha256::digest(text), out);
+}
+
+fn hex(digest: &[u8], out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in digest {
-        let _ = write!(text, "{byte:02x}");
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
-    Value::string(text)
 }
 
 /// Characters from a place on; a negative place counts from the end.
