@@ -136,7 +136,14 @@ async fn measure() -> Outcome<bool> {
         ("count() by a string of 1,000 values", "Numbers | summarize count() by name"),
         ("count() by the day of an instant", "Numbers | summarize count() by bin(at, 1d)"),
         ("count() by a key of 5,000,000 values, counted", "Numbers | summarize count() by n | count"),
+        ("count()", "Numbers | count"),
+        ("count where a long is in a range", "Numbers | where n between (1000 .. 2000000) | count"),
         ("count where a string has a term", "Numbers | where name has '500' | count"),
+        ("sum(), min(), max() by a long of 100 values", "Numbers | summarize sum(n), min(at), max(n) by few"),
+        ("max() by a key of 5,000,000 values, counted", "Numbers | summarize max(few) by n | count"),
+        ("hash_md5() of 5,000,000 texts", "Numbers | summarize max(hash_md5(name))"),
+        ("top 10 by a long", "Numbers | top 10 by n"),
+        ("sort of 5,000,000 rows, then 10", "Numbers | sort by name asc, n | take 10"),
     ] {
         met &= bench.query(name, csl, 2.0).await?;
     }

@@ -85,6 +85,7 @@ impl Emulator {
             .map_err(EmulatorError::Threads)?;
         let outside = outside(accounts, runtime.handle())?;
         let front = build(&options, &urls, outside.clone())?;
+        front.engine.known_as(&urls.cluster);
         let stop = CancellationToken::new();
         let limits =
             http::ClientLimits { connections: options.max_connections, patience: options.client_patience };

@@ -154,7 +154,7 @@ impl From<crate::kql::KqlError> for EngineError {
             }
             ErrorKind::Semantic | ErrorKind::NotSupported => Self::semantic(error.code, error.message),
             ErrorKind::Limit => Self {
-                code: LIMITS_EXCEEDED,
+                code: "LimitsExceeded",
                 message: "Request is too large or ran into a limit.",
                 exception: "Kusto.Data.Exceptions.KustoServicePartialQueryFailureLimitsExceededException",
                 detail: error.message.clone(),
@@ -165,10 +165,16 @@ impl From<crate::kql::KqlError> for EngineError {
                 })),
                 ..Self::bad_request("")
             },
-            ErrorKind::Execution => Self::bad_request(error.message),
+            ErrorKind::Execution if error.code == crate::kql::TIMED_OUT => Self {
+                status: 504,
+                code: crate::kql::TIMED_OUT,
+                message: "Request has timed out.",
+                exception: "Kusto.Data.Exceptions.KustoServiceTimeoutException",
+                detail: error.message,
+                permanent: false,
+                inner: None,
+            },
+            ErrorKind::Execution => Self::internal(error.message),
         }
     }
 }
-
-/// The code of a result that hit a limit, which the service reports inside a 200.
-pub(crate) const LIMITS_EXCEEDED: &str = "LimitsExceeded";

@@ -52,7 +52,7 @@ mod tests;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
@@ -62,7 +62,7 @@ pub(crate) use batch::{
     BlobReader, IngestFailure, IngestOutcome, IngestRequest, IngestSource, IngestionProperties, SourceOutcome,
 };
 use catalog::State;
-pub(crate) use error::{EngineError, EngineResult, LIMITS_EXCEEDED};
+pub(crate) use error::{EngineError, EngineResult};
 pub(crate) use pending::Pending;
 pub(crate) use policy::BatchingPolicy;
 pub(crate) use principal::Principal;
@@ -119,6 +119,10 @@ pub(crate) struct RequestProperties {
 pub(crate) struct Engine {
     clock: Arc<dyn Clock>,
     chance: Chance,
+    /// Host and port under which clients know the cluster, once it has them.
+    address: OnceLock<String>,
+    /// The seeds of queries, apart from ids: a query more or less changes no id.
+    queries: Chance,
     access: Access,
     blobs: Arc<dyn BlobReader>,
     state: RwLock<Arc<State>>,
@@ -151,6 +155,8 @@ impl Engine {
         let engine = Self {
             clock: options.clock,
             chance: options.seed.stream(&format!("engine {}", opened.starts)),
+            address: OnceLock::new(),
+            queries: options.seed.stream(&format!("queries {}", opened.starts)),
             access: options.access,
             blobs: options.blobs,
             state: RwLock::new(Arc::new(opened.state)),
@@ -217,7 +223,24 @@ impl Engine {
         text: &str,
         properties: &RequestProperties,
     ) -> EngineResult<Vec<ResultTable>> {
-        query::run(self, context, database, text, properties)
+        let (tables, failure) = self.answer(context, database, text, properties)?;
+        failure.map_or(Ok(tables), Err)
+    }
+
+    /// As [`query`](Self::query); but a limit that is passed while rows are made stands beside the rows before it, as the service
+    /// sends them.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query), and 504 for a query that runs longer than its `servertimeout`.
+    pub(crate) fn answer(
+        &self,
+        context: &RequestContext,
+        database: &str,
+        text: &str,
+        properties: &RequestProperties,
+    ) -> EngineResult<(Vec<ResultTable>, Option<EngineError>)> {
+        let answer = query::run(self, context, database, text, properties)?;
+        Ok((answer.tables, answer.failure.map(EngineError::from)))
     }
 
     /// Ingests a batch of blobs into one table as one operation, as data management does.
@@ -307,6 +330,12 @@ impl Engine {
     fn before(&self, ago: std::time::Duration) -> i64 {
         let ticks = i64::try_from(ago.as_nanos() / 100).unwrap_or(i64::MAX);
         self.now().saturating_sub(ticks)
+    }
+
+    /// Tells the engine the URL of the cluster, for queries that name it.
+    pub(crate) fn known_as(&self, url: &str) {
+        let address = url.split_once("://").map_or(url, |(_, address)| address);
+        let _ = self.address.set(address.trim_end_matches('/').to_owned());
     }
 
     /// A new id from the engine's seed.

@@ -10,7 +10,7 @@ use super::error::{EngineError, EngineResult};
 use super::roles::{DatabaseAction, Rights};
 use super::{Engine, RequestContext, RequestProperties};
 use crate::data::{ColumnData, ResultTable, Schema, Value};
-use crate::kql::{self, Catalog, ErrorKind, ExtentBatch, KqlError, Options, Query, TableSource};
+use crate::kql::{self, Answer, Catalog, ErrorKind, ExtentBatch, KqlError, Options, Query, TableSource};
 
 /// See [`Engine::query`].
 pub(super) fn run(
@@ -19,7 +19,7 @@ pub(super) fn run(
     database: &str,
     text: &str,
     properties: &RequestProperties,
-) -> EngineResult<Vec<ResultTable>> {
+) -> EngineResult<Answer> {
     let session = Session { engine, context, database, text, properties, resolved: None, operation: None };
     query(&session, text, |query, view, options| kql::run(query, view, options))
 }
@@ -118,6 +118,14 @@ impl Catalog for View<'_> {
 
     fn now(&self) -> i64 {
         self.now
+    }
+
+    fn seed(&self) -> u64 {
+        u64::from_le_bytes(self.engine.queries.bytes())
+    }
+
+    fn cluster(&self) -> Option<String> {
+        self.engine.address.get().cloned()
     }
 
     fn principal(&self) -> String {
