@@ -7,4 +7,5 @@ mod command;
 mod delivery;
 mod documents;
 mod restarts;
+mod retries;
 mod sign_in;

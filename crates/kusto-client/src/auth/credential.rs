@@ -136,6 +136,7 @@ fn explain(error: &azure_core::Error, auth: &Auth, attempt: &Attempt, login: &Ur
         Azure::HttpResponse { status, .. } if u16::from(*status) == 429 => ErrorKind::Throttled,
         Azure::HttpResponse { status, .. } if u16::from(*status) >= 500 => ErrorKind::Service,
         Azure::Io => ErrorKind::Interrupted,
+        _ if is_garbled(error) => ErrorKind::Protocol,
         _ => ErrorKind::SignIn,
     };
     let short = said.lines().next().unwrap_or_default().to_owned();
@@ -153,6 +154,18 @@ fn innermost(error: &azure_core::Error) -> &azure_core::Error {
         inner = next;
     }
     inner
+}
+
+/// Whether the answer was no JSON: something else than the sign-in service answered.
+fn is_garbled(error: &azure_core::Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if error.is::<serde_json::Error>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 fn hide_key(text: &str, auth: &Auth) -> String {

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCod
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
-use super::front::Front;
+use super::front::{Foreign, Front};
 use super::{BodyError, Exchange, RequestBody, blob, error, queue, table, xml};
 use crate::faults::Mischief;
 use crate::requests::Endpoint;
@@ -148,6 +148,9 @@ pub(super) fn refused(front: &Front, error: &StorageError) -> Response<Body> {
 
 /// The headers that every answer of storage has.
 fn finished(front: &Front, asked: &Asked, mut response: Response<Body>) -> Response<Body> {
+    if response.extensions().get::<Foreign>().is_some() {
+        return response;
+    }
     set(&mut response, "x-ms-request-id", &front.storage.new_id().to_string());
     set(&mut response, "x-ms-version", asked.header("x-ms-version").unwrap_or(VERSION));
     set(&mut response, "date", &http_date(front.clock.now()));
