@@ -16,6 +16,7 @@
 
 #![allow(clippy::unwrap_used)] // A helper that cannot go on is a test that failed.
 
+mod answering;
 mod binary;
 mod cluster;
 mod config;
@@ -23,8 +24,10 @@ mod inputs;
 mod place;
 mod process;
 mod rows;
+mod tap;
 mod wait;
 
+pub use answering::Answering;
 pub use binary::{command, example, repository};
 pub use cluster::{Cluster, ask, count};
 pub use config::Config;
@@ -32,4 +35,5 @@ pub use inputs::{free_hosts, storms};
 pub use place::Place;
 pub use process::{Outcome, Process, Signal};
 pub use rows::{Rows, assert_same_rows, canonical, cell, csv_rows, rows_of};
+pub use tap::Tap;
 pub use wait::until;

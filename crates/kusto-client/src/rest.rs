@@ -185,7 +185,10 @@ impl Rest {
     fn inside(&self, failure: Inside, answer: &Answer, attempt: &Attempt) -> Error {
         let error = match failure {
             Inside::Garbled(message) => {
-                Error::new(ErrorKind::Protocol, attempt.operation, &attempt.target, message)
+                Error::new(ErrorKind::Protocol, attempt.operation, &attempt.target, message).with_advice(
+                    "Check that the URL is that of a Kusto cluster; a gateway, a proxy or the login page of a network \
+                     may have answered in its place.",
+                )
             }
             Inside::Failed(failure) => {
                 let kind = match failure.permanent {

@@ -224,12 +224,14 @@ fn is_missing_table(error: &kusto_client::Error) -> bool {
     is_missing(error) && !database
 }
 
-/// What was asked for is not there: the table, or else the database.
+/// What was asked for is not there: the table, or else the database. A 404 without a word of the service is an address
+/// where there is no cluster.
 fn is_missing(error: &kusto_client::Error) -> bool {
     let code = error.code().unwrap_or_default();
+    let says_so = code.contains("EntityNotFound") || code.contains("NotExist");
     match error.kind() {
-        ServiceErrorKind::NotFound => true,
-        ServiceErrorKind::BadRequest => code.contains("EntityNotFound") || code.contains("NotExist"),
+        ServiceErrorKind::NotFound => says_so || error.http_status() != Some(404),
+        ServiceErrorKind::BadRequest => says_so,
         _ => false,
     }
 }

@@ -12,7 +12,7 @@ const BAD_CONFIGURATION: i32 = 2;
 const NEEDS_A_PERSON: i32 = 4;
 
 /// Says that a test could not be run here; past the capture of a test's output, so that it is seen.
-fn skipped(why: &str) {
+pub(crate) fn skipped(why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED {why}");
 }
 
@@ -287,10 +287,10 @@ fn a_restart_with_another_table_or_format_or_source_says_so() {
 }
 
 /// A file system of one page, gone with the value.
-struct TinyDisk<'a>(&'a Path);
+pub(crate) struct TinyDisk<'a>(&'a Path);
 
 impl<'a> TinyDisk<'a> {
-    fn mount(at: &'a Path) -> Option<Self> {
+    pub(crate) fn mount(at: &'a Path) -> Option<Self> {
         std::fs::create_dir(at).unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4k", "tmpfs"]).arg(at).output();
         mounted.is_ok_and(|output| output.status.success()).then_some(TinyDisk(at))
