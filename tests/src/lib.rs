@@ -17,6 +17,7 @@
 
 #![allow(clippy::unwrap_used)] // A helper that cannot go on is a test that failed.
 
+mod answering;
 mod binary;
 mod cluster;
 mod config;
@@ -26,8 +27,10 @@ mod place;
 mod process;
 mod recorder;
 mod rows;
+mod tap;
 mod wait;
 
+pub use answering::Answering;
 pub use binary::{command, example, repository, target_dir};
 pub use cluster::{Cluster, ask, count};
 pub use config::Config;
@@ -37,4 +40,5 @@ pub use place::Place;
 pub use process::{Outcome, Process, Signal};
 pub use recorder::{Recorded, Recorder};
 pub use rows::{Rows, assert_same_rows, canonical, cell, csv_rows, rows_of};
+pub use tap::Tap;
 pub use wait::until;

@@ -174,10 +174,11 @@ pub(crate) fn send_error(error: reqwest::Error, attempt: &Attempt, url: &Url) ->
 pub(crate) fn unreachable(url: &Url, target: &str, operation: &str, reason: &str) -> Error {
     let host = endpoint::host_and_port(url);
     let lower = reason.to_ascii_lowercase();
+    let nameless = ["dns error", "lookup address", "invalid dns name"];
     let by_proxy = proxy::named_for(url);
     let advice = if by_proxy.is_some() {
         PROXY_ADVICE
-    } else if lower.contains("dns error") || lower.contains("lookup address") {
+    } else if nameless.iter().any(|sign| lower.contains(sign)) {
         "Check the host name and the region in the URL. A cluster with a private endpoint needs DNS that knows it."
     } else if lower.contains("certificate") || lower.contains("tls") {
         "Check the time of this machine and the certificates it trusts; something on the way may intercept TLS."
@@ -238,6 +239,27 @@ mod tests {
         let find =
             |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         retry_after(find, now)
+    }
+
+    #[test]
+    fn no_connection_says_what_to_look_at() {
+        let url = Url::parse("https://c.kusto.windows.net").unwrap();
+        for (reason, advice) in [
+            (
+                "dns error: failed to lookup address information: Name or service not known",
+                "needs DNS that knows it",
+            ),
+            ("invalid peer certificate: UnknownIssuer", "certificates it trusts"),
+            (
+                "invalid peer certificate: certificate expired: verification time 1 (UNIX)",
+                "time of this machine",
+            ),
+            ("tunnel error: proxy authorization required", "HTTPS_PROXY"),
+            ("tcp connect error: deadline has elapsed", "a firewall on the way"),
+        ] {
+            let error = unreachable(&url, "t", "ask", reason);
+            assert!(error.advice().is_some_and(|said| said.contains(advice)), "{error}");
+        }
     }
 
     #[test]

@@ -102,9 +102,10 @@ impl ConnectionOptions {
         self.0.auth.principal()
     }
 
-    /// The command that grants `role` to the principal that asks, with a blank where the principal is not known.
-    pub fn grant(&self, role: &Role) -> String {
-        role.grant(self.principal().as_deref().unwrap_or("aadapp=<application id>;<tenant id>"))
+    /// Says that `role` is missing, and the commands that grant it to the principal that asks, with a blank where the
+    /// principal is not known.
+    pub fn advice(&self, role: &Role, database: &str) -> String {
+        role.advice(database, self.principal().as_deref().unwrap_or(Role::SOMEBODY))
     }
 
     /// Whether requests carry a token.

@@ -22,7 +22,8 @@ use crate::{Effect, Error, ErrorKind, Result, Table, endpoint, failure, kql};
 /// The revision of the REST interface that this client speaks
 /// (`Azure/azure-kusto-python azure-kusto-data/azure/kusto/data/client_details.py`).
 const REST_VERSION: &str = "2024-12-12";
-/// What is added to the service's own limit, so that its answer is heard; as the official clients do.
+/// What is added to the service's own limit, so that its answer is heard; as the official clients do. A shorter limit
+/// is doubled.
 const GRACE: Duration = Duration::from_secs(30);
 /// The database named where a command needs none.
 pub(crate) const NO_DATABASE: &str = "NetDefaultDB";
@@ -100,7 +101,7 @@ impl Rest {
             Side::Engine => format!("database {database} at {host}"),
             Side::DataManagement => format!("data management at {host}"),
         };
-        Attempt { operation, target, effect, timeout: timeout + GRACE }
+        Attempt { operation, target, effect, timeout: timeout + GRACE.min(timeout) }
     }
 
     fn url(&self, side: Side) -> &Url {
@@ -169,7 +170,7 @@ impl Rest {
         let body = json!({
             "db": database,
             "csl": text.trim_start(),
-            "properties": {"Options": {"servertimeout": timespan(attempt.timeout.saturating_sub(GRACE))}},
+            "properties": {"Options": {"servertimeout": timespan(served(attempt.timeout))}},
         });
         let mut request = reqwest::Request::new(reqwest::Method::POST, url);
         *request.body_mut() = Some(body.to_string().into());
@@ -189,7 +190,10 @@ impl Rest {
     fn inside(&self, failure: Inside, answer: &Answer, attempt: &Attempt) -> Error {
         let error = match failure {
             Inside::Garbled(message) => {
-                Error::new(ErrorKind::Protocol, attempt.operation, &attempt.target, message)
+                Error::new(ErrorKind::Protocol, attempt.operation, &attempt.target, message).with_advice(
+                    "Check that the URL is that of a Kusto cluster; a gateway, a proxy or the login page of a network \
+                     may have answered in its place.",
+                )
             }
             Inside::Failed(failure) => {
                 let kind = match failure.permanent {
@@ -204,6 +208,11 @@ impl Rest {
             .with_http_status(answer.status)
             .with_ids(answer.header("x-ms-client-request-id"), answer.header("x-ms-activity-id"))
     }
+}
+
+/// The service's part of a deadline.
+fn served(deadline: Duration) -> Duration {
+    deadline.saturating_sub(GRACE).max(deadline / 2)
 }
 
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");

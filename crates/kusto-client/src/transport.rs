@@ -42,11 +42,13 @@ pub(crate) struct Lent {
     rename: Option<(&'static str, &'static str)>,
     /// What answers tell about the time.
     clock: Observed,
+    /// Whether a success must carry the header that every answer of Azure Storage has.
+    of_storage: bool,
 }
 
 impl Lent {
     pub(crate) fn new(http: Http, timeout: Duration) -> Self {
-        Lent { http, timeout, redirect: None, rename: None, clock: Observed::default() }
+        Lent { http, timeout, redirect: None, rename: None, clock: Observed::default(), of_storage: false }
     }
 
     /// Notes what answers tell about the time.
@@ -57,6 +59,12 @@ impl Lent {
     /// Sends the parameter `from` of each query under the name `to`.
     pub(crate) fn renamed(self, from: &'static str, to: &'static str) -> Self {
         Lent { rename: Some((from, to)), ..self }
+    }
+
+    /// For requests to storage: a success that something else answered in its place (a gateway, the login page of a
+    /// network) is none.
+    pub(crate) fn for_storage(self) -> Self {
+        Lent { of_storage: true, ..self }
     }
 
     /// Sends every request to `address` instead, keeping path and query.
@@ -100,8 +108,21 @@ impl Lent {
             ReadError::Http(error) => azure_error(error),
             ReadError::TooLong => AzureError::with_message(AzureErrorKind::Io, "the answer is too long"),
         })?;
+        if self.of_storage && status < 300 && !from_storage(&headers) {
+            return Err(AzureError::with_message(AzureErrorKind::DataConversion, NOT_STORAGE));
+        }
         Ok(AsyncRawResponse::from_bytes(status.into(), headers, body))
     }
+}
+
+/// What is said of an answer that claims a success and is not storage's.
+pub(crate) const NOT_STORAGE: &str =
+    "something else than Azure Storage answered: a gateway, a proxy, or the login page of a network";
+
+/// Every answer of the storage services has the id of its request
+/// (`MicrosoftDocs/azure-docs-rest-apis docs-ref-conceptual/StorageServices/common-rest-api-headers`).
+fn from_storage(headers: &Headers) -> bool {
+    headers.get_optional_str(&HeaderName::from_static("x-ms-request-id")).is_some()
 }
 
 /// Written out by hand what `#[async_trait]` would make of it.

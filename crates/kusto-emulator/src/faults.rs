@@ -21,6 +21,8 @@
 //! | `LoseAnswer` | yes | the connection closes without an answer |
 //! | `FailAfter` | yes | an error in the form of the endpoint |
 //! | `Truncate` | yes | the head and the first bytes of the answer, then the connection closes |
+//! | `Lengthen` | yes | the answer, and behind it so many blanks more |
+//! | `Garble` | none | 200 and a page in HTML, as something between client and service answers |
 //! | `Delay` | as without it | the same, later on the emulator's clock |
 //! | `Hold` | when it is released, or never | the answer, when there is one |
 //! | `Merge` | yes, after the database's extents were merged | what that leads to |
@@ -75,6 +77,13 @@ pub enum Fault {
         /// Bytes of the body that are sent.
         bytes: usize,
     },
+    /// The request takes effect, and the answer's body, whose length is not said, goes on with this many blanks.
+    Lengthen {
+        /// Bytes behind the body.
+        bytes: u64,
+    },
+    /// Nothing happens, and the answer says 200 with a page in HTML: what a gateway or a login page of a network does.
+    Garble,
     /// The request waits this long on the emulator's clock before anything happens.
     Delay(#[serde(with = "seconds")] Duration),
     /// The request stops at this point of its way until it is released ([`crate::Handle::release`]). For commands and

@@ -58,7 +58,7 @@ mod stop;
 mod throttle;
 
 pub use convert::{Stage, Unchanged};
-pub use report::{Progress, Report, Times};
+pub use report::{Progress, Report, RetriedFor, Times};
 pub use sink::{Gauge, PipelineSink};
 pub use sink_v2::EncodedSinkV2;
 pub use stop::StopHandle;
@@ -171,10 +171,11 @@ where
     let started = Instant::now();
     let shared = Arc::new(Shared::new(options.clone(), stop.clone(), Box::new(observe)));
     let job = Arc::new(job);
+    let report = || shared.report(&job.sink.stats(), job.sink.retry_causes(), started.elapsed());
     let (workers_job, workers_shared) = (Arc::clone(&job), Arc::clone(&shared));
     let Some((builders, threads)) = communication(&shared)? else {
         shared.stopped(true);
-        return Ok(shared.report(&job.sink.stats(), started.elapsed()));
+        return Ok(report());
     };
     let guards = execute_from(builders, threads, WorkerConfig::default(), move |worker| {
         guarded(worker, &workers_job, &workers_shared);
@@ -189,7 +190,7 @@ where
     }
     match shared.take_error() {
         Some(error) => Err(error),
-        None => Ok(shared.report(&job.sink.stats(), started.elapsed())),
+        None => Ok(report()),
     }
 }
 

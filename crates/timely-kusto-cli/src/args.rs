@@ -23,7 +23,8 @@ Exit codes:
   1    failed: nothing is claimed that is not so, start it again
   2    bad configuration or arguments
   3    fenced by a newer start of the same pipeline
-  4    needs a person
+  4    needs a person: a record that makes no row, a source that changed, or damaged state; starting again
+       gives the same error
   130  stopped by Ctrl-C, 143 by SIGTERM, after finishing what was in hand";
 
 #[derive(Debug, Subcommand)]

@@ -12,7 +12,7 @@ pub(crate) enum Exit {
     Failed,
     /// Configuration or arguments cannot work.
     BadConfiguration,
-    /// A person has to decide before it can go on: what is kept is damaged.
+    /// A person has to look before it can go on: a record makes no row, the source changed, or what is kept is damaged.
     NeedsPerson,
     /// Stopped by a signal, after finishing what was in hand.
     Signalled(Signal),

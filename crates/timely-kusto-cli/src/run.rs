@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indicatif::{HumanBytes, HumanCount};
 use kusto_client::{Service, ServiceExt, Table};
-use pipelines::{Pipeline, Report, StopHandle, Topology};
+use pipelines::{Pipeline, Report, RetriedFor, StopHandle, Topology};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -129,6 +129,9 @@ pub(crate) fn answer(
     runtime.block_on(service.execute(database, text)).map_err(Stop::failed)
 }
 
+/// Causes of repetition that are shown to people: a service has few reasons, and a screen has little room.
+const SHOWN_CAUSES: usize = 8;
+
 fn summary(report: &Report, target: &str) -> String {
     let how = if report.stopped { "stopped; delivered" } else { "delivered" };
     let mut text = format!(
@@ -146,6 +149,9 @@ fn summary(report: &Report, target: &str) -> String {
     ];
     for (count, what) in asides.into_iter().filter(|(count, _)| *count > 0) {
         text.push_str(&format!(", {} {what}", HumanCount(count)));
+    }
+    for RetriedFor { operation, cause, retries, .. } in report.retry_causes.iter().take(SHOWN_CAUSES) {
+        text.push_str(&format!("\n  repeated {}: {operation}: {cause}", HumanCount(*retries)));
     }
     text
 }

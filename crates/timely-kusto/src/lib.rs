@@ -28,6 +28,7 @@ mod stats;
 pub mod types;
 
 pub use codec::{Codec, CodecError, Gzip};
+pub use delivery::trouble::RetryCause;
 pub use encode::{ColumnName, EncodeError, Encoder, LongValues, RawEncoder, SerdeEncoder};
 pub use error::{Result, SinkError};
 pub use mapping::{MAX_INLINE_BYTES, MappingError, inline_mapping};

@@ -82,6 +82,7 @@ pub(super) fn explain(
         Azure::HttpResponse { status, .. } if u16::from(*status) == 407 => ErrorKind::Unreachable,
         Azure::HttpResponse { status, .. } if u16::from(*status) >= 500 => ErrorKind::Service,
         Azure::Io => ErrorKind::Interrupted,
+        _ if is_garbled(error) => ErrorKind::Protocol,
         _ => ErrorKind::SignIn,
     };
     let said = hide_key(&said(error), auth);
@@ -122,6 +123,18 @@ fn innermost(error: &azure_core::Error) -> &azure_core::Error {
         inner = next;
     }
     inner
+}
+
+/// Whether the answer was no JSON: something else than the sign-in service answered.
+fn is_garbled(error: &azure_core::Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if error.is::<serde_json::Error>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// What the token service said: its first line, without the library's own preface.

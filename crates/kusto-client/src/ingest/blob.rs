@@ -66,7 +66,7 @@ pub(super) async fn within<T>(attempt: &Attempt, work: impl Future<Output = Resu
 }
 
 fn client(http: &Http, container: &Storage, blob: &Blob, attempt: &Attempt) -> Result<BlobClient> {
-    let client_options = Lent::new(http.clone(), attempt.timeout).options(RetryOptions::none());
+    let client_options = Lent::new(http.clone(), attempt.timeout).for_storage().options(RetryOptions::none());
     let options = BlobContainerClientOptions { client_options, ..Default::default() };
     let client = BlobContainerClient::new(container.signed(), None, Some(options)).map_err(|error| {
         transport::translate(&error, attempt, &container.address).with_effect(Effect::None)

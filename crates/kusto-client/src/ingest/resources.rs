@@ -167,18 +167,22 @@ impl Lender {
         F: Future<Output = Result<T>>,
     {
         let held = self.resources().await?;
-        match work(Arc::clone(&held.value)).await {
-            Err(error) if self.is_worn(&error) && self.replace(held.stamp) => {
-                tracing::info!(%error, "storage refuses; asking for fresh ingestion resources");
-                let fresh = self.resources().await?;
-                work(fresh.value).await
-            }
-            Err(error) if error.kind() == ErrorKind::Forbidden && error.advice().is_none() => Err(error.with_advice(
+        let mut result = work(Arc::clone(&held.value)).await;
+        if let Err(error) = &result
+            && self.is_worn(error)
+            && self.replace(held.stamp)
+        {
+            tracing::info!(%error, "storage refuses; asking for fresh ingestion resources");
+            let fresh = self.resources().await?;
+            result = work(fresh.value).await;
+        }
+        result.map_err(|error| match (error.kind(), error.advice()) {
+            (ErrorKind::Forbidden, None) => error.with_advice(
                 "Fresh signatures are refused, too. Check the network rules of the cluster's storage accounts and \
                  private endpoints, and whether something between rewrites requests.",
-            )),
-            result => result,
-        }
+            ),
+            _ => error,
+        })
     }
 
     async fn resources(&self) -> Result<crate::cache::Held<Resources>> {

@@ -18,6 +18,7 @@ use super::message::blob_address;
 use super::resources::Storage;
 use crate::http::{Answer, Attempt, Http, SMALL_LIMIT};
 use crate::redact::redact;
+use crate::transport::NOT_STORAGE;
 use crate::{
     Effect, Error, ErrorKind, FailureStatus, Ingestion, IngestionState, IngestionStatus, Result,
     UploadedBlob, failure, quote_name,
@@ -67,8 +68,10 @@ pub(crate) async fn insert(
     *request.body_mut() = Some(row.to_string().into());
     let answer = http.send(request, &attempt, SMALL_LIMIT).await?;
     match answer.status {
-        200..=299 => Ok(Inserted::New),
+        201 | 204 => Ok(Inserted::New),
         409 => Ok(Inserted::WasThere),
+        200..=299 => Err(Error::new(ErrorKind::Protocol, attempt.operation, &attempt.target, NOT_STORAGE)
+            .with_effect(Effect::Unknown)),
         _ => Err(refusal(&answer, &attempt)),
     }
 }

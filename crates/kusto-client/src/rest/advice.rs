@@ -44,6 +44,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Stands for a principal that is not known.
+    pub const SOMEBODY: &str = "aadapp=<application id>;<tenant id>";
+
     /// The role's name as the documentation writes it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -74,6 +77,36 @@ impl Role {
         };
         format!(".add {entity} {} {role} ({})", quote_name(name), quote_string(principal))
     }
+
+    /// The role that one must have in the database before one can be given this one
+    /// (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/access-control/role-based-access-control.md`, "Dependencies").
+    fn depends_on(&self, database: &str) -> Option<Role> {
+        match self {
+            Role::TableIngestor { .. } | Role::TableAdmin { .. } => {
+                Some(Role::DatabaseUser { database: database.to_owned() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Says that the role is missing, and the commands that give it to `principal`, to be run in `database`.
+    pub fn advice(&self, database: &str, principal: &str) -> String {
+        match self.depends_on(database) {
+            Some(first) => format!(
+                "This needs the role {}, and {} before it. Somebody who may grant them runs in the database {database} (a \
+                 role that is there already does no harm):\n    {}\n    {}",
+                self.name(),
+                first.name(),
+                first.grant(principal),
+                self.grant(principal)
+            ),
+            None => format!(
+                "This needs the role {}. Somebody who may grant it runs: {}",
+                self.name(),
+                self.grant(principal)
+            ),
+        }
+    }
 }
 
 /// Adds what is known about mending `error`, which came of running `text`.
@@ -101,19 +134,13 @@ pub(super) fn advise(
             "The token was refused. Check the tenant, that the key or token has not expired, and this machine's clock.",
         ),
         ErrorKind::Forbidden => {
-            let advice = missing(&needed(side, database, text), options);
-            error.with_advice(advice)
+            error.with_advice(options.advice(&needed(side, database, text), database))
         }
         ErrorKind::NotFound if error.http_status() == Some(404) => {
             error.with_advice("Check that the URL is that of a Kusto cluster and nothing else.")
         }
         _ => error,
     }
-}
-
-/// Names the role and the command to paste.
-fn missing(role: &Role, options: &ConnectionOptions) -> String {
-    format!("This needs the role {}. Somebody who may grant it runs: {}", role.name(), options.grant(role))
 }
 
 fn wrong_endpoint(side: Side, options: &ConnectionOptions) -> String {
@@ -194,6 +221,10 @@ mod tests {
             Role::TableIngestor { table: table() }
         );
         assert_eq!(role(".drop table ['T'] ifexists"), Role::TableAdmin { table: table() });
+        assert_eq!(
+            role(r".drop table ['it\'s.T'] ifexists"),
+            Role::TableAdmin { table: "it's.T".to_owned() }
+        );
         assert_eq!(role(".alter-merge table T policy merge '{}'"), Role::TableAdmin { table: table() });
         assert_eq!(
             role(".alter database db policy merge '{}'"),

@@ -93,6 +93,10 @@ pub(crate) struct RequestIds {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cut;
 
+/// Marks an answer that stands for one of somebody else: no header of the service's is added.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Foreign;
+
 impl Front {
     pub(crate) fn new(shared: Shared) -> Self {
         Self(Arc::new(shared))
@@ -154,6 +158,8 @@ impl Front {
                 self.spoiled(endpoint, status, None)
             }
             Some(Fault::Truncate { bytes }) => truncated(effect.await, bytes).await,
+            Some(Fault::Lengthen { bytes }) => lengthened(effect.await, bytes),
+            Some(Fault::Garble) => page(),
             // The others work from within, or wait.
             _ => effect.await,
         }
@@ -165,6 +171,7 @@ impl Front {
             Endpoint::Blob | Endpoint::Queue | Endpoint::Table => {
                 let code = match status {
                     403 => "AuthenticationFailed",
+                    404 => "ResourceNotFound",
                     503 => "ServerBusy",
                     _ => "InternalError",
                 };
@@ -287,4 +294,26 @@ async fn truncated(response: Response<Body>, bytes: usize) -> Response<Body> {
     });
     let body = stream::iter([Ok::<Bytes, _>(first)]).chain(broken);
     Response::from_parts(head, Body::from_stream(body))
+}
+
+/// The body goes on, and the head does not say how far.
+fn lengthened(response: Response<Body>, bytes: u64) -> Response<Body> {
+    /// Written at a time.
+    const BLANKS: Bytes = Bytes::from_static(&[b' '; 16 << 10]);
+    let (mut head, body) = response.into_parts();
+    head.headers.remove(header::CONTENT_LENGTH);
+    let whole = BLANKS.len() as u64;
+    let rest = (bytes % whole) as usize;
+    let blanks = (0..bytes / whole).map(|_| BLANKS).chain((rest > 0).then(|| BLANKS.slice(..rest)));
+    let blanks = stream::iter(blanks.map(Ok::<Bytes, axum::Error>));
+    Response::from_parts(head, Body::from_stream(body.into_data_stream().chain(blanks)))
+}
+
+/// What something that is no Kusto and no storage answers.
+fn page() -> Response<Body> {
+    let page = "<!DOCTYPE html><html><head><title>Welcome</title></head><body>Please sign in to this network.</body></html>";
+    let mut response = Response::new(Body::from(page));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response.extensions_mut().insert(Foreign);
+    response
 }

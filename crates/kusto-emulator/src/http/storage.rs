@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
 use super::control::Peer;
-use super::front::Front;
+use super::front::{Foreign, Front};
 use super::{
     BodyError, Exchange, RequestBody, account, blob, container, error, queue, queues, table, tables, xml,
 };
@@ -279,6 +279,9 @@ pub(super) fn refused(front: &Front, error: &StorageError) -> Response<Body> {
 
 /// The headers that every answer of storage has. `headers` are the request's.
 fn finished(front: &Front, headers: &HeaderMap, mut response: Response<Body>) -> Response<Body> {
+    if response.extensions().get::<Foreign>().is_some() {
+        return response;
+    }
     set(&mut response, "x-ms-request-id", &front.storage.new_id().to_string());
     set(
         &mut response,

@@ -4,7 +4,8 @@ use serde::Serialize;
 use timely::dataflow::StreamVec;
 use timely::scheduling::activate::SyncActivator;
 use timely_kusto::{
-    ColumnName, EncodedRows, EncodedRowsToKusto, RowsToKusto, SinkError, SinkHandle, SinkStats, SinkV2,
+    ColumnName, EncodedRows, EncodedRowsToKusto, RetryCause, RowsToKusto, SinkError, SinkHandle, SinkStats,
+    SinkV2,
 };
 
 use super::sink::{Gauge, PipelineSink};
@@ -33,6 +34,10 @@ impl PipelineSink<EncodedRows> for EncodedSinkV2 {
     fn stats(&self) -> SinkStats {
         self.sink.stats()
     }
+
+    fn retry_causes(&self) -> Vec<RetryCause> {
+        self.sink.retry_causes()
+    }
 }
 
 impl<R: Serialize + Clone + 'static> PipelineSink<R> for SinkV2 {
@@ -47,6 +52,10 @@ impl<R: Serialize + Clone + 'static> PipelineSink<R> for SinkV2 {
 
     fn stats(&self) -> SinkStats {
         SinkV2::stats(self)
+    }
+
+    fn retry_causes(&self) -> Vec<RetryCause> {
+        SinkV2::retry_causes(self)
     }
 }
 

@@ -17,10 +17,12 @@
 //! 4. A chunk is delivered only when the state asked for by [`Delivery`](crate::Delivery) was seen.
 //! 5. After the first failure of the sink no further attempt is begun.
 
+mod advice;
 mod compress;
 mod confirm;
 mod queue;
 pub(crate) mod retry;
+pub(crate) mod trouble;
 mod upload;
 
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use kusto_client::Service;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use self::trouble::Troubles;
 use crate::chunk::{Buffers, Chunk};
 use crate::codec::Codec;
 use crate::failure::Failure;
@@ -48,6 +51,7 @@ pub(crate) struct Courier {
     pub(crate) options: Arc<WriteOptions>,
     pub(crate) codec: Arc<dyn Codec>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) troubles: Troubles,
     pub(crate) failure: Arc<Failure>,
     pub(crate) buffers: Arc<Buffers>,
     compressors: Arc<Semaphore>,
@@ -85,6 +89,7 @@ impl Courier {
             options,
             codec,
             counters: Arc::default(),
+            troubles: Troubles::default(),
             failure,
             buffers: Arc::default(),
         })
@@ -122,8 +127,12 @@ impl Courier {
                 confirm::Verdict::Delivered(delivered) => return Ok(delivered),
                 confirm::Verdict::QueueAgain(error) => {
                     let policy = self.options.retry();
-                    let total = policy.total.max(self.options.poll_timeout());
-                    retry::pause_or(Retry { total, ..policy }, attempt, since, error).await?;
+                    let policy = Retry { total: policy.total.max(self.options.poll_timeout()), ..policy };
+                    if retry::is_over(policy, attempt, since) {
+                        return Err(*error);
+                    }
+                    self.troubles.of_ingestion(&error);
+                    retry::pause(policy, attempt).await;
                     attempt += 1;
                     self.counters.retried();
                     ingestion.source_id = Uuid::new_v4();
