@@ -21,7 +21,11 @@ mod compress;
 mod confirm;
 mod queue;
 pub(crate) mod retry;
+pub(crate) mod stage;
 mod upload;
+
+pub(crate) use compress::Packed;
+pub(crate) use stage::{Sealed, Staging};
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,0 +1,5 @@
+//! The write-ahead sink in dataflows of several workers, against a local cluster in this process.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod runs;
+mod support;
