@@ -77,7 +77,8 @@ impl Agent {
                 self.work(id, move || prepare(&process, start, index, peers));
             }
             Order::Stage { into, chunks } if first => {
-                process.clone().spawn(async move {
+                let here = Arc::clone(&process);
+                here.spawn(async move {
                     let staged = stage_all(&process, into.into(), chunks).await;
                     answer(&process, id, staged.unwrap_or_else(|error| Answer::Failed(error.tell())));
                 });

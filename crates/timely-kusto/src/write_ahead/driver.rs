@@ -62,6 +62,8 @@ pub(super) struct Driver {
     told: u64,
     ended: bool,
     commits: u64,
+    /// For whom a start waits, as it was told last.
+    waits: String,
 }
 
 impl Driver {
@@ -86,6 +88,7 @@ impl Driver {
             told: 0,
             ended: false,
             commits: 0,
+            waits: String::new(),
         }
     }
 

@@ -115,16 +115,9 @@ impl Pressure {
         }
     }
 
-    /// Says what the sink is doing; a line of the log when it changes.
+    /// Notes what the sink is doing, for who asks; empty for nothing in particular.
     pub(super) fn say(&self, doing: impl Into<String>) {
-        let doing = doing.into();
-        let mut waiting = self.lock();
-        if waiting.doing != doing {
-            if !doing.is_empty() {
-                tracing::info!("{doing}");
-            }
-            waiting.doing = doing;
-        }
+        self.lock().doing = doing.into();
     }
 
     /// What the sink is waiting for, for people.

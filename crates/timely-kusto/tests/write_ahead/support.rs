@@ -72,6 +72,12 @@ impl Place {
         self.ahead_with(write(), |options| options)
     }
 
+    /// The same pipeline on another host: with a state directory of its own.
+    pub(crate) fn ahead_elsewhere(&self, state: &TempDir) -> WriteAhead {
+        let options = WriteAheadOptions::new("numbers", state.path());
+        WriteAhead::connect(&self.connection(), &write().build().unwrap(), options).unwrap()
+    }
+
     pub(crate) fn ahead_with(
         &self,
         write: WriteOptionsBuilder,

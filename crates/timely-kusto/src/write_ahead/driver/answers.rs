@@ -16,6 +16,8 @@ impl Driver {
     pub(super) async fn gather(&mut self) -> Result<bool, WriteAheadError> {
         let (mut workers, mut logs) = (BTreeSet::new(), false);
         while workers.len() < self.peers {
+            let there = workers.len();
+            self.process.pressure.say(format!("the workers: {there} of {} are there", self.peers));
             match self.hear(None).await? {
                 Heard::Hello { process, worker, local_logs } => {
                     workers.insert(worker);
@@ -25,6 +27,7 @@ impl Driver {
                 _ => continue,
             }
         }
+        self.process.pressure.say("");
         Ok(logs)
     }
 
@@ -90,7 +93,9 @@ impl Driver {
                 _ => {}
             }
         }
-        self.process.pressure.say("");
+        if self.processes.len() > 1 {
+            self.process.pressure.say("");
+        }
         Ok(answers)
     }
 
@@ -113,10 +118,17 @@ impl Driver {
         held.retain(|log| !ours(log));
         let counting = coordinator.standing().logs.map(|logs| logs.start);
         match held.iter().find(|log| Some(log.start) == counting) {
-            Some(log) => self.process.pressure.say(format!(
-                "waiting for {}, which holds epoch files that count: end it if it is stopped",
-                log.holder
-            )),
+            Some(log) => {
+                let waits = format!(
+                    "waiting for {}, which holds epoch files that count: end it if it is stopped",
+                    log.holder
+                );
+                if self.waits != waits {
+                    tracing::warn!("{waits}");
+                    self.waits.clone_from(&waits);
+                }
+                self.process.pressure.say(waits);
+            }
             None => self.process.pressure.say(""),
         }
         Ok(Fact::Logs { lists: LogLists { directories, held }, target })
