@@ -19,7 +19,7 @@ fn start_cluster(place: &Place, config: &Config, processes: usize) -> Vec<Proces
 fn of_two_starts_of_one_pipeline_one_runs_and_the_other_exits_3() {
     let place = Place::new();
     let cluster = Cluster::start(&place);
-    let config = pipeline(&cluster, "Fenced");
+    let config = pipeline_at(&cluster, "Fenced", 1000);
     let mut first = place.start_run(&config, &["-w", "2"]);
     wait_for_rows(&mut first, &cluster, &config, 0);
     let elsewhere = config.clone().state("state-elsewhere");
@@ -35,7 +35,7 @@ fn of_two_starts_of_one_pipeline_one_runs_and_the_other_exits_3() {
 fn processes_with_disks_of_their_own_go_on_after_one_of_them_was_killed() {
     let place = Place::new();
     let cluster = Cluster::start(&place);
-    let config = pipeline(&cluster, "Hosts");
+    let config = pipeline_at(&cluster, "Hosts", 1000);
     for (number, processes) in [2, 3].into_iter().enumerate() {
         let before = cluster.count("Hosts");
         let mut all = start_cluster(&place, &config, processes);
@@ -55,7 +55,7 @@ fn processes_with_disks_of_their_own_go_on_after_one_of_them_was_killed() {
 fn graceful_stops_settle_what_was_read_and_the_next_start_goes_on_elsewhere() {
     let place = Place::new();
     let cluster = Cluster::start(&place);
-    let config = pipeline(&cluster, "Stopped");
+    let config = pipeline_at(&cluster, "Stopped", 1000);
     for state in ["state-a", "state-b"] {
         let config = config.clone().state(state);
         let before = cluster.count("Stopped");
@@ -78,7 +78,9 @@ fn graceful_stops_settle_what_was_read_and_the_next_start_goes_on_elsewhere() {
 fn a_cluster_that_goes_away_and_comes_back_stops_no_pipeline() {
     let place = Place::new();
     let mut cluster = Cluster::start(&place);
-    let config = pipeline(&cluster, "Away").sink("retry_max_backoff = \"200ms\"");
+    let config = pipeline_at(&cluster, "Away", 1000)
+        .sink("retry_backoff = \"10ms\"")
+        .sink("retry_max_backoff = \"200ms\"");
     let mut process = place.start_run(&config, &["-w", "2"]);
     wait_for_rows(&mut process, &cluster, &config, 0);
     cluster = cluster.kill_and_restart(&place, || {});

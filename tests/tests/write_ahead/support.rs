@@ -8,11 +8,16 @@ pub(crate) const ROWS: u64 = 2_400;
 
 /// A pipeline of this name in the write-ahead mode, at a rate at which it has several epochs.
 pub(crate) fn pipeline(cluster: &Cluster, name: &str) -> Config {
+    pipeline_at(cluster, name, 4000)
+}
+
+/// The same, at so many rows a second: slow enough to be interrupted.
+pub(crate) fn pipeline_at(cluster: &Cluster, name: &str, rate: u64) -> Config {
     let mut config = Config::new(cluster.url()).storms(ROWS).table(name).state(&format!("state-{name}"));
     config.checkpoint_interval = "100ms".into();
     config
         .source("partitions = 3")
-        .source("rate = 4000")
+        .source(&format!("rate = {rate}"))
         .sink("mode = \"write-ahead\"")
         .sink("poll_interval = \"20ms\"")
 }

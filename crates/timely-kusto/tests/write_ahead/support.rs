@@ -15,8 +15,8 @@ use timely::dataflow::operators::probe::Handle as ProbeHandle;
 use timely::dataflow::operators::vec::input::Input;
 use timely::worker::Worker;
 use timely_kusto::{
-    Resume, RowsWrittenAhead, SinkError, SinkStats, WriteAhead, WriteAheadHandle, WriteAheadOptions,
-    WriteAheadSink, WriteOptions, WriteOptionsBuilder,
+    RowsWrittenAhead, SinkError, SinkStats, WriteAhead, WriteAheadHandle, WriteAheadOptions, WriteAheadSink,
+    WriteOptions, WriteOptionsBuilder,
 };
 
 pub(crate) const DATABASE: &str = "Samples";
@@ -142,7 +142,6 @@ pub(crate) struct Run {
     pub(crate) staged: ProbeHandle<u64>,
     pub(crate) durable: ProbeHandle<u64>,
     pub(crate) handle: WriteAheadHandle,
-    pub(crate) resume: Resume,
     next: BTreeMap<u64, u64>,
     rows: Option<timely::dataflow::InputHandleVec<u64, Reading>>,
     positions: Option<timely::dataflow::InputHandleVec<u64, (String, Vec<u8>)>>,
@@ -171,7 +170,7 @@ impl Run {
         let (durable, staged, committed) = clocks;
         let epoch = resume.first_epoch;
         let (rows, positions) = (Some(rows), Some(positions));
-        let mut run = Run { committed, staged, durable, handle, resume, next, rows, positions, epoch };
+        let mut run = Run { committed, staged, durable, handle, next, rows, positions, epoch };
         run.advance(epoch);
         Ok(run)
     }
