@@ -102,6 +102,19 @@ impl Writer {
         self.directory.sealed()
     }
 
+    /// Begins at another epoch than the writer was made with: directories are made before it is known how far earlier
+    /// logs reach.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] when something was written already.
+    pub fn begin_at(&mut self, from: Epoch) -> Result<(), Error> {
+        if self.sealed().next().is_some() || !self.open.is_empty() || !self.positions.is_empty() {
+            return Err(Error::misuse(format!("cannot begin at epoch {from}: something was written before")));
+        }
+        self.sealed_to = from;
+        Ok(())
+    }
+
     /// Writes the body of a chunk: one finished blob. It may be uploaded at once; it is durable after the seal.
     ///
     /// # Errors

@@ -170,7 +170,12 @@ impl Rest {
         let body = json!({
             "db": database,
             "csl": text.trim_start(),
-            "properties": {"Options": {"servertimeout": timespan(served(attempt.timeout))}},
+            "properties": {"Options": {
+                "servertimeout": timespan(served(attempt.timeout)),
+                // The service's default, said aloud: decisions are made from what is read
+                // (`data-explorer/kusto/concepts/query-consistency.md`).
+                "queryconsistency": "strongconsistency",
+            }},
         });
         let mut request = reqwest::Request::new(reqwest::Method::POST, url);
         *request.body_mut() = Some(body.to_string().into());

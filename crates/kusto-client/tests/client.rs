@@ -67,7 +67,7 @@ async fn a_request_carries_what_the_protocol_asks_for() {
     let query = &double.seen("/v2/rest/query")[0];
     assert_eq!(
         query.json(),
-        json!({"db": "db", "csl": "print 7", "properties": {"Options": {"servertimeout": "00:01:30"}}})
+        json!({"db": "db", "csl": "print 7", "properties": {"Options": {"queryconsistency": "strongconsistency", "servertimeout": "00:01:30"}}})
     );
     assert_eq!(query.header("x-ms-version"), "2024-12-12");
     assert_eq!(query.header("x-ms-app"), "my app");

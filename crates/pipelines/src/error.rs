@@ -46,6 +46,10 @@ pub enum ErrorKind {
     Sink,
     /// A worker, or the network between processes, broke down.
     Worker,
+    /// A newer start of the same pipeline has taken over.
+    Fenced,
+    /// What is kept, here or in the service, does not allow a decision.
+    Undecided,
 }
 
 impl ErrorKind {
@@ -57,7 +61,10 @@ impl ErrorKind {
     /// Whether starting again cannot help, and no change of the configuration either: a person has to look at the
     /// source or at what is kept, and to decide.
     pub fn needs_person(self) -> bool {
-        matches!(self, ErrorKind::Damaged | ErrorKind::Record | ErrorKind::SourceChanged)
+        matches!(
+            self,
+            ErrorKind::Damaged | ErrorKind::Record | ErrorKind::SourceChanged | ErrorKind::Undecided
+        )
     }
 }
 

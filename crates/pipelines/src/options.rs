@@ -65,6 +65,8 @@ pub enum SinkMode {
     /// At least once, by queued ingestion.
     #[default]
     SinkV2,
+    /// Exactly once, by epochs, through epoch files and a staging table.
+    WriteAhead,
 }
 
 /// Where the rows go.
@@ -77,6 +79,8 @@ pub struct SinkOptions {
     /// The largest value in bytes. Default: 1 MiB, which the service keeps of a string; raise it together with the
     /// columns' encoding policy (`MaxValueSize`), up to 32 MiB.
     pub max_value_bytes: usize,
+    /// Bytes of epoch files in this process at which the source pauses, in the write-ahead mode. Default: 4 GiB.
+    pub log_bytes: u64,
     /// The options of the sink.
     pub write: WriteOptions,
 }
@@ -84,10 +88,18 @@ pub struct SinkOptions {
 impl SinkOptions {
     /// The largest value that an encoding policy allows.
     pub const MAX_VALUE_BYTES: usize = 32 << 20;
+    /// The default of [`log_bytes`](Self::log_bytes).
+    pub const LOG_BYTES: u64 = 4 << 30;
 
     /// SinkV2 into a table that exists.
     pub fn new(write: WriteOptions) -> Self {
-        SinkOptions { mode: SinkMode::SinkV2, create: false, max_value_bytes: MAX_VALUE_BYTES, write }
+        SinkOptions {
+            mode: SinkMode::SinkV2,
+            create: false,
+            max_value_bytes: MAX_VALUE_BYTES,
+            log_bytes: Self::LOG_BYTES,
+            write,
+        }
     }
 }
 

@@ -7,15 +7,16 @@
 use std::sync::Arc;
 
 use kusto_client::Service;
-use timely_kusto::{ColumnName, Format, SinkV2, WriteOptions};
+use timely_kusto::{ColumnName, Format, SinkError, SinkV2, WriteAhead, WriteAheadOptions, WriteOptions};
 
 use crate::convert::{BlockConverter, BoundColumn, Columns};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{FileOptions, FileSource};
 use crate::generator::{COLUMNS, Storm, StormSource};
-use crate::options::{PipelineOptions, SourceOptions};
+use crate::options::{PipelineOptions, SinkMode, SourceOptions};
 use crate::runner::{
-    EncodedSinkV2, Job, Progress, Report, RunOptions, StopHandle, Topology, Unchanged, run as run_job,
+    EncodedSinkV2, EncodedWriteAhead, Job, Progress, Report, RunOptions, StopHandle, Topology, Unchanged,
+    run as run_job,
 };
 use crate::sample::{Sample, SourceField};
 use crate::schema::{Prepared, TableSchema};
@@ -115,26 +116,57 @@ impl Pipeline {
             rate: self.options.rate,
             ..RunOptions::default()
         };
-        let write = self.options.sink.write.clone();
-        let sink = SinkV2::with_service(service, write.clone()).map_err(|error| {
-            Error::new(ErrorKind::Sink, format!("the sink could not be made: {error}")).with_source(error)
-        })?;
-        match self.source {
-            Bound::Generator(source) => {
+        match (self.source, self.options.sink.mode) {
+            (Bound::Generator(source), SinkMode::SinkV2) => {
+                let sink = sink_v2(service, &self.options)?;
                 let job = Job { source, stage: Unchanged::<Storm>::default, sink, state };
                 run_job(job, &run_options, stop, observe)
             }
-            Bound::File(source) => {
-                let names =
+            (Bound::Generator(source), SinkMode::WriteAhead) => {
+                let sink = write_ahead(service, &self.options, source.can_replay())?;
+                let job = Job { source, stage: Unchanged::<Storm>::default, sink, state };
+                run_job(job, &run_options, stop, observe)
+            }
+            (Bound::File(source), mode) => {
+                let columns: Vec<ColumnName> =
                     self.columns.iter().map(|column| ColumnName::from(column.column.clone())).collect();
-                let sink = EncodedSinkV2 { sink, columns: names };
                 let max_value_bytes = self.options.sink.max_value_bytes;
-                let columns = Arc::new(Columns { columns: self.columns, max_value_bytes });
-                let stage = block_stage(source.options(), &source, columns, &write)?;
-                run_job(Job { source, stage, sink, state }, &run_options, stop, observe)
+                let bound = Arc::new(Columns { columns: self.columns, max_value_bytes });
+                let stage = block_stage(source.options(), &source, bound, &self.options.sink.write)?;
+                match mode {
+                    SinkMode::SinkV2 => {
+                        let sink = EncodedSinkV2 { sink: sink_v2(service, &self.options)?, columns };
+                        run_job(Job { source, stage, sink, state }, &run_options, stop, observe)
+                    }
+                    SinkMode::WriteAhead => {
+                        let ahead = write_ahead(service, &self.options, source.can_replay())?;
+                        let sink = EncodedWriteAhead { ahead, columns };
+                        run_job(Job { source, stage, sink, state }, &run_options, stop, observe)
+                    }
+                }
             }
         }
     }
+}
+
+fn sink_v2(service: Arc<dyn Service>, options: &PipelineOptions) -> Result<SinkV2> {
+    SinkV2::with_service(service, options.sink.write.clone()).map_err(not_made)
+}
+
+fn write_ahead(
+    service: Arc<dyn Service>,
+    options: &PipelineOptions,
+    sources_replay: bool,
+) -> Result<WriteAhead> {
+    let ahead = WriteAheadOptions::new(&options.job.name, &options.job.state)
+        .log_bytes(options.sink.log_bytes)
+        .sources_replay(sources_replay);
+    WriteAhead::with_service(service, options.sink.write.clone(), ahead).map_err(not_made)
+}
+
+fn not_made(error: SinkError) -> Error {
+    let kind = if error.exit_code() == 2 { ErrorKind::Options } else { ErrorKind::Sink };
+    Error::new(kind, format!("the sink could not be made: {error}")).with_source(error)
 }
 
 fn block_stage(

@@ -56,12 +56,14 @@ mod sink;
 mod sink_v2;
 mod stop;
 mod throttle;
+mod write_ahead;
 
 pub use convert::{Stage, Unchanged};
 pub use report::{Progress, Report, RetriedFor, Times};
 pub use sink::{Gauge, PipelineSink};
 pub use sink_v2::EncodedSinkV2;
 pub use stop::StopHandle;
+pub use write_ahead::EncodedWriteAhead;
 
 use shared::Shared;
 
@@ -235,8 +237,14 @@ where
     K: PipelineSink<G::Row>,
 {
     let worked = catch_unwind(AssertUnwindSafe(|| {
-        let parts = assemble::dataflow(worker, job, shared);
-        drive::drive(worker, parts, shared);
+        match assemble::open(worker, job, shared) {
+            Some(session) => {
+                let parts = assemble::dataflow(worker, job, shared, session);
+                drive::drive(worker, parts, shared);
+            }
+            // What was built to open the sink has told the others.
+            None => drive::drop_all(worker),
+        }
     }));
     if let Err(panic) = worked {
         shared.fail(broke_down(panic_text(&*panic)));
@@ -245,9 +253,7 @@ where
         if shared.options.topology.is_cluster() && !drive::others_tell(shared) {
             shared.lines.cut();
         }
-        for dataflow in worker.installed_dataflows() {
-            worker.drop_dataflow(dataflow);
-        }
+        drive::drop_all(worker);
     }
 }
 

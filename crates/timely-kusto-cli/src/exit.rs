@@ -12,7 +12,10 @@ pub(crate) enum Exit {
     Failed,
     /// Configuration or arguments cannot work.
     BadConfiguration,
-    /// A person has to look before it can go on: a record makes no row, the source changed, or what is kept is damaged.
+    /// A newer start of the same pipeline has taken over.
+    Fenced,
+    /// A person has to look and decide before it can go on: a record makes no row, the source changed, what is kept is
+    /// damaged, or what became of a commit cannot be told.
     NeedsPerson,
     /// Stopped by a signal, after finishing what was in hand.
     Signalled(Signal),
@@ -34,6 +37,7 @@ impl Exit {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::BadConfiguration => 2,
+            Exit::Fenced => 3,
             Exit::NeedsPerson => 4,
             Exit::Signalled(Signal::Interrupt) => 130,
             Exit::Signalled(Signal::Terminate) => 143,
@@ -72,6 +76,7 @@ impl From<pipelines::Error> for Stop {
         let exit = match error.kind() {
             kind if kind.is_configuration() => Exit::BadConfiguration,
             kind if kind.needs_person() => Exit::NeedsPerson,
+            pipelines::ErrorKind::Fenced => Exit::Fenced,
             _ => Exit::Failed,
         };
         Stop { exit, message: error.to_string() }

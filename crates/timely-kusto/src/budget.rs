@@ -10,6 +10,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use timely::scheduling::activate::SyncActivator;
 
@@ -73,6 +74,14 @@ impl Budget {
         state.held += 1;
         let mut state = self.freed.wait_while(state, over).unwrap_or_else(PoisonError::into_inner);
         state.held -= 1;
+    }
+
+    /// As [`wait`](Self::wait), but no longer than this: for rows whose room is made by somebody who may need this very
+    /// thread.
+    pub(crate) fn wait_at_most(&self, longest: Duration) {
+        let over = |state: &mut State| !state.closed && state.used >= self.limit.saturating_mul(2);
+        let waited = self.freed.wait_timeout_while(self.lock(), longest, over);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Threads that wait at the moment.

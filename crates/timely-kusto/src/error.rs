@@ -122,12 +122,33 @@ pub enum SinkError {
     /// The runtime for the sink's requests could not be started.
     #[error("the sink's threads could not be started: {0}")]
     Runtime(#[source] std::io::Error),
+    /// The write-ahead mode stopped.
+    #[error(transparent)]
+    WriteAhead(Box<crate::WriteAheadError>),
     /// A part of the sink panicked: a defect.
     #[error("a part of the sink broke down, which is a defect, please report it: {0}")]
     Broken(String),
     /// The sink had stopped before; the failure itself is on the handle.
     #[error("the sink had stopped before; its handle has the reason")]
     Stopped,
+}
+
+impl SinkError {
+    /// The exit code of a process that ends with it: 1 start it again, 2 mend the configuration first, 3 fenced by a newer
+    /// start, 4 a person has to decide.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            SinkError::Options(_) => 2,
+            SinkError::WriteAhead(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
+}
+
+impl From<crate::WriteAheadError> for SinkError {
+    fn from(error: crate::WriteAheadError) -> Self {
+        SinkError::WriteAhead(Box::new(error))
+    }
 }
 
 fn tried(attempts: &u32, after: &Duration) -> String {

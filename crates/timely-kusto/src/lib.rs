@@ -26,6 +26,7 @@ mod rows;
 mod sink_v2;
 mod stats;
 pub mod types;
+mod write_ahead;
 
 pub use codec::{Codec, CodecError, Gzip};
 pub use delivery::trouble::RetryCause;
@@ -43,3 +44,7 @@ pub use sink_v2::{
     Clock, EncodedRowsToKusto, InsertOnlyToKusto, RowsToKusto, SinkHandle, SinkV2, Undelivered,
 };
 pub use stats::SinkStats;
+pub use write_ahead::{
+    Clocks, Deadlines, EncodedRowsWrittenAhead, PositionAt, Resume, RowsWrittenAhead, WriteAhead,
+    WriteAheadError, WriteAheadHandle, WriteAheadLimits, WriteAheadOptions, WriteAheadSink,
+};

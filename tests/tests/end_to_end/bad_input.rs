@@ -138,7 +138,7 @@ fn a_wrong_key_is_named_with_its_line_and_the_nearest_one() {
 
 #[test]
 fn what_is_not_there_yet_is_refused_as_such() {
-    refuses(&offline().sink("mode = \"write-ahead\""), &["write-ahead", "not there yet", "sink-v2"]);
+    refuses(&offline().sink("log_bytes = \"1GiB\""), &["log_bytes", "write-ahead"]);
     let mut config = offline();
     config.source = "kind = \"kafka\"".into();
     refuses(&config, &["kafka", "not there yet"]);

@@ -10,7 +10,7 @@ use timely::dataflow::operators::vec::input::Input;
 use timely::dataflow::operators::{ConnectLoop, Feedback, Probe};
 use timely::worker::Worker;
 
-use super::keep::{Ledger, Writer, WriterThread, keep};
+use super::keep::{Keeper, Ledger, Writer, WriterThread, keep};
 use super::message::{Control, Credit};
 use super::read::GaugeSlot;
 use super::shared::Shared;
@@ -35,13 +35,41 @@ pub(super) struct Parts {
 #[derive(Default)]
 struct Begin {
     positions: Positions,
-    writer: Option<(Writer, WriterThread)>,
+    keeper: Option<Keeper>,
+    writer: Option<WriterThread>,
+}
+
+/// Opens the sink on this worker; nothing after a failure or a stop.
+pub(super) fn open<S, M, G, K>(
+    worker: &mut Worker,
+    job: &Arc<Job<S, M, K>>,
+    shared: &Arc<Shared>,
+) -> Option<K::Session>
+where
+    G: Stage,
+    K: PipelineSink<G::Row>,
+    M: Fn() -> G,
+{
+    let showing = worker.index().is_multiple_of(shared.options.topology.workers);
+    let go_on = |waiting: Option<String>| {
+        if showing && let Some(waiting) = waiting {
+            shared.show_waiting_for(waiting);
+        }
+        !shared.stop.is_requested() && !shared.has_failed()
+    };
+    match job.sink.open(worker, &go_on) {
+        Ok(Some(session)) => return Some(session),
+        Ok(None) => shared.stopped(true),
+        Err(error) => shared.fail(error),
+    }
+    None
 }
 
 pub(super) fn dataflow<S, M, G, K>(
     worker: &mut Worker,
     job: &Arc<Job<S, M, K>>,
     shared: &Arc<Shared>,
+    session: K::Session,
 ) -> Parts
 where
     S: Source,
@@ -50,10 +78,9 @@ where
     K: PipelineSink<G::Row>,
 {
     let first = worker.index() == 0;
-    let begin = if first { begin(job, shared) } else { Ok(Begin::default()) };
+    let begin = if first { begin(job, shared, &session) } else { Ok(Begin::default()) };
     let (begin, failed) = begin.map_or_else(|error| (Begin::default(), Some(error)), |begin| (begin, None));
-    let (writer, thread) = begin.writer.unzip();
-    let positions = begin.positions;
+    let Begin { positions, keeper, writer } = begin;
     let gauge = GaugeSlot::default();
     let dataflow = worker.next_dataflow_index();
 
@@ -72,13 +99,13 @@ where
         let stage = (job.stage)();
         let converted = convert::convert(read.batches, stage, Rc::clone(&gauge), Arc::clone(shared));
         converted.credits.connect_loop(credits_in);
-        let (clock, sink) = job.sink.attach(converted.rows, read.positions.clone());
+        let (clock, sink) = job.sink.attach(&session, converted.rows, read.positions.clone());
         sink.wake_when_room(read.activator.clone());
         sink.wake_when_room(converted.activator);
         assert!(gauge.set(sink).is_ok(), "the gauge is set once");
         shared.wake(read.activator);
         let (probe, clock) = clock.probe();
-        keep(read.positions, clock, Ledger::new(positions.clone()), writer);
+        keep(read.positions, clock, Ledger::new(positions.clone()), keeper);
         (control, probe)
     });
     match failed {
@@ -91,22 +118,22 @@ where
     }
     let job = Arc::clone(job);
     let stats = Box::new(move || job.sink.stats());
-    Parts { dataflow, control, clock, gauge, writer: thread, epoch: positions.epoch, stats }
+    Parts { dataflow, control, clock, gauge, writer, epoch: positions.epoch, stats }
 }
 
 /// Where worker 0 goes on: at the sink's own positions, or at those in the state directory.
-fn begin<S, M, K, R>(job: &Job<S, M, K>, shared: &Arc<Shared>) -> Result<Begin>
+fn begin<S, M, K, R>(job: &Job<S, M, K>, shared: &Arc<Shared>, session: &K::Session) -> Result<Begin>
 where
     K: PipelineSink<R>,
 {
-    if let Some(positions) = job.sink.resume()? {
-        return Ok(Begin { positions, writer: None });
+    if let Some(positions) = job.sink.resume(session) {
+        return Ok(Begin { positions, keeper: Some(Keeper::Sink(Arc::clone(shared))), writer: None });
     }
     let (dir, identity) = job.state.clone();
     let state = StateDir::open(dir, identity)?;
     let positions = state.load()?;
-    let writer = Writer::start(state, Arc::clone(shared))?;
-    Ok(Begin { positions, writer: Some(writer) })
+    let (writer, thread) = Writer::start(state, Arc::clone(shared))?;
+    Ok(Begin { positions, keeper: Some(Keeper::File(writer)), writer: Some(thread) })
 }
 
 /// The source of a job, shared.

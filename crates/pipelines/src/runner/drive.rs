@@ -6,7 +6,7 @@ use timely::worker::Worker;
 
 use super::assemble::Parts;
 use super::message::Control;
-use super::shared::Shared;
+use super::shared::{Shared, SinkNow};
 
 /// Epochs that may be undelivered before the next one waits: each keeps a position per partition in memory.
 const MAX_OPEN_EPOCHS: u64 = 1024;
@@ -56,6 +56,13 @@ pub(super) fn others_tell(shared: &Shared) -> bool {
         std::thread::sleep(Duration::from_millis(1));
     }
     false
+}
+
+/// Drops all dataflows of a worker: after a failure none of them will be complete.
+pub(super) fn drop_all(worker: &mut Worker) {
+    for dataflow in worker.installed_dataflows() {
+        worker.drop_dataflow(dataflow);
+    }
 }
 
 struct Driver<'a> {
@@ -116,7 +123,9 @@ impl Driver<'_> {
         if self.showing && since >= interval {
             let gauge = self.parts.gauge.get();
             let (held, full) = gauge.map_or((0, false), |gauge| (gauge.held_bytes(), gauge.is_full()));
-            let delivered = self.shared.show(&(self.parts.stats)(), held, full, (self.shown.0, since));
+            let waits = gauge.and_then(|gauge| gauge.waiting_for());
+            let sink = SinkNow { stats: (self.parts.stats)(), held_bytes: held, full, waits };
+            let delivered = self.shared.show(sink, (self.shown.0, since));
             self.shown = (delivered, now);
         }
         let until_shown = (self.shown.1 + interval).saturating_duration_since(now);
@@ -140,7 +149,7 @@ impl Driver<'_> {
             }
         }
         drop(self.parts.control);
-        worker.drop_dataflow(self.parts.dataflow);
+        drop_all(worker);
         if let Some(writer) = self.parts.writer {
             writer.finish();
         }

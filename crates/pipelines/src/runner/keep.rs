@@ -14,12 +14,29 @@ use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::{Positions, StateDir};
 
-/// Builds the operator. `writer` is there on worker 0 only, to which all positions go.
+/// Who keeps positions.
+pub(super) enum Keeper {
+    /// A file of the state directory.
+    File(Writer),
+    /// The sink has done so already: readers are told.
+    Sink(Arc<Shared>),
+}
+
+impl Keeper {
+    fn keep(&self, delivered: &Positions) {
+        match self {
+            Keeper::File(writer) => writer.write(delivered),
+            Keeper::Sink(shared) => shared.set_kept(delivered.partitions.clone()),
+        }
+    }
+}
+
+/// Builds the operator. `keeper` is there on worker 0 only, to which all positions go.
 pub(super) fn keep<'scope>(
     positions: StreamVec<'scope, u64, Closed>,
     clock: StreamVec<'scope, u64, ()>,
     mut ledger: Ledger,
-    writer: Option<Writer>,
+    keeper: Option<Keeper>,
 ) {
     let mut builder = OperatorBuilder::new("Keep".to_owned(), positions.scope());
     let mut closed = builder.new_input(positions, Exchange::new(|_: &Closed| 0));
@@ -31,10 +48,10 @@ pub(super) fn keep<'scope>(
             let first = |frontier: &MutableAntichain<u64>| frontier.frontier().first().copied();
             // Both: the clock may be ahead of positions that are still on their way.
             let passed = frontiers.iter().filter_map(first).min();
-            if let Some(writer) = &writer
+            if let Some(keeper) = &keeper
                 && ledger.pass(passed)
             {
-                writer.write(&ledger.delivered);
+                keeper.keep(&ledger.delivered);
             }
         }
     });

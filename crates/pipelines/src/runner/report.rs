@@ -101,5 +101,5 @@ pub struct Progress {
     /// Bytes that the sink holds.
     pub held_bytes: usize,
     /// What the pipeline is waiting for.
-    pub waiting_for: &'static str,
+    pub waiting_for: String,
 }

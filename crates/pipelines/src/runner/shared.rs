@@ -14,6 +14,15 @@ use super::{RunOptions, StopHandle};
 use crate::error::{Error, Told};
 use crate::source::Position;
 
+/// How the sink is doing at the moment.
+pub(super) struct SinkNow {
+    pub(super) stats: SinkStats,
+    pub(super) held_bytes: usize,
+    pub(super) full: bool,
+    /// What it waits for, in its own words.
+    pub(super) waits: Option<String>,
+}
+
 type Observer = Box<dyn Fn(&Progress) + Send + Sync>;
 
 pub(super) struct Shared {
@@ -185,6 +194,11 @@ impl Shared {
 
     /// Shows that other processes are not there yet.
     pub(super) fn show_waiting(&self) {
+        self.show_waiting_for("the other processes of the cluster".to_owned());
+    }
+
+    /// Shows what is waited for before anything is read.
+    pub(super) fn show_waiting_for(&self, waiting_for: String) {
         (self.observe)(&Progress {
             elapsed: self.started.elapsed(),
             rows_read: 0,
@@ -193,23 +207,24 @@ impl Shared {
             epoch: 0,
             backlog_rows: 0,
             held_bytes: 0,
-            waiting_for: "the other processes of the cluster",
+            waiting_for,
         });
     }
 
-    /// Shows how it is getting on; `before` are the rows delivered at the last time, so long ago.
-    pub(super) fn show(
-        &self,
-        stats: &SinkStats,
-        held_bytes: usize,
-        full: bool,
-        last: (u64, Duration),
-    ) -> u64 {
+    /// Shows how it is getting on; `last` are the rows delivered at the last time, so long ago.
+    pub(super) fn show(&self, sink: SinkNow, last: (u64, Duration)) -> u64 {
+        let SinkNow { stats, held_bytes, full, waits } = sink;
         let rows_read = self.rows_read.load(Relaxed);
         let delivered = stats.rows_delivered + stats.rows_skipped;
         let settled = delivered + stats.rows_dropped;
         let backlog_rows = rows_read.saturating_sub(settled);
         let gained = delivered.saturating_sub(last.0) as f64;
+        let otherwise = match (full, self.readers.load(SeqCst) > 0, backlog_rows) {
+            (true, ..) => "the sink: its memory limit is reached until a blob is written",
+            (false, true, _) => "the source",
+            (false, false, 0) => "nothing",
+            (false, false, _) => "the service to confirm what was sent",
+        };
         (self.observe)(&Progress {
             elapsed: self.started.elapsed(),
             rows_read,
@@ -218,12 +233,7 @@ impl Shared {
             epoch: self.epoch.load(Relaxed),
             backlog_rows,
             held_bytes,
-            waiting_for: match (full, self.readers.load(SeqCst) > 0, backlog_rows) {
-                (true, ..) => "the sink: its memory limit is reached until a blob is written",
-                (false, true, _) => "the source",
-                (false, false, 0) => "nothing",
-                (false, false, _) => "the service to confirm what was sent",
-            },
+            waiting_for: waits.unwrap_or_else(|| otherwise.to_owned()),
         });
         delivered
     }

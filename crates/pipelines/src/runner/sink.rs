@@ -1,7 +1,8 @@
-//! The sink as the runner sees it: SinkV2 today; a sink that keeps positions by itself has its place here.
+//! The sink as the runner sees it: opened on every worker, then put behind the rows; it may keep positions by itself.
 
 use timely::dataflow::StreamVec;
 use timely::scheduling::activate::SyncActivator;
+use timely::worker::Worker;
 use timely_kusto::{RetryCause, SinkStats};
 
 use crate::error::Error;
@@ -10,6 +11,21 @@ use crate::state::Positions;
 
 /// Takes rows of type `R`.
 pub trait PipelineSink<R>: Send + Sync + 'static {
+    /// What a worker has of the sink once it is open.
+    type Session: 'static;
+
+    /// Opens the sink on a worker, before its dataflow is built. All workers of all processes do so, and come to the same
+    /// end. `go_on` is asked now and then, and told what the sink waits for, if it is known; when it says no, the opening
+    /// is given up and nothing is returned.
+    ///
+    /// # Errors
+    /// When it cannot be opened; nothing is read then.
+    fn open(
+        &self,
+        worker: &mut Worker,
+        go_on: &dyn Fn(Option<String>) -> bool,
+    ) -> Result<Option<Self::Session>, Error>;
+
     /// Puts the sink behind `rows` in the dataflow of one worker. `positions` says at which position a partition
     /// stood at the end of an epoch, at that epoch as its time; a sink that keeps positions by itself takes them from
     /// there.
@@ -17,16 +33,15 @@ pub trait PipelineSink<R>: Send + Sync + 'static {
     /// Returns the clock, whose frontier passes an epoch when every row up to it is delivered, and the gauge.
     fn attach<'scope>(
         &self,
+        session: &Self::Session,
         rows: StreamVec<'scope, u64, R>,
         positions: StreamVec<'scope, u64, (String, Position)>,
     ) -> (StreamVec<'scope, u64, ()>, Box<dyn Gauge>);
 
     /// The positions to go on at, if the sink keeps them; the runner then keeps none.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    fn resume(&self) -> Result<Option<Positions>, Error> {
-        Ok(None)
+    fn resume(&self, session: &Self::Session) -> Option<Positions> {
+        let _ = session;
+        None
     }
 
     /// What the sink has done so far in this process.
@@ -51,4 +66,9 @@ pub trait Gauge {
 
     /// Bytes of rows that it holds in this process.
     fn held_bytes(&self) -> usize;
+
+    /// What it waits for, if it is known better than from its fullness.
+    fn waiting_for(&self) -> Option<String> {
+        None
+    }
 }

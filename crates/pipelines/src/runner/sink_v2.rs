@@ -3,6 +3,7 @@
 use serde::Serialize;
 use timely::dataflow::StreamVec;
 use timely::scheduling::activate::SyncActivator;
+use timely::worker::Worker;
 use timely_kusto::{
     ColumnName, EncodedRows, EncodedRowsToKusto, RetryCause, RowsToKusto, SinkError, SinkHandle, SinkStats,
     SinkV2,
@@ -22,8 +23,15 @@ pub struct EncodedSinkV2 {
 }
 
 impl PipelineSink<EncodedRows> for EncodedSinkV2 {
+    type Session = ();
+
+    fn open(&self, _: &mut Worker, _: &dyn Fn(Option<String>) -> bool) -> Result<Option<()>, Error> {
+        Ok(Some(()))
+    }
+
     fn attach<'scope>(
         &self,
+        _session: &(),
         rows: StreamVec<'scope, u64, EncodedRows>,
         _positions: StreamVec<'scope, u64, (String, Position)>,
     ) -> (StreamVec<'scope, u64, ()>, Box<dyn Gauge>) {
@@ -41,8 +49,15 @@ impl PipelineSink<EncodedRows> for EncodedSinkV2 {
 }
 
 impl<R: Serialize + Clone + 'static> PipelineSink<R> for SinkV2 {
+    type Session = ();
+
+    fn open(&self, _: &mut Worker, _: &dyn Fn(Option<String>) -> bool) -> Result<Option<()>, Error> {
+        Ok(Some(()))
+    }
+
     fn attach<'scope>(
         &self,
+        _session: &(),
         rows: StreamVec<'scope, u64, R>,
         _positions: StreamVec<'scope, u64, (String, Position)>,
     ) -> (StreamVec<'scope, u64, ()>, Box<dyn Gauge>) {

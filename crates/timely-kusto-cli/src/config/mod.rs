@@ -4,9 +4,9 @@
 //! [job]         # name, checkpoint_interval, state
 //! [source]      # kind, and what that kind has; rate
 //! [connection]  # cluster, ingestion, auth
-//! [sink]        # mode, create, max_value_bytes, and every write option under its own name
+//! [sink]        # mode, create, max_value_bytes, log_bytes, and every write option under its own name
 //! ```
-//! What later versions will have (a Kafka source, the write-ahead mode) is refused as not there yet, so that nobody
+//! What later versions will have (a Kafka source) is refused as not there yet, so that nobody
 //! takes silence for consent. Relative paths are relative to the current directory.
 
 mod connection;
@@ -73,9 +73,7 @@ fn job(mut section: Section) -> Result<JobOptions> {
 fn sink(mut section: Section) -> Result<SinkOptions> {
     let mode = match section.text("mode")?.as_deref() {
         None | Some("sink-v2") => SinkMode::SinkV2,
-        Some("write-ahead") => {
-            return Err(section.error("mode = \"write-ahead\" is not there yet; use mode = \"sink-v2\""));
-        }
+        Some("write-ahead") => SinkMode::WriteAhead,
         Some(other) => {
             let names = ["sink-v2", "write-ahead"].into_iter();
             return Err(section.error(format!("there is no mode {other:?}{}", nearest(other, names))));
@@ -83,10 +81,15 @@ fn sink(mut section: Section) -> Result<SinkOptions> {
     };
     let create = section.flag("create")?.unwrap_or(false);
     let largest_value = section.parsed("max_value_bytes", parse_bytes)?;
+    let log_bytes = section.parsed("log_bytes", parse_bytes)?;
+    if log_bytes.is_some() && mode != SinkMode::WriteAhead {
+        return Err(section.error("log_bytes needs mode = \"write-ahead\": SinkV2 keeps no epoch files"));
+    }
     let write = write_options(section)?;
     let mut sink = SinkOptions::new(write);
     sink.mode = mode;
     sink.create = create;
+    sink.log_bytes = log_bytes.unwrap_or(SinkOptions::LOG_BYTES);
     if let Some(bytes) = largest_value {
         sink.max_value_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     }
@@ -97,7 +100,12 @@ fn sink(mut section: Section) -> Result<SinkOptions> {
 fn write_options(mut section: Section) -> Result<WriteOptions> {
     let mut builder = WriteOptions::builder();
     for (name, text, line) in section.rest()? {
-        let known = OPTIONS.iter().map(|option| option.name).chain(["mode", "create", "max_value_bytes"]);
+        let known = OPTIONS.iter().map(|option| option.name).chain([
+            "mode",
+            "create",
+            "max_value_bytes",
+            "log_bytes",
+        ]);
         if !known.clone().any(|known| known == name) {
             return Err(
                 section.error_at(line, format!("[sink] has no key `{name}`{}", nearest(&name, known)))

@@ -12,17 +12,17 @@ use crate::{Result, SinkError};
 
 /// A compressed chunk and the memory that it takes.
 #[derive(Debug)]
-pub(super) struct Packed {
-    pub(super) body: Bytes,
-    pub(super) rows: u64,
-    pub(super) raw_bytes: u64,
+pub(crate) struct Packed {
+    pub(crate) body: Bytes,
+    pub(crate) rows: u64,
+    pub(crate) raw_bytes: u64,
     /// Held until the body is dropped.
-    pub(super) memory: Reservation,
+    pub(crate) memory: Reservation,
 }
 
 impl Courier {
     /// Compresses a chunk and gives its buffer back.
-    pub(super) async fn compress(&self, chunk: Chunk) -> Result<Packed> {
+    pub(crate) async fn compress(&self, chunk: Chunk) -> Result<Packed> {
         let permit = Arc::clone(&self.compressors).acquire_owned().await.map_err(|_| SinkError::Stopped)?;
         if let Some(stopped) = self.stopped() {
             return Err(stopped);

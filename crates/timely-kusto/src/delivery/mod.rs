@@ -22,8 +22,12 @@ mod compress;
 mod confirm;
 mod queue;
 pub(crate) mod retry;
+pub(crate) mod stage;
 pub(crate) mod trouble;
 mod upload;
+
+pub(crate) use compress::Packed;
+pub(crate) use stage::{Sealed, Staging};
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,0 +1,91 @@
+//! The way of a sealed chunk into the staging table: the same upload, message and look as for any other chunk.
+//!
+//! One attempt per call: whether there is another one, and under which tag, is decided above, since the write-ahead mode
+//! accepts one attempt only.
+
+use bytes::Bytes;
+use epoch_log::Layout;
+use kusto_client::{IngestionMapping, Report};
+use tokio::sync::SemaphorePermit;
+use uuid::Uuid;
+
+use super::{Courier, Packed, confirm::Verdict};
+use crate::budget::Reservation;
+use crate::{Result, SinkError};
+
+/// The body of a sealed chunk, read for its upload.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) body: Bytes,
+    pub(crate) rows: u64,
+    pub(crate) raw_bytes: u64,
+    /// What the body takes of the memory.
+    pub(crate) memory: Reservation,
+}
+
+/// Where a chunk is staged and what it carries.
+#[derive(Clone, Debug)]
+pub(crate) struct Staging {
+    /// The staging table under its present name.
+    pub(crate) table: String,
+    /// The tag of the attempt.
+    pub(crate) tag: String,
+    /// The format that the chunk was written in.
+    pub(crate) format: String,
+    /// How fields find their columns.
+    pub(crate) mapping: Option<IngestionMapping>,
+}
+
+impl Courier {
+    /// Uploads a sealed body, queues it for the staging table and waits for its status. `turn` is given back when the body
+    /// is no longer in memory.
+    ///
+    /// # Errors
+    /// What ended this attempt; it may have taken effect all the same, or may still.
+    pub(crate) async fn stage(
+        &self,
+        sealed: Sealed,
+        staging: &Staging,
+        turn: SemaphorePermit<'_>,
+    ) -> Result<()> {
+        let rows = sealed.rows;
+        let Sealed { body, raw_bytes, memory, .. } = sealed;
+        let id = Uuid::new_v4();
+        let packed = Packed { body, rows, raw_bytes, memory };
+        let (blob, _memory) = self.upload(self.staged_name(id, &staging.format), packed).await?;
+        drop(turn);
+        crate::write_ahead::failpoint::reach("after upload");
+        let mut ingestion = self.options.ingestion(id, staging.mapping.clone());
+        ingestion.table.clone_from(&staging.table);
+        ingestion.format.clone_from(&staging.format);
+        ingestion.additional_tags.push(staging.tag.clone());
+        ingestion.flush_immediately = true;
+        ingestion.report = Report::Table;
+        let ticket = self.queue(&ingestion, &blob, rows).await?;
+        crate::write_ahead::failpoint::reach("after queue");
+        match self.confirm(&ticket, &blob.name, rows).await? {
+            Verdict::Delivered(_) => Ok(()),
+            Verdict::QueueAgain(error) => Err(*error),
+        }
+    }
+
+    fn staged_name(&self, id: Uuid, format: &str) -> String {
+        let (database, table) = (self.options.database(), self.options.table());
+        format!("{database}__{table}__{id}.{format}{}", self.codec.suffix())
+    }
+}
+
+/// The mapping of a chunk by the names of its columns; none where fields find their columns by themselves.
+pub(crate) fn mapping_of(layout: &Layout, table: &str) -> Result<Option<IngestionMapping>> {
+    if layout.columns.is_empty() {
+        return Ok(None);
+    }
+    let format = match layout.format.as_str() {
+        "csv" => crate::Format::Csv,
+        _ => crate::Format::Json,
+    };
+    let names: Vec<crate::ColumnName> =
+        layout.columns.iter().map(|column| column.name.clone().into()).collect();
+    let mapping = crate::inline_mapping(format, &names, table).map_err(SinkError::from)?;
+    Ok(Some(IngestionMapping::Inline(mapping)))
+}

@@ -1,0 +1,127 @@
+//! Why a start or a run in the write-ahead mode ends.
+
+use commit_protocol::Stop;
+use serde::{Deserialize, Serialize};
+
+/// Why a start or a run ended. What was committed stays committed; what was not is staged again, or read again, by the
+/// next start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteAheadError {
+    /// The coordinator stopped.
+    #[error(transparent)]
+    Stopped(#[from] Stop),
+    /// The log on the local disk.
+    #[error(transparent)]
+    Log(#[from] epoch_log::Error),
+    /// A right is missing.
+    #[error(
+        "{principal} lacks the role {role}, which the write-ahead mode needs. Somebody who may grant it runs in \
+         database {database}:\n  {command}"
+    )]
+    Rights {
+        /// Who lacks it.
+        principal: String,
+        /// Which role, and on what.
+        role: String,
+        /// The database in which the command is run.
+        database: String,
+        /// The command to paste.
+        command: String,
+    },
+    /// The service refused a request of the sink, or could not be asked.
+    #[error("{doing}: {source}")]
+    Service {
+        /// What was being done.
+        doing: String,
+        /// What the service said.
+        source: kusto_client::Error,
+    },
+    /// A chunk cannot be staged.
+    #[error("chunk {chunk} cannot be staged: {reason}")]
+    Staging {
+        /// Its tag.
+        chunk: String,
+        /// Why.
+        reason: String,
+    },
+    /// An option cannot work in this mode.
+    #[error("{option} does not work in the write-ahead mode: {why}")]
+    Options {
+        /// The option.
+        option: &'static str,
+        /// Why.
+        why: &'static str,
+    },
+    /// Rows of an epoch that is in the table already.
+    #[error(
+        "a row of epoch {epoch} came, and the epochs below {first_epoch} are in the table: sources go on at the \
+         positions that were handed out, with that epoch. If rows are read again on purpose, say so (`drop_replayed`)"
+    )]
+    Replayed {
+        /// The row's epoch.
+        epoch: u64,
+        /// The first one that counts.
+        first_epoch: u64,
+    },
+    /// A record has a field for which the table has no column.
+    #[error("rows have a field {field:?}, and {table} has no such column; it has {columns}")]
+    NoColumn {
+        /// The field.
+        field: String,
+        /// The target.
+        table: String,
+        /// Its columns.
+        columns: String,
+    },
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(#[source] std::io::Error),
+    /// A worker of another process ended the run.
+    #[error("{message}")]
+    Elsewhere {
+        /// The exit code that the error has there.
+        exit_code: u8,
+        /// The error there.
+        message: String,
+    },
+    /// The dataflow was dropped, or another part failed first.
+    #[error("the sink had stopped before; its handle has the reason")]
+    Ended,
+}
+
+impl WriteAheadError {
+    /// The exit code of a process that ends with it: 1 start it again, 2 configuration or a right, 3 fenced by a newer
+    /// start, 4 a person has to decide. After 2, 3 and 4 a supervisor must not restart.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            WriteAheadError::Stopped(stop) => stop.exit_code(),
+            WriteAheadError::Rights { .. }
+            | WriteAheadError::Options { .. }
+            | WriteAheadError::NoColumn { .. } => 2,
+            WriteAheadError::Log(error) => match error.remedy() {
+                epoch_log::Remedy::Person => 4,
+                _ => 1,
+            },
+            WriteAheadError::Elsewhere { exit_code, .. } => *exit_code,
+            _ => 1,
+        }
+    }
+
+    pub(super) fn tell(&self) -> Told {
+        Told { exit_code: self.exit_code(), message: self.to_string() }
+    }
+}
+
+/// What of an error is told to other processes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub(super) exit_code: u8,
+    pub(super) message: String,
+}
+
+impl From<Told> for WriteAheadError {
+    fn from(told: Told) -> Self {
+        WriteAheadError::Elsewhere { exit_code: told.exit_code, message: told.message }
+    }
+}

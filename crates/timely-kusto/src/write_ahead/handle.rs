@@ -1,0 +1,102 @@
+//! What a dataflow's owner holds of the sink in it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use timely::scheduling::activate::SyncActivator;
+use timely::worker::Worker;
+
+use super::process::Process;
+use crate::SinkError;
+use crate::stats::SinkStats;
+
+/// Tells how the write-ahead sink of one dataflow is doing; stays readable after the dataflow is gone.
+#[derive(Clone, Debug)]
+pub struct WriteAheadHandle {
+    pub(super) process: Arc<Process>,
+    pub(super) dataflow: usize,
+}
+
+/// The limits of the sink in this process, and where it stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WriteAheadLimits {
+    /// Bytes of memory that rows take, and the limit at which sources are to pause.
+    pub memory: (usize, usize),
+    /// Bytes of epoch files, and the limit at which sources are to pause.
+    pub log_bytes: (u64, u64),
+    /// Why sources are to pause, if they are.
+    pub paused_for: Option<&'static str>,
+    /// How long the service has not done what it was asked.
+    pub stalled_for: Option<Duration>,
+}
+
+impl WriteAheadHandle {
+    /// Why the sink stopped, if it did. From then on it takes no rows, and its clocks stay where they are.
+    pub fn error(&self) -> Option<Arc<SinkError>> {
+        self.process.failure.get().cloned()
+    }
+
+    /// Whether a limit is reached: give the sink no more rows until [`wake_when_room`](Self::wake_when_room) says so. Epochs
+    /// must go on ending meanwhile: what is committed makes room.
+    pub fn is_full(&self) -> bool {
+        self.process.pressure.is_full()
+    }
+
+    /// Activates `source` whenever the sink stops being full, and when it fails.
+    pub fn wake_when_room(&self, source: SyncActivator) {
+        self.process.pressure.wake_when_room(source);
+    }
+
+    /// The limits, and where the sink stands.
+    pub fn limits(&self) -> WriteAheadLimits {
+        let log = self.process.log.budget();
+        WriteAheadLimits {
+            memory: (self.process.budget.used(), self.process.courier.options.memory()),
+            log_bytes: (log.bytes(), log.marks().0),
+            paused_for: self.process.pressure.reason(),
+            stalled_for: self.process.pressure.stalled_for(),
+        }
+    }
+
+    /// What the sink is waiting for, in words, if it is not just working.
+    pub fn waiting_for(&self) -> Option<String> {
+        self.process.pressure.doing()
+    }
+
+    /// What the sink has done so far in this process; rows count as delivered when they are committed.
+    pub fn stats(&self) -> SinkStats {
+        self.process.courier.counters.read()
+    }
+
+    /// Bytes of memory that rows take at the moment.
+    pub fn held_bytes(&self) -> usize {
+        self.process.budget.used()
+    }
+
+    /// Steps `worker` until this dataflow is complete, with every row committed, or the sink fails.
+    ///
+    /// After a failure the dataflow is dropped on this worker, so that `timely::execute` can return.
+    ///
+    /// # Errors
+    /// The failure; see [`error`](Self::error).
+    pub fn drive(&self, worker: &mut Worker) -> Result<SinkStats, Arc<SinkError>> {
+        while worker.installed_dataflows().contains(&self.dataflow) {
+            if let Some(error) = self.error() {
+                self.leave(worker);
+                return Err(error);
+            }
+            worker.step_or_park(None);
+        }
+        self.error().map_or_else(|| Ok(self.stats()), Err)
+    }
+
+    /// After a failure: has the other processes told, and drops the dataflow on this worker.
+    pub fn leave(&self, worker: &mut Worker) {
+        // Two steps: one in which the message is sent, one in which it leaves the process.
+        for _ in 0..2 {
+            worker.step();
+        }
+        worker.drop_dataflow(self.dataflow);
+    }
+}

@@ -1,0 +1,253 @@
+//! What the workers of a process share: the connection, the limits, the logs, and how a run goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use commit_protocol::Lineage;
+use crossbeam_channel::{Receiver, Sender};
+use kusto_client::Service;
+use timely::scheduling::activate::SyncActivator;
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+
+use super::message::{Message, Opened};
+use super::pressure::Pressure;
+use super::service::Desk;
+use super::shelf::Shelf;
+use super::{WriteAheadError, WriteAheadOptions, names};
+use crate::budget::Budget;
+use crate::codec::{Codec, Gzip};
+use crate::delivery::Courier;
+use crate::failure::Failure;
+use crate::options::WriteOptions;
+use crate::{Result, SinkError};
+
+/// Chunks of a process that are being staged at a time: each waits for its status, and holds little but its name. More
+/// would only fill the service's queues.
+const MAX_STAGING: usize = 1024;
+
+/// See the module.
+pub(crate) struct Process {
+    /// Tells processes apart.
+    pub(super) id: u64,
+    pub(super) options: WriteAheadOptions,
+    pub(super) lineage: Lineage,
+    pub(super) courier: Arc<Courier>,
+    pub(super) desk: Desk,
+    pub(super) budget: Arc<Budget>,
+    pub(super) failure: Arc<Failure>,
+    pub(super) pressure: Arc<Pressure>,
+    pub(super) log: epoch_log::Log,
+    pub(super) shelf: Shelf,
+    /// Bodies that are read and uploaded at a time.
+    pub(super) uploads: Semaphore,
+    pub(super) staging: Semaphore,
+    pub(super) logs: Mutex<Logs>,
+    pub(super) opened: OnceLock<Opened>,
+    pub(super) progress: Mutex<Progress>,
+    /// What workers are to send to others; any agent of the process does.
+    pub(super) outbox: (Sender<Message>, Receiver<Message>),
+    agents: Mutex<Vec<SyncActivator>>,
+    operators: Mutex<usize>,
+    /// The run is over, well or not: nothing more is tried.
+    over: AtomicBool,
+    runtime: Option<Runtime>,
+}
+
+/// The logs that this process holds during a start.
+#[derive(Debug, Default)]
+pub(super) struct Logs {
+    /// Orders that a worker of this process has taken; what is done once per process is done by the first.
+    pub(super) taken: BTreeSet<u64>,
+    /// Directories of earlier starts, under their locks.
+    pub(super) adopted: Vec<epoch_log::Adopted>,
+    /// The new directories, until their workers take them.
+    pub(super) writers: BTreeMap<u32, epoch_log::Writer>,
+}
+
+/// How far the run is, from the driver to the commit operator.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Epochs below are committed.
+    pub(super) below: u64,
+    /// The last intent is settled.
+    pub(super) closed: bool,
+    pub(super) wake: Option<SyncActivator>,
+}
+
+impl Process {
+    /// Threads for requests. They only wait for the network; compression and files have threads of their own.
+    const REQUEST_THREADS: usize = 2;
+
+    pub(super) fn new(
+        service: Arc<dyn Service>,
+        write: WriteOptions,
+        options: WriteAheadOptions,
+    ) -> Result<Arc<Self>> {
+        options.check(&write)?;
+        let lineage = options.lineage(&write);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(Self::REQUEST_THREADS)
+            .max_blocking_threads(write.compressors() + write.uploads() + 2)
+            .thread_name("timely-kusto")
+            .enable_all()
+            .build()
+            .map_err(SinkError::Runtime)?;
+        let codec: Arc<dyn Codec> = Arc::new(Gzip::new(write.compression_level())?);
+        let failure = Arc::new(Failure::default());
+        let budget = Budget::new(write.memory());
+        let log_budget = Arc::new(options.budget().map_err(WriteAheadError::from)?);
+        let log_lineage = names::lineage(lineage).map_err(WriteAheadError::from)?;
+        let log = epoch_log::Log::new(options.state(), log_lineage).budget_of(Arc::clone(&log_budget));
+        let uploads = Semaphore::new(write.uploads());
+        let desk = Desk::new(Arc::clone(&service), &write, options.pipeline(), lineage);
+        let courier = Courier::new(service, Arc::new(write), codec, Arc::clone(&failure));
+        let pressure = Pressure::new(Arc::clone(&budget), log_budget, options.most_open_epochs());
+        Ok(Arc::new(Process {
+            id: rand::random(),
+            options,
+            lineage,
+            courier,
+            desk,
+            budget,
+            failure,
+            pressure: Arc::new(pressure),
+            log,
+            shelf: Shelf::default(),
+            uploads,
+            staging: Semaphore::new(MAX_STAGING),
+            logs: Mutex::default(),
+            opened: OnceLock::new(),
+            progress: Mutex::default(),
+            outbox: crossbeam_channel::unbounded(),
+            agents: Mutex::default(),
+            operators: Mutex::new(0),
+            over: AtomicBool::new(false),
+            runtime: Some(runtime),
+        }))
+    }
+
+    /// Stops the sink in this process. The first failure counts.
+    pub(super) fn fail(&self, error: impl Into<SinkError>) {
+        let error = error.into();
+        if let SinkError::WriteAhead(inner) = &error
+            && matches!(**inner, WriteAheadError::Ended)
+        {
+            return; // a consequence of the failure, not the failure
+        }
+        self.failure.set(error);
+        self.budget.close();
+        self.pressure.wake();
+        self.wake_agents();
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.get().is_some()
+    }
+
+    /// Ends what is under way: the operators are gone.
+    pub(super) fn end(&self) {
+        self.over.store(true, SeqCst);
+    }
+
+    /// Whether nothing more is to be tried.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(SeqCst) || self.has_failed()
+    }
+
+    /// A failure of one part: all of this process stop, and worker 0 is told. With `look` it is looked first whether
+    /// this start was fenced, which then is the reason.
+    pub(super) fn trouble(&self, error: WriteAheadError, look: bool) {
+        if self.has_failed() {
+            return;
+        }
+        self.post(Message::Trouble { told: error.tell(), look });
+        if !look {
+            self.fail(error);
+        }
+    }
+
+    /// Has a message sent to worker 0.
+    pub(super) fn post(&self, message: Message) {
+        let _ = self.outbox.0.send(message); // the receiver lives as long as this
+        self.wake_agents();
+    }
+
+    pub(super) fn register_agent(&self, agent: SyncActivator) {
+        self.failure.register(agent.clone());
+        lock(&self.agents).push(agent);
+    }
+
+    pub(super) fn wake_agents(&self) {
+        for agent in lock(&self.agents).iter() {
+            let _ = agent.activate(); // a worker that is gone has nothing to say
+        }
+    }
+
+    /// The order is new to this process: its part that is done once is done by who asks first.
+    pub(super) fn is_first(&self, order: u64) -> bool {
+        lock(&self.logs).taken.insert(order)
+    }
+
+    /// Tells the commit operator.
+    pub(super) fn tell_progress(&self, change: impl FnOnce(&mut Progress)) {
+        let mut progress = lock(&self.progress);
+        change(&mut progress);
+        if let Some(operator) = &progress.wake {
+            let _ = operator.activate(); // the dataflow may be gone
+        }
+    }
+
+    pub(super) fn attach(&self) {
+        *lock(&self.operators) += 1;
+    }
+
+    pub(super) fn detach(&self) {
+        *lock(&self.operators) -= 1;
+    }
+
+    /// Bytes at which a chunk is closed.
+    pub(super) fn chunk_bytes(&self) -> usize {
+        self.courier.options.chunk_bytes(*lock(&self.operators))
+    }
+
+    /// Runs `task` on the sink's threads; after shutdown it is dropped.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn(task);
+        }
+    }
+
+    /// Runs `work`, which touches files, on a thread made for it.
+    pub(super) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn_blocking(work);
+        }
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Not to block whoever drops last, be it an async thread: requests under way are given up.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl std::fmt::Debug for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Process")
+            .field("table", &self.courier.table())
+            .field("lineage", &self.lineage)
+            .field("failure", &self.failure)
+            .field("pressure", &self.pressure)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,207 @@
+//! The thread that writes the epoch files of one worker.
+//!
+//! Jobs are done in the order in which they were given, so that a seal finds all bodies of its epochs written: the thread
+//! waits for each body's compression in turn, while others go on. A full disk is waited out with unlinks going on, since
+//! those free space. After a failed write or sync nothing more is written and the process ends (invariant 17).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use epoch_log::{Epoch, Error, Layout, NewChunk, SealedFile, Writer};
+use tokio::sync::oneshot;
+
+use super::process::Process;
+use super::{WriteAheadError, failpoint};
+use crate::delivery::Packed;
+use crate::{Result, SinkError};
+
+/// The pause before a full disk is tried again.
+const DISK_FULL_PAUSE: Duration = Duration::from_millis(200);
+
+/// What the thread is to do.
+pub(super) enum Job {
+    /// Write a body, once it is compressed.
+    Append { epoch: u64, layout: Arc<Layout>, packed: oneshot::Receiver<Result<Packed>> },
+    /// Note a position.
+    Position { epoch: u64, partition: String, position: Vec<u8> },
+    /// Make all epochs below durable, and say so if asked to.
+    Seal { to: u64, tell: bool },
+    /// Unlink what is below the bound of the trims.
+    Trim,
+    /// Nothing more.
+    End,
+}
+
+/// Epochs below are durable, in these files.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    pub(super) to: u64,
+    pub(super) files: Vec<SealedFile>,
+}
+
+/// Gives jobs to the thread; dropping it ends the thread. LOG and TRIM share it: whichever ends last drops it.
+pub(super) struct Scribe {
+    jobs: Sender<Job>,
+    pub(super) sealed: Receiver<Sealed>,
+    signs: Arc<Signs>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread looks at while it works.
+#[derive(Default)]
+struct Signs {
+    /// Epochs below are committed.
+    trim_below: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Scribe {
+    /// Starts the thread; `wake` is called when something is sealed.
+    pub(super) fn start(
+        process: Arc<Process>,
+        writer: Writer,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> Result<Self, WriteAheadError> {
+        let (jobs, orders) = unbounded();
+        let (tell, sealed) = unbounded();
+        let signs: Arc<Signs> = Arc::default();
+        let name = format!("kt-log-{}", writer.id().worker);
+        let mut hand = Hand { process, writer, files: Vec::new(), signs: Arc::clone(&signs), tell, wake };
+        let thread = thread::Builder::new().name(name).spawn(move || hand.work(&orders));
+        let thread = thread.map_err(WriteAheadError::Thread)?;
+        Ok(Scribe { jobs, sealed, signs, thread: Some(thread) })
+    }
+
+    pub(super) fn give(&self, job: Job) {
+        let _ = self.jobs.send(job); // a thread that has ended has said why
+    }
+
+    /// Has the files unlinked that hold nothing at or above `epoch`: it is committed up to there.
+    pub(super) fn trim(&self, epoch: u64) {
+        self.signs.trim_below.fetch_max(epoch, SeqCst);
+        self.give(Job::Trim);
+    }
+}
+
+impl Drop for Scribe {
+    fn drop(&mut self) {
+        self.signs.stop.store(true, SeqCst);
+        self.give(Job::End);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join(); // a panic of it was printed
+        }
+    }
+}
+
+/// The thread's own.
+struct Hand {
+    process: Arc<Process>,
+    writer: Writer,
+    /// Sealed and not told yet.
+    files: Vec<SealedFile>,
+    signs: Arc<Signs>,
+    tell: Sender<Sealed>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Hand {
+    fn work(&mut self, jobs: &Receiver<Job>) {
+        while let Ok(job) = jobs.recv() {
+            if matches!(job, Job::End) {
+                break;
+            }
+            if self.signs.stop.load(SeqCst) && !matches!(job, Job::Trim) {
+                continue;
+            }
+            if let Err(error) = self.do_it(job) {
+                match error {
+                    SinkError::WriteAhead(error) => self.process.trouble(*error, false),
+                    error => self.process.fail(error),
+                }
+                return;
+            }
+        }
+        if let Err(error) = self.unlink() {
+            tracing::warn!(
+                "epoch files that are committed could not be removed, the next start does: {error}"
+            );
+        }
+    }
+
+    fn do_it(&mut self, job: Job) -> Result<()> {
+        match job {
+            Job::Append { epoch, layout, packed } => {
+                let Packed { body, rows, raw_bytes, memory } =
+                    packed.blocking_recv().unwrap_or(Err(SinkError::Stopped))?;
+                let chunk = NewChunk { epoch: Epoch(epoch), rows, raw_bytes, layout };
+                failpoint::reach("before append");
+                self.until_room(|writer| writer.append(&chunk, &body).map(drop))?;
+                failpoint::reach("after append");
+                drop((body, memory));
+                Ok(())
+            }
+            Job::Position { epoch, partition, position } => {
+                Ok(self.writer.position(Epoch(epoch), partition, position).map_err(WriteAheadError::from)?)
+            }
+            Job::Seal { to, tell } => self.seal(to, tell),
+            Job::Trim => Ok(self.unlink().map_err(WriteAheadError::from)?),
+            Job::End => Ok(()),
+        }
+    }
+
+    fn seal(&mut self, to: u64, tell: bool) -> Result<()> {
+        failpoint::reach("before seal");
+        let before = self.writer.sealed_to();
+        self.until_room(|writer| match writer.sealed_to() < Epoch(to) {
+            true => writer.seal(Epoch(to)).map(drop),
+            false => Ok(()),
+        })?;
+        failpoint::reach("after seal");
+        // A disk that was full in the middle of it sealed some files at an earlier try.
+        self.files.extend(self.writer.sealed().filter(|file| file.from() >= before).cloned());
+        if tell {
+            let _ = self.tell.send(Sealed { to, files: std::mem::take(&mut self.files) });
+            (self.wake)();
+        }
+        Ok(())
+    }
+
+    /// Tries again as long as the disk is full; meanwhile what is committed is unlinked.
+    fn until_room(&mut self, mut write: impl FnMut(&mut Writer) -> Result<(), Error>) -> Result<()> {
+        let mut full = false;
+        loop {
+            match write(&mut self.writer) {
+                Err(error @ Error::DiskFull { .. }) => {
+                    if !full {
+                        tracing::warn!("{error}");
+                        self.process.pressure.set_disk_full(true);
+                    }
+                    full = true;
+                }
+                outcome => {
+                    if full {
+                        self.process.pressure.set_disk_full(false);
+                    }
+                    return Ok(outcome.map_err(WriteAheadError::from)?);
+                }
+            }
+            if self.signs.stop.load(SeqCst) || self.process.has_failed() {
+                return Err(SinkError::Stopped);
+            }
+            self.unlink().map_err(WriteAheadError::from)?;
+            thread::sleep(DISK_FULL_PAUSE);
+        }
+    }
+
+    fn unlink(&mut self) -> Result<(), Error> {
+        let removed = self.writer.remove_below(Epoch(self.signs.trim_below.load(SeqCst)))?;
+        if removed.files > 0 {
+            failpoint::reach("after unlink");
+            self.process.pressure.wake();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! Rows of `kt_epochs`.
+//!
+//! A read is one query with few rows, however long a generation ran: what [`Ledger::relevant`] asks for. It names no time
+//! and no order of rows.
+
+use commit_protocol::{AppendPermit, Ledger, RawRow, Resolution, RowError};
+use kusto_client::{Table, quote_string};
+use serde::Deserialize;
+
+use super::tables::EPOCHS_COLUMNS;
+use super::{Asked, Desk, EPOCHS};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Cells {
+    lineage: String,
+    kind: String,
+    generation: Option<i64>,
+    nonce: String,
+    seq: Option<i64>,
+    part: Option<i64>,
+    parts: Option<i64>,
+    body: String,
+    digest: String,
+    check: String,
+}
+
+impl From<Cells> for RawRow {
+    fn from(cells: Cells) -> Self {
+        let Cells { lineage, kind, generation, nonce, seq, part, parts, body, digest, check } = cells;
+        RawRow { lineage, kind, generation, nonce, seq, part, parts, body, digest, check }
+    }
+}
+
+impl Desk {
+    /// Appends the rows of one permit by one command.
+    pub(super) async fn append(&self, permit: &AppendPermit) -> Asked<()> {
+        self.append_raw(&permit.raw()).await
+    }
+
+    /// Appends what a person decided.
+    #[allow(dead_code, reason = "for the command that records it")]
+    pub(in super::super) async fn append_resolution(&self, resolution: &Resolution) -> Asked<()> {
+        self.append_raw(&resolution.raw(self.lineage)).await
+    }
+
+    async fn append_raw(&self, rows: &[RawRow]) -> Asked<()> {
+        let values = rows.iter().map(literals).collect::<Vec<_>>().join(",\n");
+        let command = format!(".append {EPOCHS} <| datatable({EPOCHS_COLUMNS}) [\n{values}\n]");
+        self.command(&command).await.map(drop)
+    }
+
+    /// Reads what a decision needs.
+    pub(in super::super) async fn read(&self) -> Asked<Result<Ledger, RowError>> {
+        let answer = self.query(&relevant(&quote_string(&self.lineage.to_string()))).await?;
+        Ok(Ledger::parse(self.lineage, &raw_rows(&answer)?))
+    }
+
+    /// Reads all rows of the lineage, for audits and decisions by hand.
+    #[allow(dead_code, reason = "for the commands that look at the ledger")]
+    pub(in super::super) async fn read_all(&self) -> Asked<Result<Ledger, RowError>> {
+        let lineage = quote_string(&self.lineage.to_string());
+        let answer = self.query(&format!("set notruncation; {EPOCHS} | where Lineage == {lineage}")).await?;
+        Ok(Ledger::parse(self.lineage, &raw_rows(&answer)?))
+    }
+}
+
+fn raw_rows(answer: &Table) -> Asked<Vec<RawRow>> {
+    Ok(answer.rows_as::<Cells>()?.into_iter().map(RawRow::from).collect())
+}
+
+fn literals(row: &RawRow) -> String {
+    let number = |n: Option<i64>| n.map_or_else(|| "long(null)".to_owned(), |n| n.to_string());
+    let cells = [
+        quote_string(&row.lineage),
+        quote_string(&row.kind),
+        number(row.generation),
+        quote_string(&row.nonce),
+        number(row.seq),
+        number(row.part),
+        number(row.parts),
+        quote_string(&row.body),
+        quote_string(&row.digest),
+        quote_string(&row.check),
+    ];
+    cells.join(", ")
+}
+
+/// The newest claim and start rows, the intent that the start names, the last two of that start, and what a person decided
+/// about any of them.
+fn relevant(lineage: &str) -> String {
+    format!(
+        "set notruncation;\n\
+         let rows = {EPOCHS} | where Lineage == {lineage};\n\
+         let claim = toscalar(rows | where Kind == 'claim' | summarize max(Generation));\n\
+         let start = toscalar(rows | where Kind == 'start' | summarize max(Generation));\n\
+         let last = toscalar(rows | where Kind == 'intent' and Generation == start | summarize max(Seq));\n\
+         let named = rows | where Kind == 'start' and Generation == start\n\
+         \x20   | extend Head = parse_json(Body).row.head\n\
+         \x20   | project Id = strcat(tostring(Head.by), '/', tostring(Head.seq));\n\
+         rows\n\
+         | extend Id = strcat(tostring(Generation), '-', Nonce, '/', tostring(Seq))\n\
+         | where (Kind == 'claim' and Generation == claim) or (Kind == 'start' and Generation == start)\n\
+         \x20   or (Kind in ('intent', 'resolution')\n\
+         \x20       and ((Generation == start and Seq >= last - 1) or Id in (named)))\n\
+         | project-away Id"
+    )
+}

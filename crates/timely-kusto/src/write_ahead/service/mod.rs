@@ -1,0 +1,100 @@
+//! What the write-ahead mode asks of a cluster: tables of its own, rows of `kt_epochs`, extents.
+//!
+//! ```text
+//! rights   ─► who is asking, and what is missing, before anything else
+//! tables   ─► names of the lineage, the first tables, columns
+//! ledger   ─► rows of kt_epochs: appended, read
+//! extents  ─► listings of S and T, the move, the sweep
+//! ```
+//! Each function makes one attempt. What an answer means to the coordinator is said by [`reply`]; whether there is another
+//! attempt is the driver's decision.
+
+mod extents;
+mod ledger;
+mod rights;
+mod tables;
+
+use std::sync::Arc;
+
+use commit_protocol::{AppendPermit, Lineage, MovePermit, MovedExtent, Patience, Refusal, Reply, Tag};
+use futures::future::BoxFuture;
+use kusto_client::{Effect, Error, ErrorKind, Service, Table};
+
+pub(super) use tables::EPOCHS;
+
+type Asked<T> = Result<T, Error>;
+
+/// How rows get from S into T: what is particular to it. Everything else stays when another one comes.
+pub(super) trait CommitMechanism: Send + Sync {
+    /// Records what is about to be committed.
+    fn claim<'a>(&'a self, permit: &'a AppendPermit) -> BoxFuture<'a, Asked<()>>;
+
+    /// Commits exactly that.
+    fn apply<'a>(&'a self, permit: &'a MovePermit) -> BoxFuture<'a, Asked<Vec<MovedExtent>>>;
+
+    /// Which of these tags extents of the target carry.
+    fn evidence<'a>(&'a self, tags: &'a [Tag]) -> BoxFuture<'a, Asked<Vec<Tag>>>;
+}
+
+/// The requests about one lineage. As a mechanism: an intent row, `.move extents`, tags.
+#[derive(Clone, Debug)]
+pub(super) struct Desk {
+    service: Arc<dyn Service>,
+    database: String,
+    table: String,
+    pipeline: String,
+    lineage: Lineage,
+}
+
+impl Desk {
+    pub(super) fn new(
+        service: Arc<dyn Service>,
+        write: &crate::WriteOptions,
+        pipeline: &str,
+        lineage: Lineage,
+    ) -> Self {
+        Desk {
+            service,
+            database: write.database().to_owned(),
+            table: write.table().to_owned(),
+            pipeline: pipeline.to_owned(),
+            lineage,
+        }
+    }
+
+    async fn command(&self, text: &str) -> Asked<Table> {
+        self.service.command(&self.database, text).await
+    }
+
+    async fn query(&self, text: &str) -> Asked<Table> {
+        let tables = self.service.query(&self.database, text).await?;
+        tables.into_iter().next().ok_or_else(|| garbled("a query", "it has no table"))
+    }
+
+    /// `database.table`, for people.
+    pub(super) fn target(&self) -> String {
+        format!("{}.{}", self.database, self.table)
+    }
+}
+
+fn garbled(what: &str, why: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Protocol, format!("read the answer to {what}"), "the service", why)
+}
+
+/// What an answer that is no success means to the coordinator. `patience` is over when such refusals lasted.
+pub(super) fn reply(error: &Error, patience: Patience) -> Reply {
+    let message = error.to_string();
+    match error.kind() {
+        ErrorKind::Forbidden | ErrorKind::SignIn => {
+            let role = error.advice().unwrap_or("a role or a valid sign-in").to_owned();
+            Reply::Refused(Refusal::Rights { role, message: error.message().to_owned() })
+        }
+        // An answer that cannot be read says nothing about the effect.
+        ErrorKind::Protocol => Reply::Lost,
+        _ if error.effect() == Effect::Unknown => Reply::Lost,
+        ErrorKind::NotFound => Reply::Refused(Refusal::NoSuchTable),
+        // It surely did not happen, and may pass: waited for as long as it takes.
+        _ if error.is_transient() => Reply::Refused(Refusal::Other { message, patience: Patience::Left }),
+        _ => Reply::Refused(Refusal::Other { message, patience }),
+    }
+}

@@ -1,0 +1,65 @@
+//! Rights, looked at before anything else.
+//!
+//! Table Admin on the target for the move, a role in the database that lets it create tables where the first ones are
+//! missing, and Table Ingestor on `kt_epochs` where somebody else made it. Sources: the section "Permissions" of
+//! `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/move-extents.md`, `create-table-command.md` and
+//! `data-ingestion/ingest-from-query.md`.
+
+use kusto_client::{ErrorKind, Role, quote_name};
+
+use super::{Asked, Desk, EPOCHS};
+use crate::write_ahead::WriteAheadError;
+
+impl Desk {
+    /// Checks that the caller may do all that a start does.
+    pub(in super::super) async fn check_rights(&self) -> Result<(), WriteAheadError> {
+        let asked = |source| WriteAheadError::Service { doing: "looking at the rights".to_owned(), source };
+        let on_target = self.roles(&format!("table {}", quote_name(&self.table))).await.map_err(asked)?;
+        if !on_target.iter().any(|role| role.contains("Admin")) {
+            return Err(self.missing(Role::TableAdmin { table: self.table.clone() }).await);
+        }
+        let names = self.names().await.map_err(asked)?;
+        let epochs = self.has_epochs().await.map_err(asked)?;
+        if names.staging.is_empty() && !names.anchor || !epochs {
+            let in_database =
+                self.roles(&format!("database {}", quote_name(&self.database))).await.map_err(asked)?;
+            if !in_database.iter().any(|role| role.contains("Admin") || role.ends_with("User")) {
+                return Err(self.missing(Role::DatabaseUser { database: self.database.clone() }).await);
+            }
+        }
+        if epochs {
+            let on_epochs = self.roles(&format!("table {EPOCHS}")).await.map_err(asked)?;
+            if !on_epochs.iter().any(|role| role.contains("Admin") || role.contains("Ingestor")) {
+                return Err(self.missing(Role::TableIngestor { table: EPOCHS.to_owned() }).await);
+            }
+        }
+        Ok(())
+    }
+
+    /// The caller's roles on an entity; none where it may not even ask.
+    async fn roles(&self, entity: &str) -> Asked<Vec<String>> {
+        let answer = match self.command(&format!(".show {entity} principal roles")).await {
+            Err(error) if error.kind() == ErrorKind::Forbidden => return Ok(Vec::new()),
+            answer => answer?,
+        };
+        let role = answer.position("Role")?;
+        let text = |row: &Vec<serde_json::Value>| row.get(role)?.as_str().map(str::to_owned);
+        Ok(answer.rows.iter().filter_map(text).collect())
+    }
+
+    async fn missing(&self, role: Role) -> WriteAheadError {
+        let asked = self.query("print Principal = current_principal()").await.ok();
+        let known = asked.and_then(|table| table.scalar()?.as_str().map(str::to_owned));
+        let principal = known.unwrap_or_else(|| "aadapp=<application id>;<tenant id>".to_owned());
+        let on = match &role {
+            Role::TableAdmin { table } | Role::TableIngestor { table } => table,
+            _ => &self.database,
+        };
+        WriteAheadError::Rights {
+            role: format!("{} on {on}", role.name()),
+            database: self.database.clone(),
+            command: role.grant(&principal),
+            principal,
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The write-ahead sink in dataflows of several workers, against a local cluster in this process.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod clocks;
+mod faults;
+mod runs;
+mod starts;
+mod support;

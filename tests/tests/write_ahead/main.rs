@@ -1,0 +1,7 @@
+//! Pipelines in the write-ahead mode, in processes of their own: killed, fenced, on several hosts. Whatever happens, the
+//! table holds each row once.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod crashes;
+mod processes;
+mod support;

@@ -1,0 +1,89 @@
+//! Several processes: two starts at once, clusters of hosts, graceful stops.
+
+use timely_kusto_tests::{Cluster, Config, Place, Process, Signal, free_hosts};
+
+use crate::support::*;
+
+fn start_cluster(place: &Place, config: &Config, processes: usize) -> Vec<Process> {
+    let hosts = free_hosts(place, processes);
+    let (hosts, count) = (hosts.to_str().unwrap(), processes.to_string());
+    let start = |process: usize| {
+        let number = process.to_string();
+        let own = config.clone().state(&format!("{}-{number}", config.state));
+        place.start_run(&own, &["-w", "2", "--processes", &count, "--process", &number, "--hosts", hosts])
+    };
+    (0..processes).map(start).collect()
+}
+
+#[test]
+fn of_two_starts_of_one_pipeline_one_runs_and_the_other_exits_3() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline_at(&cluster, "Fenced", 1000);
+    let mut first = place.start_run(&config, &["-w", "2"]);
+    wait_for_rows(&mut first, &cluster, &config, 0);
+    let elsewhere = config.clone().state("state-elsewhere");
+    let second = place.start_run(&elsewhere, &["-w", "2"]).wait();
+    let first = first.wait();
+    first.refused(3, &["was fenced by start 2-", "another start of this pipeline runs now"]);
+    assert_eq!(first.json()["exit_code"], 3);
+    second.expect(0);
+    holds_each_row_once(&cluster, &config);
+}
+
+#[test]
+fn processes_with_disks_of_their_own_go_on_after_one_of_them_was_killed() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline_at(&cluster, "Hosts", 1000);
+    for (number, processes) in [2, 3].into_iter().enumerate() {
+        let before = cluster.count("Hosts");
+        let mut all = start_cluster(&place, &config, processes);
+        wait_for_rows(&mut all[0], &cluster, &config, before);
+        all.remove(number + 1 - number % 2).kill();
+        for mut left in all {
+            left.wait().expect(1);
+        }
+    }
+    for mut process in start_cluster(&place, &config, 2) {
+        process.wait().expect(0);
+    }
+    holds_each_row_once(&cluster, &config);
+}
+
+#[test]
+fn graceful_stops_settle_what_was_read_and_the_next_start_goes_on_elsewhere() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline_at(&cluster, "Stopped", 1000);
+    for state in ["state-a", "state-b"] {
+        let config = config.clone().state(state);
+        let before = cluster.count("Stopped");
+        let mut process = place.start_run(&config, &["-w", "2"]);
+        wait_for_rows(&mut process, &cluster, &config, before);
+        process.signal(Signal::TERM);
+        process.wait().expect(143);
+    }
+    let last = cluster.ask("kt_epochs | where Kind == 'intent' | top 1 by Seq desc | project tostring(parse_json(Body).row.chunks)");
+    assert_eq!(
+        last.scalar().and_then(|it| it.as_str()),
+        Some("[]"),
+        "the last intent settles the one before it"
+    );
+    place.run(&config, &["-w", "1"]).expect(0);
+    holds_each_row_once(&cluster, &config);
+}
+
+#[test]
+fn a_cluster_that_goes_away_and_comes_back_stops_no_pipeline() {
+    let place = Place::new();
+    let mut cluster = Cluster::start(&place);
+    let config = pipeline_at(&cluster, "Away", 1000)
+        .sink("retry_backoff = \"10ms\"")
+        .sink("retry_max_backoff = \"200ms\"");
+    let mut process = place.start_run(&config, &["-w", "2"]);
+    wait_for_rows(&mut process, &cluster, &config, 0);
+    cluster = cluster.kill_and_restart(&place, || {});
+    process.wait().expect(0);
+    holds_each_row_once(&cluster, &config);
+}
