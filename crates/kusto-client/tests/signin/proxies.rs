@@ -125,6 +125,9 @@ async fn each_variable_names_a_proxy_and_no_proxy_names_exceptions() {
         let output = run("proxies::asks_the_cluster", &proxy, &[(name, url.clone())]).await;
         assert!(output.status.success(), "{name}: {}", printed(&output));
     }
+    let socks = [("ALL_PROXY", format!("socks5h://{}", proxy.address))];
+    let output = run("proxies::asks_the_cluster", &proxy, &socks).await;
+    assert!(output.status.success(), "SOCKS: {}", printed(&output));
     for name in ["NO_PROXY", "no_proxy"] {
         let before = proxy.hosts().len();
         let variables = [("HTTPS_PROXY", url.clone()), (name, "other.example,.invalid".to_owned())];
