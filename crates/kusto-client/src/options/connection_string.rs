@@ -13,7 +13,7 @@
 //!    quotes do as well, as in ADO.NET, whose model the documentation names.)
 //! 4. An unknown keyword is an error that names it and the nearest known one; so is a known one that cannot be acted on,
 //!    with what to do instead. An empty value counts as not given.
-//! 5. No error shows a value, nor a keyword that may be the tail of a secret with a semicolon in it.
+//! 5. No error shows a secret, nor a keyword that may be the tail of a secret with a semicolon in it.
 //! 6. Written back, secrets are `****`; and `****` is refused where a secret is read.
 //!
 //! What is meant where official clients disagree:

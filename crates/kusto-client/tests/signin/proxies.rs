@@ -1,7 +1,6 @@
 //! Proxies of the environment hold for every host; each is tried by a process of its own.
 
 use std::process::Output;
-use std::time::Duration;
 
 use kusto_client::{Client, ConnectionOptions, ErrorKind, IngestionState, Service};
 use tracing_subscriber::filter::LevelFilter;
@@ -39,7 +38,6 @@ async fn run(test: &'static str, proxy: &Proxy, variables: &[(&'static str, Stri
 fn options() -> kusto_client::ConnectionOptionsBuilder {
     ConnectionOptions::builder()
         .cluster_url("https://mycluster.westeurope.kusto.windows.net")
-        .connect_timeout(Duration::from_secs(5))
         .application("app-id", "app-k3y", "tenant-1")
 }
 
