@@ -5,6 +5,11 @@
 //!                   │ refused      (metadata, cached)    (refreshed ahead of expiry, one at a time)
 //!                   └► error before anything is fetched
 //! ```
+//! 1. A token is fetched for no host that is not trusted, and sent over nothing but TLS or loopback.
+//! 2. However many ask, one token is fetched at a time; it is replaced ahead of its end, behind those who use it.
+//! 3. A token that the service refuses (401) is replaced once, and the request repeated once.
+//! 4. The life of a token is counted in seconds from its arrival, not on a clock that somebody may set.
+//! 5. Where to sign in and for what is the cluster's word (sovereign clouds); options can name another login endpoint.
 
 mod advice;
 mod certificate;

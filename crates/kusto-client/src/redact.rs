@@ -9,6 +9,7 @@ const MARKS: &[&str] = &[
     "sig%3d",
     "bearer ",
     "client_secret=",
+    "client_assertion=",
     "accountkey=",
     "sharedaccesssignature=",
     "access_token=",

@@ -351,7 +351,7 @@ const ANSWERS: &[&str] = &[
     r#"[{"FrameType":"DataSetHeader"},{"FrameType":"DataSetCompletion","HasErrors":false,"Cancelled":false}]"#,
     "<?xml version=\"1.0\"?><QueueMessagesList><QueueMessage><MessageId>1</MessageId><PopReceipt>p</PopReceipt>\
      <TimeNextVisible>Wed, 21 Oct 2015 07:28:00 GMT</TimeNextVisible></QueueMessage></QueueMessagesList>",
-    "<?xml version=\"1.0\"?><Error><Code>ServerBusy</Code><Message>later?sig=secret0</Message></Error>",
+    "<?xml version=\"1.0\"?><Error><Code>ServerBusy</Code><Message>later?sig=quoted</Message></Error>",
     r#"{"odata.error":{"code":"ResourceNotFound","message":{"value":"no"}}}"#,
     r#"{"PartitionKey":"k","RowKey":"k","Status":"Pending"}"#,
     "",

@@ -398,7 +398,8 @@ fn arguments_that_are_none_are_refused_by_name() {
     refuses(&["run"], &["PIPELINE.TOML"]);
     refuses(&["run", "a.toml", "-w", "0"], &["--workers", "1..=1024"]);
     refuses(&["run", "a.toml", "--reprot", "json"], &["--reprot", "--report"]);
-    refuses(&["query", "T"], &["--cluster", "--database"]);
+    refuses(&["query", "T"], &["--cluster"]);
+    refuses(&["query", "--cluster", "http://127.0.0.1:1", "T"], &["no database is named", "--database"]);
     refuses(&["emulator", "--port", "70000"], &["--port", "70000"]);
     refuses(&["--log", "a=b=c", "run", "a.toml"], &["--log"]);
     refuses(&["run", "no-such.toml"], &["no-such.toml", "cannot be read"]);

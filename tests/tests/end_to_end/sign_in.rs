@@ -100,6 +100,27 @@ fn a_wrong_key_and_a_missing_one_are_told_apart() {
     assert_no_secret(&place, &outcome, &["secret.toml"]);
 }
 
+#[test]
+fn a_pipeline_and_a_query_may_name_their_cluster_by_a_connection_string() {
+    let (place, emulator) = (Place::new(), cluster(&least_rights()));
+    let url = emulator.cluster_url().trim_end_matches('/');
+    let text = format!("{url}/Samples;Fed=true;AppClientId=app-1;AppKey=\"{KEY}\";Authority Id={TENANT}");
+    let mut config = config(&emulator, &place).existing_table();
+    config.connection = "cluster = { env = \"E2E_CONNECTION\" }".into();
+    let file = place.write_config(&config);
+    let mut command = command();
+    command.env("E2E_CONNECTION", &text).args(["--log", "trace", "run", "--report", "json"]).arg(file);
+    let outcome = place.start(&mut command).wait().expect(0);
+    assert_eq!(outcome.number("rows_delivered"), 2);
+    assert_no_secret(&place, &outcome, &[]);
+    let asked = place.command(&["query", "--cluster", &text, "T | count"]).expect(0);
+    assert!(asked.stdout.contains("\n2\n"), "{}", asked.stdout);
+    let wrong = text.replace("Authority", "Autority");
+    let outcome = place.command(&["query", "--cluster", &wrong, "T | count"]);
+    outcome.refused(2, &["`Autority Id`", "did you mean `Authority Id`"]);
+    assert_no_secret(&place, &outcome, &[]);
+}
+
 /// Looks through what was printed and written.
 fn assert_no_secret(place: &Place, outcome: &Outcome, except: &[&str]) {
     assert_clean("stdout", &outcome.stdout);

@@ -175,6 +175,10 @@ fn advice(said: &str, kind: ErrorKind, auth: &Auth, skew: Option<Skew>) -> Optio
             "Install the Azure command line, or choose another sign-in."
         }
         Auth::AzureCli { .. } => "Run `az login` and check with `az account show`.",
+        Auth::ManagedIdentity(_) if said.contains("managed identity isn't supported") => {
+            "Only managed identities of virtual machines and of App Service can be used here. Choose another sign-in, \
+             or give a token_provider that asks this platform."
+        }
         Auth::ManagedIdentity(_) => {
             "Check that the machine has this identity; a user-assigned one needs its client, object or resource id."
         }

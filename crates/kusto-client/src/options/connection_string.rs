@@ -13,7 +13,7 @@
 //!    quotes do as well, as in ADO.NET, whose model the documentation names.)
 //! 4. An unknown keyword is an error that names it and the nearest known one; so is a known one that cannot be acted on,
 //!    with what to do instead. An empty value counts as not given.
-//! 5. No error shows a value, nor a keyword that may be the tail of a secret with a semicolon in it.
+//! 5. No error shows a secret, nor a keyword that may be the tail of a secret with a semicolon in it.
 //! 6. Written back, secrets are `****`; and `****` is refused where a secret is read.
 //!
 //! What is meant where official clients disagree:
@@ -28,10 +28,12 @@
 //! | `Fed=true` and no secret | who is signed in to the Azure command line, in the tenant of Authority Id | a browser window |
 //! | no Authority Id with a key or certificate | error | the tenant `organizations`, which no application can sign in to |
 //! | User Token beside application keywords | the token counts | the same |
-//! | Application Certificate Blob | PEM of key and certificate, or of the key with the thumbprint | Python: key and thumbprint; Java refuses it |
+//! | Application Certificate Blob | PEM of key and certificate, or of the key with the thumbprint; in base64, too | Python: PEM of the key, and thumbprint; Go: base64 of PEM or PKCS#12; Java refuses it |
 
 pub(crate) mod keywords;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::keywords::{Entry, Keyword, Meaning};
@@ -182,11 +184,21 @@ impl ConnectionString {
         if key.is_some() {
             return Err(bad("`Application Key` and `Application Certificate Blob` are both given; give one"));
         }
-        let mut certificate = Certificate::from_pem(blob).send_chain(send_chain);
+        let mut certificate = Certificate::from_pem(plain_pem(blob)).send_chain(send_chain);
         if let Some(thumbprint) = thumbprint {
             certificate = certificate.thumbprint(thumbprint);
         }
         Ok(Some(Proof::Certificate(certificate)))
+    }
+}
+
+/// A PEM as it is, or out of the base64 in which the Go client writes one.
+fn plain_pem(blob: SecretString) -> SecretString {
+    let text = blob.expose_secret();
+    let decoded = (!text.contains("-----BEGIN")).then(|| STANDARD.decode(text).ok()).flatten();
+    match decoded.and_then(|bytes| String::from_utf8(bytes).ok()) {
+        Some(pem) => SecretString::from(pem),
+        None => blob,
     }
 }
 

@@ -128,7 +128,10 @@ pub(super) fn advise(
     }
     match error.kind() {
         ErrorKind::SignIn if !options.signs_in() => {
-            error.with_advice("The cluster wants a token, and no_auth sends none. Choose a sign-in method.")
+            error.with_advice(
+                "The cluster wants a token, and no_auth sends none. Choose a sign-in: `auth` in a pipeline file, or \
+                 `;Fed=true` behind the address for whoever `az login` signed in.",
+            )
         }
         ErrorKind::SignIn => error.with_advice(
             "The token was refused. Check the tenant, that the key or token has not expired, and this machine's clock.",

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::double::{Order, answer};
 use crate::methods::{TENANT, certificate, client, emulator, rights};
 use crate::start_with;
+use crate::support::{in_a_process_of_its_own, printed};
 
 fn assert_says(error: &Error, kind: ErrorKind, words: &[&str]) {
     let text = error.to_string();
@@ -65,6 +66,25 @@ async fn an_identity_that_the_machine_does_not_have_is_named() {
     });
     let error = client.query("db", "print 1").await.unwrap_err();
     assert_says(&error, ErrorKind::SignIn, &["client id c-9", "has this identity"]);
+}
+
+/// Azure Arc has managed identities of a kind that `azure_identity` does not know.
+#[tokio::test]
+async fn a_platform_whose_identities_are_not_known_is_named() {
+    let variables = vec![
+        ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/metadata/identity/oauth2/token".to_owned()),
+        ("IMDS_ENDPOINT", "http://127.0.0.1:1".to_owned()),
+    ];
+    let output = in_a_process_of_its_own("failures::signs_in_on_azure_arc", variables).await;
+    assert!(output.status.success(), "{}", printed(&output));
+}
+
+#[tokio::test]
+#[ignore = "run by a_platform_whose_identities_are_not_known_is_named"]
+async fn signs_in_on_azure_arc() {
+    let (_double, client) = start_with(|builder| builder.managed_identity()).await;
+    let error = client.query("db", "print 7").await.unwrap_err();
+    assert_says(&error, ErrorKind::SignIn, &["Azure Arc", "token_provider"]);
 }
 
 #[tokio::test]

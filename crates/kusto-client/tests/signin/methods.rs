@@ -2,13 +2,17 @@
 
 use std::collections::HashSet;
 use std::convert::Infallible;
+use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kusto_client::{Certificate, Client, ConnectionOptions, ConnectionOptionsBuilder, Service, Token};
 use kusto_emulator::seed::Seed;
 use kusto_emulator::{Emulator, Grant, ManagedIdentity};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256};
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::double::Double;
 use crate::support::{in_a_process_of_its_own, printed};
@@ -83,9 +87,12 @@ async fn an_application_signs_in_with_its_certificate() {
         assert_eq!(client.options().principal(), Some(name("app-1")));
     }
     let url = emulator.cluster_url();
-    let text = format!("Data Source={url};AppClientId=app-1;Application Certificate Blob={pem};tid={TENANT}");
-    let client = Client::connect(ConnectionOptions::from_connection_string(text).unwrap()).unwrap();
-    assert_eq!(known_as(&emulator, &client).await, name("app-1"));
+    for blob in [pem.clone(), STANDARD.encode(pem)] {
+        let text =
+            format!("Data Source={url};AppClientId=app-1;Application Certificate Blob={blob};tid={TENANT}");
+        let client = Client::connect(ConnectionOptions::from_connection_string(text).unwrap()).unwrap();
+        assert_eq!(known_as(&emulator, &client).await, name("app-1"));
+    }
 }
 
 #[tokio::test]
@@ -106,6 +113,19 @@ async fn a_certificate_renewed_in_its_file_is_used_at_the_next_sign_in() {
     assert!(error.to_string().contains("AADSTS700027"), "the new one is not registered yet: {error}");
     emulator.handle().add_certificate("app-1", &new_der, &[]).unwrap();
     client.query("db", "print 1").await.unwrap();
+}
+
+/// For a process of its own: shows what is logged, at the finest level.
+fn log_everything() {
+    tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).init();
+}
+
+/// Tokens and assertions begin like this: `{"` in base64.
+fn assert_logged_without_tokens(output: &Output) {
+    let text = printed(output);
+    assert!(text.contains("TRACE"), "nothing was logged: {text}");
+    let shown: Vec<_> = text.lines().filter(|line| line.contains("eyJ")).collect();
+    assert!(shown.is_empty(), "{shown:?}");
 }
 
 const POD: &str = "system:serviceaccount:default:loader";
@@ -143,6 +163,7 @@ async fn a_pod_signs_in_by_its_environment() {
     ];
     let output = in_a_process_of_its_own("methods::signs_in_as_the_pod_of_its_environment", variables).await;
     assert!(output.status.success(), "{}", printed(&output));
+    assert_logged_without_tokens(&output);
     let last = emulator.handle().requests().last().unwrap().clone();
     assert_eq!(last.principal, name("app-1"));
 }
@@ -151,6 +172,7 @@ async fn a_pod_signs_in_by_its_environment() {
 #[ignore = "run by a_pod_signs_in_by_its_environment"]
 async fn signs_in_as_the_pod_of_its_environment() {
     let url = std::env::var("KUSTO_URL").unwrap();
+    log_everything();
     let options = ConnectionOptions::builder().cluster_url(url).workload_identity().build().unwrap();
     Client::connect(options).unwrap().query("db", "print 1").await.unwrap();
 }
@@ -205,8 +227,11 @@ async fn managed_identities_of_app_service_sign_in_by_every_name() {
         ("IDENTITY_ENDPOINT", emulator.urls().identity.clone()),
         ("IDENTITY_HEADER", emulator.handle().identity_header().to_owned()),
     ];
+    let header = emulator.handle().identity_header();
     let output = in_a_process_of_its_own("methods::signs_in_as_identities_of_app_service", variables).await;
     assert!(output.status.success(), "{}", printed(&output));
+    assert_logged_without_tokens(&output);
+    assert!(!printed(&output).contains(header), "{}", printed(&output));
     let requests = emulator.handle().requests().into_iter().map(|request| request.principal);
     let known: Vec<_> = requests.filter(|principal| !principal.is_empty()).collect();
     let expected = identities().map(|(_, is_system)| if is_system { system.clone() } else { name("c-1") });
@@ -216,6 +241,7 @@ async fn managed_identities_of_app_service_sign_in_by_every_name() {
 #[tokio::test]
 #[ignore = "run by managed_identities_of_app_service_sign_in_by_every_name"]
 async fn signs_in_as_identities_of_app_service() {
+    log_everything();
     for (choose, _) in identities() {
         let url = std::env::var("KUSTO_URL").unwrap();
         let options = choose(ConnectionOptions::builder().cluster_url(url)).build().unwrap();

@@ -1,7 +1,6 @@
 //! Proxies of the environment hold for every host; each is tried by a process of its own.
 
 use std::process::Output;
-use std::time::Duration;
 
 use kusto_client::{Client, ConnectionOptions, ErrorKind, IngestionState, Service};
 use tracing_subscriber::filter::LevelFilter;
@@ -39,7 +38,6 @@ async fn run(test: &'static str, proxy: &Proxy, variables: &[(&'static str, Stri
 fn options() -> kusto_client::ConnectionOptionsBuilder {
     ConnectionOptions::builder()
         .cluster_url("https://mycluster.westeurope.kusto.windows.net")
-        .connect_timeout(Duration::from_secs(5))
         .application("app-id", "app-k3y", "tenant-1")
 }
 
@@ -125,6 +123,9 @@ async fn each_variable_names_a_proxy_and_no_proxy_names_exceptions() {
         let output = run("proxies::asks_the_cluster", &proxy, &[(name, url.clone())]).await;
         assert!(output.status.success(), "{name}: {}", printed(&output));
     }
+    let socks = [("ALL_PROXY", format!("socks5h://{}", proxy.address))];
+    let output = run("proxies::asks_the_cluster", &proxy, &socks).await;
+    assert!(output.status.success(), "SOCKS: {}", printed(&output));
     for name in ["NO_PROXY", "no_proxy"] {
         let before = proxy.hosts().len();
         let variables = [("HTTPS_PROXY", url.clone()), (name, "other.example,.invalid".to_owned())];

@@ -1,5 +1,5 @@
-//! A forward proxy: absolute-form http is passed on, `CONNECT` ends in a TLS server that has a certificate for every
-//! host, and all of it leads to one address.
+//! A forward proxy: absolute-form http is passed on, `CONNECT` and SOCKS 5 end in a TLS server that has a certificate for
+//! every host, and all of it leads to one address.
 //!
 //! ```text
 //! client ── CONNECT host:443 ──► proxy ── TLS as `host` ──► plain http ──► the double
@@ -82,6 +82,10 @@ impl Proxy {
 
 impl Inner {
     async fn serve(self: Arc<Self>, mut socket: TcpStream) {
+        if is_socks(&socket).await {
+            _ = self.serve_socks(socket).await;
+            return;
+        }
         let Some(head) = read_head(&mut socket).await else { return };
         let mut words = head.split(' ');
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -94,16 +98,39 @@ impl Inner {
             _ = socket.write_all(answer.as_bytes()).await;
             return;
         }
-        let Ok(mut server) = TcpStream::connect(self.target).await else { return };
         if method == "CONNECT" {
             _ = socket.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await;
             let host = target.rsplit_once(':').map_or(target, |(host, _)| host);
-            let Ok(mut client) = self.acceptor(host).accept(socket).await else { return };
-            _ = copy_bidirectional(&mut client, &mut server).await;
-        } else {
+            _ = self.speak_tls(socket, host).await;
+        } else if let Ok(mut server) = TcpStream::connect(self.target).await {
             _ = server.write_all(head.as_bytes()).await;
             _ = copy_bidirectional(&mut socket, &mut server).await;
         }
+    }
+
+    /// Is `host` from here on.
+    async fn speak_tls(&self, socket: TcpStream, host: &str) -> std::io::Result<()> {
+        let mut server = TcpStream::connect(self.target).await?;
+        let mut client = self.acceptor(host).accept(socket).await?;
+        copy_bidirectional(&mut client, &mut server).await.map(drop)
+    }
+
+    /// SOCKS 5 without a password, for names (RFC 1928): greeting, request, and then the host.
+    async fn serve_socks(&self, mut socket: TcpStream) -> std::io::Result<()> {
+        let mut greeting = [0; 2];
+        socket.read_exact(&mut greeting).await?;
+        socket.read_exact(&mut vec![0; usize::from(greeting[1])]).await?;
+        socket.write_all(&[5, 0]).await?;
+        let mut request = [0; 5];
+        socket.read_exact(&mut request).await?;
+        assert_eq!(request[..4], [5, 1, 0, 3], "a connection to a name");
+        let mut name = vec![0; usize::from(request[4])];
+        socket.read_exact(&mut name).await?;
+        let port = socket.read_u16().await?;
+        let name = String::from_utf8(name).unwrap();
+        self.seen.lock().unwrap().push(format!("{name}:{port}"));
+        socket.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
+        self.speak_tls(socket, &name).await
     }
 
     fn refusal(&self, head: &str) -> Option<u16> {
@@ -131,6 +158,12 @@ impl Inner {
             config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
         TlsAcceptor::from(Arc::new(config))
     }
+}
+
+/// Whether the first byte is that of SOCKS 5.
+async fn is_socks(socket: &TcpStream) -> bool {
+    let mut first = [0];
+    socket.peek(&mut first).await.is_ok() && first == [5]
 }
 
 /// Reads a request's head, with the empty line at its end and nothing behind it.
