@@ -200,8 +200,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How long blobs gather before they are ingested, for tables without a batching policy of their own (or with one
-    /// that equals the service's default). The service's default is 5 minutes; here it is 1 second, so that nobody waits
+    /// How long blobs gather before they are ingested, for tables without a batching policy in force. The service's default is 5 minutes; here it is 1 second, so that nobody waits
     /// for a demonstration. 500 items and 1 GB seal a batch as in the service.
     pub fn batching_time(mut self, time: Duration) -> Self {
         self.batching_time = time;

@@ -32,7 +32,7 @@ async fn works(cluster: &Cluster) {
 
 #[tokio::test]
 async fn a_client_that_goes_silent_in_the_middle_of_a_request_is_cut_off() {
-    let cluster = Cluster::start_with(|options| options.client_patience(Duration::from_millis(20)));
+    let cluster = Cluster::start_with(|options| options.client_patience(Duration::from_millis(100)));
     for part in [
         "",
         "POST /v1/rest/mgmt HTTP/1.1\r\nhost: x\r\n",
@@ -45,7 +45,14 @@ async fn a_client_that_goes_silent_in_the_middle_of_a_request_is_cut_off() {
         let said = until_closed(&mut silent).await;
         assert!(!said.contains("200 OK"), "{part}: {said}");
     }
-    works(&cluster).await;
+    // On a slow machine an honest client may be too slow, too: it tries again, as clients do.
+    for _ in 0..100 {
+        let request = cluster.request(Method::GET, "/v1/rest/auth/metadata").send().await;
+        if request.is_ok_and(|answer| answer.status() == 200) {
+            return;
+        }
+    }
+    panic!("nobody is served any more");
 }
 
 #[tokio::test]
@@ -88,6 +95,19 @@ async fn bodies_that_are_too_long_too_deep_or_no_json_are_refused_with_a_permane
         assert_eq!(answer.status, status, "{}", answer.text);
         assert_eq!(answer.json()["error"]["@permanent"], json!(true), "{}", answer.text);
     }
+    works(&cluster).await;
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_refused() {
+    let cluster = Cluster::start();
+    let mut endless = socket(&cluster).await;
+    let mut head = b"GET /v1/rest/auth/metadata HTTP/1.1\r\nhost: x\r\n".to_vec();
+    head.extend(format!("x-long: {}\r\n", "y".repeat(1000)).repeat(2000).bytes());
+    // The server may close before everything is written.
+    let _ = endless.write_all(&head).await;
+    let said = until_closed(&mut endless).await;
+    assert!(!said.contains("200 OK"), "{said}");
     works(&cluster).await;
 }
 

@@ -5,7 +5,8 @@
 //! | AllDatabasesAdmin | everything |
 //! | database admin | everything in the database |
 //! | database user | query, look, create tables (and become their admin) |
-//! | database viewer, unrestricted viewer | query, look |
+//! | database viewer | query, look |
+//! | database unrestricted viewer | nothing by itself: it adds to a user or viewer what no policy here takes away |
 //! | database ingestor | ingest into every table; not query |
 //! | database monitor | look (`.show ...`); not query |
 //! | table admin | everything on the table, ingestion included |
@@ -111,8 +112,8 @@ pub(crate) enum DatabaseAction {
 impl DatabaseAction {
     fn allowed_by(self, role: Role) -> bool {
         match self {
-            Self::Query => matches!(role, Role::Admin | Role::User | Role::Viewer | Role::UnrestrictedViewer),
-            Self::Show => role != Role::Ingestor,
+            Self::Query => matches!(role, Role::Admin | Role::User | Role::Viewer),
+            Self::Show => !matches!(role, Role::Ingestor | Role::UnrestrictedViewer),
             Self::CreateTable => matches!(role, Role::Admin | Role::User),
             Self::Ingest => matches!(role, Role::Admin | Role::Ingestor),
             Self::Administer => role == Role::Admin,

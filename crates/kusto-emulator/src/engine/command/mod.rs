@@ -125,7 +125,7 @@ impl<'a> Session<'a> {
     }
 
     fn alter(&self, verb: &str, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
-        match (verb, tokens.word_nth(2)) {
+        match (verb, entity::word_behind(tokens)) {
             ("alter" | "alter-merge", _) if extent_tags::follows(tokens) => {
                 extent_tags::alter(self, verb == "alter-merge", tokens)
             }

@@ -81,7 +81,7 @@ const OPERATIONS: [(&str, ColumnType); 13] = [
 /// How many of them the document lists.
 const DOCUMENTED_COLUMNS: usize = 8;
 
-/// How long an operation is listed, and how long it is found by its id, in ticks.
+/// How long an operation and a failure are listed, and how long it is found by its id, in ticks.
 const LISTED_FOR: i64 = 14 * TICKS_PER_DAY;
 const FOUND_FOR: i64 = TICKS_PER_DAY / 4;
 
@@ -176,7 +176,7 @@ const FAILURES: [(&str, ColumnType); 16] = [
     ("ShouldRetry", ColumnType::Bool),
 ];
 
-/// `.show ingestion failures [with (OperationId='<guid>')]`; `show ingestion` was taken.
+/// `.show ingestion failures [with (OperationId='<guid>')]`, of two weeks; `show ingestion` was taken.
 pub(super) fn show_failures(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
     if !tokens.eat_word("failures") {
         return Err(tokens.unexpected("'failures'").into());
@@ -192,11 +192,16 @@ pub(super) fn show_failures(session: &Session<'_>, tokens: &mut Tokens<'_>) -> E
         failure.principal == caller
             || database.is_some_and(|d| rights.on_database(d, DatabaseAction::Administer).is_ok())
     };
+    let now = session.engine.now();
+    let recent = |failure: &&FailedIngestion| now.saturating_sub(failure.failed_on) < LISTED_FOR;
     let listed = |failure: &&FailedIngestion| {
         wanted.as_ref().is_none_or(|id| id.eq_ignore_ascii_case(&failure.operation_id.to_string()))
     };
     let failures = session.engine.log.failures();
-    Ok(result(&FAILURES, failures.iter().filter(visible).filter(listed).map(failure_row).collect()))
+    Ok(result(
+        &FAILURES,
+        failures.iter().filter(recent).filter(visible).filter(listed).map(failure_row).collect(),
+    ))
 }
 
 fn failure_row(failed: &FailedIngestion) -> Vec<Value> {

@@ -1,6 +1,7 @@
 //! The engine from outside: commands as text, blobs as bytes, answers as rows. A test is named by the statement it shows.
 
 mod assumptions;
+mod documented;
 mod extent_tags;
 mod extents;
 mod hostile;

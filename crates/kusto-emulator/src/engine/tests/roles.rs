@@ -63,7 +63,7 @@ fn an_ingestor_ingests_and_cannot_look() {
 
 #[test]
 fn viewers_and_monitors_look_and_change_nothing() {
-    for role in ["viewers", "unrestrictedviewers", "monitors"] {
+    for role in ["viewers", "monitors"] {
         let cluster = with(&[role]);
         for command in
             [".show tables", ".show table T extents", ".show table T cslschema", ".show table T policy merge"]
