@@ -17,6 +17,7 @@
 
 #![allow(clippy::unwrap_used)] // A helper that cannot go on is a test that failed.
 
+mod azurite;
 mod binary;
 mod cluster;
 mod config;
@@ -27,6 +28,7 @@ mod process;
 mod rows;
 mod wait;
 
+pub use azurite::Azurite;
 pub use binary::{command, example, repository, target_dir};
 pub use cluster::{Cluster, ask, count};
 pub use config::Config;

@@ -209,9 +209,7 @@ fn build(
     let resources = Resources::of(&names);
     resources.create(&depot).map_err(|error| match &depot {
         Depot::Inside(_) => in_directory(io::Error::other(error)),
-        Depot::Outside(_) => {
-            EmulatorError::Storage { account: names.join("', '"), reason: error.to_string() }
-        }
+        Depot::Outside(_) => EmulatorError::Storage { account: names.join("', '"), reason: error.message },
     })?;
     let engine = open_engine(options, &depot)?;
     let sign_in = SignInOptions {
@@ -262,7 +260,8 @@ fn build(
 /// Accounts of other storage, if any were given.
 fn connections(options: &EmulatorBuilder) -> Result<Vec<Connection>, EmulatorError> {
     let parse = |text: &Hidden| {
-        Connection::parse(&text.0).map_err(|reason| EmulatorError::Storage { account: String::new(), reason })
+        Connection::parse(&text.0)
+            .map_err(|reason| EmulatorError::Storage { account: "(no name)".to_owned(), reason })
     };
     options.outside.iter().map(parse).collect()
 }

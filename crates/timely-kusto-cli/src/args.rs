@@ -124,6 +124,9 @@ pub(crate) struct EmulatorArguments {
     /// An application that may sign in and do everything (may be repeated; turns sign-in on)
     #[arg(long, value_name = "ID:KEY")]
     pub(crate) application: Vec<String>,
+    /// Use this account of other storage (Azurite, Azure) for blobs, messages and status rows (may be repeated)
+    #[arg(long, value_name = "CONNECTION_STRING", env = "TIMELY_KUSTO_STORAGE", hide_env_values = true)]
+    pub(crate) storage: Vec<String>,
     /// For benchmarks: check signatures and headers, count bytes, drop blob bodies, ingest nothing
     #[arg(long)]
     pub(crate) accept_only: bool,

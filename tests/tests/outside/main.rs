@@ -6,3 +6,4 @@
 mod inputs;
 mod python;
 mod setup;
+mod storage;

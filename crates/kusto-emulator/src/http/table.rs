@@ -207,6 +207,8 @@ async fn entity(body: &mut RequestBody, key: Option<Key>) -> StorageResult<(Key,
         )
     };
     let key = key.or(in_body).ok_or_else(missing)?;
+    check_key("PartitionKey", &key.0)?;
+    check_key("RowKey", &key.1)?;
     if properties.len() > 2 * 252 {
         return Err(StorageError::new(
             400,
@@ -218,6 +220,18 @@ async fn entity(body: &mut RequestBody, key: Option<Key>) -> StorageResult<(Key,
         |name: &String| name == "Timestamp" || name.starts_with("Timestamp@") || name.starts_with("odata.");
     properties.retain(|name, value| !own(name) && !value.is_null());
     Ok((key, properties))
+}
+
+/// Keys hold none of the signs that mean something in an address, and no controls; 1 KiB at most.
+///
+/// Source: Azure Storage REST API, "Understanding the Table service data model".
+fn check_key(name: &str, value: &str) -> StorageResult<()> {
+    let odd = |c: char| matches!(c, '/' | '\\' | '#' | '?') || c.is_control();
+    if value.contains(odd) || value.len() > 1024 {
+        let message = format!("The '{name}' parameter of value '{value}' is out of range.");
+        return Err(StorageError::new(400, "OutOfRangeInput", message));
+    }
+    Ok(())
 }
 
 /// Reads `(PartitionKey='..',RowKey='..')`, in either order; a quote in a key is doubled.

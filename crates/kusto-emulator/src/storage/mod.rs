@@ -32,6 +32,8 @@ mod connection;
 mod depot;
 mod error;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod journal;
 mod listing;
 mod outside;
@@ -201,3 +203,6 @@ impl Storage {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,13 +49,21 @@ pub(crate) struct Outside {
     runtime: Handle,
     /// Messages that data management has, by id.
     held: Mutex<HashMap<String, Held>>,
+    /// Who changes messages there: each change makes a new receipt, so two at once would lose one.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Outside {
     /// # Errors
     /// If there can be no HTTP client.
     pub(crate) fn new(accounts: Vec<Connection>, runtime: Handle) -> Result<Self, String> {
-        Ok(Self { accounts, client: Client::new()?, runtime, held: Mutex::default() })
+        Ok(Self {
+            accounts,
+            client: Client::new()?,
+            runtime,
+            held: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Create Container, Create Queue, Create Table; one that exists is as good.
