@@ -1,6 +1,6 @@
 //! Containers and blobs.
 
-use super::wire::{Server, blob, encoded};
+use super::wire::{NO_CODE, Server, blob, encoded};
 
 const NAMES: [&str; 8] = [
     "a b.csv",
@@ -122,7 +122,8 @@ pub(super) async fn bytes(server: &Server) {
     let wrong = server.send(wrong).await.said();
     let why = "the REST API calls a body that does not match its MD5 Md5Mismatch";
     server.differs(wrong.as_str(), "400 Md5Mismatch", "400 InvalidOperation", why);
-    server.send(blob("PUT", "bytes/x").body("x")).await.is("400 MissingRequiredHeader");
+    let typeless = server.send(blob("PUT", "bytes/x").body("x")).await;
+    server.differs(typeless.said().as_str(), "400 MissingRequiredHeader", "400", NO_CODE);
     server.send(blob("DELETE", "bytes/a.txt")).await.is("202");
     server.send(blob("DELETE", "bytes/a.txt")).await.is("404 BlobNotFound");
 }
@@ -194,19 +195,11 @@ pub(super) async fn blocks(server: &Server) {
     assert_eq!(server.send(blob("GET", all)).await.is("200").elements("Name"), ["Yw==", "YQ=="]);
     server.send(list("<Committed>YQ==</Committed>")).await.is("201");
     assert_eq!(server.send(blob("GET", "blocks/b")).await.text(), "one ");
-    server
-        .send(blob("PUT", "blocks/b?comp=blocklist").body("<BlockList><Latest>"))
-        .await
-        .is("400 InvalidXmlDocument");
+    let broken = server.send(blob("PUT", "blocks/b?comp=blocklist").body("<BlockList><Latest>")).await;
+    server.differs(broken.said().as_str(), "400 InvalidXmlDocument", "400", NO_CODE);
     server.send(block("!", "x")).await.is("400 InvalidQueryParameterValue");
     server.send(block("TG9uZ2Vy", "x")).await.is("201");
-    let other = server.send(block("YQ==", "x")).await.said();
-    server.differs(
-        other.as_str(),
-        "400 InvalidBlobOrBlock",
-        "201",
-        "all ids of a blob have one length: \"Put Block\"",
-    );
+    server.send(block("YQ==", "x")).await.is("400 InvalidBlobOrBlock");
 }
 
 pub(super) async fn lists(server: &Server) {
@@ -249,8 +242,7 @@ pub(super) async fn lists(server: &Server) {
     }
     assert_eq!((found, parts), (sorted, 3));
     let refused = server.send(blob("GET", "lists?restype=container&comp=list&maxresults=0")).await;
-    let why = "0 is below the range that \"List Blobs\" documents";
-    server.differs(refused.said().as_str(), "400 OutOfRangeQueryParameterValue", "200", why);
+    server.differs(refused.said().as_str(), "400 OutOfRangeQueryParameterValue", "400", NO_CODE);
 }
 
 pub(super) async fn names(server: &Server) {

@@ -1,6 +1,6 @@
 //! Queues and messages.
 
-use super::wire::{Answer, Server, encoded, queue};
+use super::wire::{Answer, NO_CODE, Server, encoded, queue};
 
 async fn made(server: &Server, name: &str) {
     server.send(queue("PUT", name)).await.is("201");
@@ -86,7 +86,9 @@ pub(super) async fn messages(server: &Server) {
         .send(queue("POST", format!("{all}?visibilitytimeout=600&messagettl=700")).body(message("x")))
         .await;
     server.send(queue("DELETE", one(&hidden.is("201"), ""))).await.is("204");
-    for wrong in ["?numofmessages=0", "?numofmessages=33", "?visibilitytimeout=0"] {
+    let none = server.send(queue("GET", format!("{all}?numofmessages=0"))).await;
+    server.differs(none.said().as_str(), "400 OutOfRangeQueryParameterValue", "400", NO_CODE);
+    for wrong in ["?numofmessages=33", "?visibilitytimeout=0"] {
         server.send(queue("GET", format!("{all}{wrong}"))).await.is("400 OutOfRangeQueryParameterValue");
     }
     server.send(queue("POST", all).body(message(&"x".repeat(64 * 1024)))).await.is("201");

@@ -19,9 +19,11 @@ pub(super) async fn shared_key(server: &Server) {
     }
     let old = Timestamp::now().checked_sub(20.minutes()).unwrap();
     let old = server.send_at(list(), old).await.said();
-    server.differs(old.as_str(), "403 AuthenticationFailed", "403 AuthorizationFailure", WHY_FAILED);
+    let why = "a request's date may be 15 minutes off: \"Authorize with Shared Key\"; Azurite does not look";
+    server.differs(old.as_str(), "403 AuthenticationFailed", "200", why);
     let other = Server::new(server.kind, &connection(server));
-    for ask in [list(), queue("GET", "?comp=list"), blob("PUT", "keys/x").block_blob("x")] {
+    other.send(queue("GET", "?comp=list")).await.is("403 AuthenticationFailed");
+    for ask in [list(), blob("PUT", "keys/x").block_blob("x")] {
         let refused = other.send(ask).await.said();
         server.differs(refused.as_str(), "403 AuthenticationFailed", "403 AuthorizationFailure", WHY_FAILED);
     }
@@ -66,14 +68,8 @@ pub(super) async fn service_sas(server: &Server) {
     server.send_with(get(), &whole("r")).await.is("200");
     server.send_with(put("new"), &whole("r")).await.is("403 AuthorizationPermissionMismatch");
     server.send_with(put("new"), &whole("c")).await.is("201");
-    let again = server.send_with(put("new"), &whole("c")).await.said();
-    let why = "create alone does not overwrite: \"Create a service SAS\"";
-    server.differs(
-        again.as_str(),
-        "403 AuthorizationPermissionMismatch",
-        "403 UnauthorizedBlobOverwrite",
-        why,
-    );
+    let again = server.send_with(put("new"), &whole("c")).await;
+    again.is("403 AuthorizationPermissionMismatch");
     server.send_with(put("new"), &whole("w")).await.is("201");
     server.send_with(blob("DELETE", "sas/new"), &whole("rw")).await.is("403 AuthorizationPermissionMismatch");
     server.send_with(blob("DELETE", "sas/new"), &whole("d")).await.is("202");
@@ -95,7 +91,9 @@ pub(super) async fn service_sas(server: &Server) {
     let refused = server.send_with(get(), &forged).await.said();
     server.differs(refused.as_str(), "403 AuthenticationFailed", "403 AuthorizationFailure", WHY_FAILED);
     let elsewhere = sas(&[("sp", "r"), ("se", &soon), ("sr", "c"), ("sip", "10.0.0.1")]);
-    server.send_with(get(), &elsewhere).await.is("403 AuthorizationSourceIPMismatch");
+    let refused = server.send_with(get(), &elsewhere).await.said();
+    let why = "Azurite does not look at the address that a SAS holds for";
+    server.differs(refused.as_str(), "403 AuthorizationSourceIPMismatch", "200", why);
     let here = sas(&[("sp", "r"), ("se", &soon), ("sr", "c"), ("sip", "127.0.0.0-127.0.0.255")]);
     server.send_with(get(), &here).await.is("200");
     let tls = sas(&[("sp", "r"), ("se", &soon), ("sr", "c"), ("spr", "https")]);

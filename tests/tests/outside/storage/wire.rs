@@ -17,6 +17,9 @@ use super::Kind;
 const VERSION: &str = "2022-11-02";
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Why an answer of Azurite has no code.
+pub(super) const NO_CODE: &str = "Azurite answers without a code what the reader before its handlers refuses";
+
 /// Percent-encodes a part of a path or query.
 pub(super) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, UNRESERVED).to_string()
