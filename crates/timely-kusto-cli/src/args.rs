@@ -127,6 +127,9 @@ pub(crate) struct EmulatorArguments {
     /// Use this account of other storage (Azurite, Azure) for blobs, messages and status rows (may be repeated)
     #[arg(long, value_name = "CONNECTION_STRING", env = "TIMELY_KUSTO_STORAGE", hide_env_values = true)]
     pub(crate) storage: Vec<String>,
+    /// Ports of blob, queue and table storage for other people's storage clients; 0 takes a free one
+    #[arg(long, value_name = "BLOB,QUEUE,TABLE", value_parser = three_ports, conflicts_with = "storage")]
+    pub(crate) storage_ports: Option<[u16; 3]>,
     /// For benchmarks: check signatures and headers, count bytes, drop blob bodies, ingest nothing
     #[arg(long)]
     pub(crate) accept_only: bool,
@@ -177,6 +180,14 @@ pub(crate) struct BenchArguments {
     /// What a helper process does, in JSON
     #[arg(long, hide = true, value_name = "JSON")]
     pub(crate) task: Option<String>,
+}
+
+fn three_ports(text: &str) -> Result<[u16; 3], String> {
+    let ports: Result<Vec<u16>, _> = text.split(',').map(str::parse).collect();
+    ports
+        .ok()
+        .and_then(|ports| ports.try_into().ok())
+        .ok_or_else(|| "must be three ports, as in 0,0,0".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

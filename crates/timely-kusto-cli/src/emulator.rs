@@ -27,6 +27,9 @@ fn start(arguments: &EmulatorArguments) -> Result<Emulator, Stop> {
         .sign_in(arguments.sign_in || !arguments.application.is_empty());
     builder = arguments.database.iter().fold(builder, |builder, name| builder.database(name));
     builder = arguments.storage.iter().fold(builder, |builder, account| builder.storage(account));
+    if let Some([blob, queue, table]) = arguments.storage_ports {
+        builder = builder.storage_ports(blob, queue, table);
+    }
     if let Some(directory) = &arguments.data {
         builder = builder.data_dir(directory);
     }

@@ -71,7 +71,7 @@ pub(crate) use outside::Outside;
 pub(crate) use query::Query;
 pub(crate) use queue::{MAX_MESSAGE_BYTES, Message};
 pub(crate) use resources::{Part, check_policies};
-pub(crate) use sas::{Service, UNRESERVED, VERSION};
+pub(crate) use sas::{Service, UNRESERVED, VERSION, is_moment};
 pub(crate) use state::Place;
 use state::State;
 pub(crate) use table::{Change, Entity, Expect, Key, MAX_ENTITY_BYTES};

@@ -112,7 +112,7 @@ impl Outside {
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(messages::RENEWED_AFTER / 4) => self.renew().await,
+                () = tokio::time::sleep(messages::RENEWED_AFTER / 4) => self.renew(messages::RENEWED_AFTER).await,
             }
         }
     }
@@ -152,3 +152,6 @@ fn wait<T: Send>(runtime: &Handle, future: impl Future<Output = T> + Send) -> T 
         Ok(_) => tokio::task::block_in_place(|| runtime.block_on(future)),
     }
 }
+
+#[cfg(test)]
+mod tests;

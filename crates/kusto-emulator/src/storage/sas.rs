@@ -299,6 +299,11 @@ fn account_text(target: Target<'_>, query: &Query) -> String {
     fields.join("\n") + "\n"
 }
 
+/// Whether a text is a moment as storage writes it.
+pub(crate) fn is_moment(text: &str) -> bool {
+    parse_moment(text).is_some()
+}
+
 /// The documented forms: a date, or date and time with minutes, seconds or fractions, in UTC.
 pub(super) fn parse_moment(text: &str) -> Option<Timestamp> {
     let completed = match text.len() {

@@ -86,6 +86,10 @@ pub(super) async fn messages(server: &Server) {
         .send(queue("POST", format!("{all}?visibilitytimeout=600&messagettl=700")).body(message("x")))
         .await;
     server.send(queue("DELETE", one(&hidden.is("201"), ""))).await.is("204");
+    let forever =
+        server.send(queue("POST", format!("{all}?messagettl=-1")).body(message("x"))).await.is("201");
+    assert!(forever.elements("ExpirationTime")[0].contains(" 9999 "), "{}", forever.text());
+    server.send(queue("DELETE", one(&forever, ""))).await.is("204");
     let none = server.send(queue("GET", format!("{all}?numofmessages=0"))).await;
     server.differs(none.said().as_str(), "400 OutOfRangeQueryParameterValue", "400", NO_CODE);
     for wrong in ["?numofmessages=33", "?visibilitytimeout=0"] {

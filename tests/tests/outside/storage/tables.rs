@@ -104,6 +104,13 @@ pub(super) async fn entities(server: &Server) {
         .send(table("POST", "Entities").json(json!({"PartitionKey": "p"})))
         .await
         .is("400 PropertiesNeedValue");
+    for odd in [json!([1]), json!({"x": 1})] {
+        let odd = json!({"PartitionKey": "p", "RowKey": "odd", "Odd": odd});
+        server.send(table("POST", "Entities").json(odd)).await.is("400 InvalidInput");
+    }
+    let odd = json!({"PartitionKey": "p", "RowKey": "odd", "Odd@odata.type": "Edm.Int64", "Odd": "x"});
+    let odd = server.send(table("POST", "Entities").json(odd)).await.said();
+    server.differs(odd.as_str(), "400 InvalidInput", "201", "Azurite does not hold a value to its type");
     let slash = server
         .send(table("POST", "Entities").json(json!({"PartitionKey": "a/b", "RowKey": ""})))
         .await

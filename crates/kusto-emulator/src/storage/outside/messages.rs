@@ -118,12 +118,12 @@ impl Outside {
         self.call(&place.account, call).map(drop)
     }
 
-    /// Hides those anew that data management has had for a while.
-    pub(super) async fn renew(&self) {
+    /// Hides those anew that data management has had for this long.
+    pub(super) async fn renew(&self, age: Duration) {
         let _turn = self.turn.lock().await;
         let old: Vec<_> = {
             let held = self.holding();
-            let old = held.iter().filter(|(_, held)| held.since.elapsed() >= RENEWED_AFTER);
+            let old = held.iter().filter(|(_, held)| held.since.elapsed() >= age);
             old.map(|(id, held)| (id.clone(), held.clone())).collect()
         };
         for (id, held) in old {
