@@ -4,7 +4,7 @@ use kusto_client::conformance::{self, Fixture};
 use kusto_client::{Client, ConnectionOptions};
 use kusto_emulator::Emulator;
 use timely_kusto_tests::{
-    Azurite, Cluster, Config, Outside, Place, assert_same_rows, csv_rows, repository, rows_of,
+    Azurite, Cluster, Config, Outside, Place, assert_same_rows, csv_rows, repository, rows_of, until,
 };
 
 use super::Kind;
@@ -40,10 +40,13 @@ fn a_pipeline_delivers_every_row_once_with_storage_on_azurite() {
     let found = cluster.ask("T");
     assert_same_rows(&rows_of(&found), &csv_rows(&std::fs::read(&data).unwrap(), &found.columns));
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(went_through(&Server::new(Kind::Azurite, &azurite.connection_string())));
+    let storage = Server::new(Kind::Azurite, &azurite.connection_string());
+    runtime.block_on(went_through(&storage));
+    // A message goes last, after its row says so.
+    until("an empty queue", || runtime.block_on(messages(&storage)).eq("0").then_some(()));
 }
 
-/// Blobs, messages and status rows went through this storage: blobs are there, all messages are done, all rows say so.
+/// Blobs and status rows went through this storage: blobs are there, all rows say that they were ingested.
 async fn went_through(azurite: &Server) {
     let mut blobs = 0;
     for container in ["ingestdata-0", "ingestdata-1"] {
@@ -54,8 +57,12 @@ async fn went_through(azurite: &Server) {
     let rows = rows["value"].as_array().unwrap();
     assert!(!rows.is_empty() && rows.iter().all(|row| row["Status"] == "Succeeded"), "{rows:?}");
     assert!(blobs >= rows.len(), "{blobs} blobs for {} rows", rows.len());
+}
+
+/// How many messages wait or are worked on.
+async fn messages(azurite: &Server) -> String {
     let queue = azurite.send(queue("GET", "readyforaggregation-secured?comp=metadata")).await.is("200");
-    assert_eq!(queue.header("x-ms-approximate-messages-count"), "0");
+    queue.header("x-ms-approximate-messages-count").to_owned()
 }
 
 #[test]
