@@ -100,7 +100,7 @@ impl Emulator {
         for (service, listener, address) in doors.0 {
             tasks.push(serve(listener, address, http::service_router(front.clone(), service))?);
         }
-        if let Some((_, outside)) = outside {
+        if let Some(outside) = outside {
             let stop = stop.clone();
             tasks.push(runtime.spawn(async move { outside.keep_hold(stop).await }));
         }
@@ -187,7 +187,7 @@ const MEMORY_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
 fn build(
     options: &EmulatorBuilder,
     urls: &Urls,
-    outside: Option<(Vec<String>, Arc<Outside>)>,
+    outside: Option<Arc<Outside>>,
 ) -> Result<Front, EmulatorError> {
     let in_directory = |source| EmulatorError::Directory {
         directory: options.data_dir.clone().unwrap_or_else(|| PathBuf::from("(memory)")),
@@ -204,7 +204,7 @@ fn build(
             let names = storage.accounts().iter().map(|account| account.name.clone()).collect();
             (names, Depot::Inside(Arc::clone(&storage)))
         }
-        Some((names, outside)) => (names, Depot::Outside(outside)),
+        Some(outside) => (outside.names(), Depot::Outside(outside)),
     };
     let resources = Resources::of(&names);
     resources.create(&depot).map_err(|error| match &depot {
@@ -266,19 +266,19 @@ fn connections(options: &EmulatorBuilder) -> Result<Vec<Connection>, EmulatorErr
     options.outside.iter().map(parse).collect()
 }
 
-/// The names of these accounts and what speaks to them.
-#[allow(clippy::type_complexity)]
+/// What speaks to these accounts; nothing if there are none.
 fn outside(
     accounts: Vec<Connection>,
     runtime: &tokio::runtime::Handle,
-) -> Result<Option<(Vec<String>, Arc<Outside>)>, EmulatorError> {
+) -> Result<Option<Arc<Outside>>, EmulatorError> {
     if accounts.is_empty() {
         return Ok(None);
     }
-    let names: Vec<_> = accounts.iter().map(|account| account.account.clone()).collect();
-    let failed = |reason| EmulatorError::Storage { account: names.join("', '"), reason };
-    let outside = Outside::new(accounts, runtime.clone()).map_err(failed)?;
-    Ok(Some((names, Arc::new(outside))))
+    let account = accounts.iter().map(|account| account.account.as_str()).collect::<Vec<_>>().join("', '");
+    let outside = Outside::new(accounts, runtime.clone());
+    outside
+        .map(|outside| Some(Arc::new(outside)))
+        .map_err(|reason| EmulatorError::Storage { account, reason })
 }
 
 fn open_storage(

@@ -66,6 +66,11 @@ impl Outside {
         })
     }
 
+    /// The names of the accounts.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.accounts.iter().map(|account| account.account.clone()).collect()
+    }
+
     /// Create Container, Create Queue, Create Table; one that exists is as good.
     ///
     /// # Errors
