@@ -23,6 +23,7 @@ use crate::requests::RequestLog;
 use crate::secrets::Secrets;
 use crate::signin::{ManagedIdentity, SignIn, SignInOptions};
 use crate::storage::{Account, Storage};
+use crate::tls::{CaFile, Tls};
 use crate::{files, storage};
 
 /// Where the parts of an emulator are: everything a client needs to know but a secret.
@@ -41,6 +42,9 @@ pub struct Urls {
     pub identity: String,
     /// The directory's id.
     pub tenant: String,
+    /// The file with the certificate that clients are to trust, where there is TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A local cluster; it stops when this is dropped.
@@ -51,6 +55,7 @@ pub struct Emulator {
     stop: CancellationToken,
     runtime: Option<Runtime>,
     tasks: Vec<JoinHandle<()>>,
+    _ca_file: Option<CaFile>,
     _lock: Option<File>,
 }
 
@@ -65,7 +70,10 @@ impl Emulator {
         let lock = options.data_dir.as_deref().map(lock).transpose()?;
         let listener = listen(address)?;
         let address = listener.local_addr().map_err(|source| EmulatorError::Listen { address, source })?;
-        let urls = urls(address, &options.tenant);
+        let tls = options.tls.then(|| Tls::open(options.data_dir.as_deref(), address.ip())).transpose();
+        let (acceptor, ca_file) =
+            tls.map_err(EmulatorError::Tls)?.map(|tls| (tls.acceptor, tls.ca_file)).unzip();
+        let urls = urls(address, &options.tenant, ca_file.as_ref());
         let front = build(&options, &urls)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(options.threads)
@@ -81,11 +89,11 @@ impl Emulator {
         };
         let data_management = Arc::clone(&front.data_management);
         let tasks = vec![
-            runtime.spawn(http::serve(listener, http::router(front.clone()), stop.clone())),
+            runtime.spawn(http::serve(listener, http::router(front.clone()), acceptor, stop.clone())),
             runtime.spawn(data_management.run(stop.clone())),
         ];
         let handle = Handle::new(front, stop.clone(), runtime.handle().clone());
-        Ok(Self { urls, handle, stop, runtime: Some(runtime), tasks, _lock: lock })
+        Ok(Self { urls, handle, stop, runtime: Some(runtime), tasks, _ca_file: ca_file, _lock: lock })
     }
 
     /// All addresses.
@@ -93,9 +101,14 @@ impl Emulator {
         &self.urls
     }
 
-    /// The address of the engine, `http://127.0.0.1:<port>`.
+    /// The address of the engine, `http://127.0.0.1:<port>` (or https).
     pub fn cluster_url(&self) -> &str {
         &self.urls.cluster
+    }
+
+    /// The file with the certificate to trust, in PEM; none without [`EmulatorBuilder::tls`].
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.urls.ca_file.as_deref()
     }
 
     /// The address of data management.
@@ -260,16 +273,18 @@ fn account_name(number: usize) -> String {
     format!("storage{number:02}")
 }
 
-fn urls(address: SocketAddr, tenant: &str) -> Urls {
+fn urls(address: SocketAddr, tenant: &str, ca_file: Option<&CaFile>) -> Urls {
     // Clients tell a loopback address from a remote one by its name; 0.0.0.0 is none of either.
     let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { host(address) };
-    let base = format!("http://{host}:{}", address.port());
+    let scheme = if ca_file.is_some() { "https" } else { "http" };
+    let base = format!("{scheme}://{host}:{}", address.port());
     Urls {
         ingestion: base.clone(),
         authority: format!("{base}/{tenant}"),
         token: format!("{base}/{tenant}/oauth2/v2.0/token"),
         identity: format!("{base}/msi/token"),
         tenant: tenant.to_owned(),
+        ca_file: ca_file.map(|file| file.path.clone()),
         cluster: base,
     }
 }

@@ -24,6 +24,7 @@ fn start(arguments: &EmulatorArguments) -> Result<Emulator, Stop> {
     let mut builder = Emulator::builder()
         .port(arguments.port)
         .accept_only(arguments.accept_only)
+        .tls(arguments.tls)
         .sign_in(arguments.sign_in || !arguments.application.is_empty());
     builder = arguments.database.iter().fold(builder, |builder, name| builder.database(name));
     if let Some(directory) = &arguments.data {
@@ -51,6 +52,9 @@ fn announce(emulator: &Emulator, arguments: &EmulatorArguments) {
     println!("cluster and ingestion: {}", emulator.cluster_url());
     if arguments.sign_in || !arguments.application.is_empty() {
         println!("sign-in: {}", emulator.urls().authority);
+    }
+    if let Some(file) = emulator.ca_file() {
+        println!("certificate to trust: {}", file.display());
     }
     match &arguments.data {
         Some(directory) => println!("data: {}", directory.display()),

@@ -9,3 +9,4 @@ mod inputs;
 mod node;
 mod python;
 mod setup;
+mod tls;

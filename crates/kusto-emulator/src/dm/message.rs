@@ -36,7 +36,8 @@ pub(super) struct IngestionMessage {
 /// Where a client expects the status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StatusRow {
-    pub(super) table: Place,
+    /// None where the address names no table, as the official Node client's does not: the cluster's own.
+    pub(super) table: Option<Place>,
     pub(super) key: Key,
 }
 
@@ -182,11 +183,11 @@ fn method(value: Option<&Value>) -> Result<ReportMethod, String> {
     Ok(ReportMethod { queue, table })
 }
 
-/// `None` for `{}` and for an address that is no table's.
+/// `None` for `{}` and for what is no address.
 fn status_row(given: &Map<String, Value>) -> Option<StatusRow> {
     let fields = Fields::new(given.clone());
     let url = Url::parse(&fields.text("TableConnectionString")?).ok()?;
     let mut parts = url.path_segments()?;
-    let table = Place::new(parts.next()?, parts.next()?);
+    let table = parts.next().zip(parts.next()).map(|(account, table)| Place::new(account, table));
     Some(StatusRow { table, key: (fields.text("PartitionKey")?, fields.text("RowKey")?) })
 }

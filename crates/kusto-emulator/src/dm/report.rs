@@ -87,7 +87,7 @@ impl DataManagement {
         {
             let properties = self.row(ingestion, verdict);
             let changed = self.storage.change_entity(
-                &row.table,
+                row.table.as_ref().unwrap_or(&self.resources.status),
                 &row.key,
                 properties,
                 Change::Merge,

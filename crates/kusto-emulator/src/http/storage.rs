@@ -91,11 +91,16 @@ pub(super) async fn any(
     finished(&front, &asked, response)
 }
 
-/// `/account/resource[/item]`.
+/// `/account/resource[/item]`. The official Node client for tables encodes the slash behind the account.
 fn take_apart(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Asked> {
     let decode = |text: &str| percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned);
-    let mut parts = uri.path().strip_prefix('/')?.splitn(3, '/');
-    let account = decode(parts.next()?)?;
+    let path = uri.path().strip_prefix('/')?;
+    let (account, path) = match (path.split_once('/'), path.split_once("%2F")) {
+        (Some(plain), Some(encoded)) if plain.0.len() > encoded.0.len() => encoded,
+        (plain, encoded) => plain.or(encoded)?,
+    };
+    let account = decode(account)?;
+    let mut parts = path.splitn(2, '/');
     let mut resource = decode(parts.next()?)?;
     let mut item = decode(parts.next().unwrap_or_default())?;
     // A table's keys stand behind its name: T(PartitionKey='..',RowKey='..'), slashes in them included.
