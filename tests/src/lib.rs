@@ -25,6 +25,7 @@ mod inputs;
 mod outside;
 mod place;
 mod process;
+mod recorder;
 mod rows;
 mod wait;
 
@@ -36,5 +37,6 @@ pub use inputs::{free_hosts, storms};
 pub use outside::{Outside, files_of};
 pub use place::Place;
 pub use process::{Outcome, Process, Signal};
+pub use recorder::{Recorded, Recorder};
 pub use rows::{Rows, assert_same_rows, canonical, cell, csv_rows, rows_of};
 pub use wait::until;

@@ -31,7 +31,7 @@
 //! from a [`seed::Seed`].
 //!
 //! # What holds
-//! 1. It listens on loopback only, unless told otherwise: there is no TLS.
+//! 1. It listens on loopback only, unless told otherwise. It speaks http, or https with a certificate made at start.
 //! 2. Nothing made up: what it does not understand, it refuses in the service's error form.
 //! 3. With a data directory everything acknowledged survives a kill of the process (not a power failure: nothing is
 //!    flushed to the device): databases, blobs, queue messages, status rows, keys. Files are private to their owner.
@@ -65,6 +65,7 @@ mod secrets;
 pub mod seed;
 mod signin;
 mod storage;
+mod tls;
 
 mod data;
 #[allow(dead_code, unused_imports)]

@@ -118,6 +118,9 @@ pub(crate) struct EmulatorArguments {
     /// Print one line of JSON with the URLs when ready
     #[arg(long)]
     pub(crate) json: bool,
+    /// Speak https, with a certificate made at start; the file to trust is printed
+    #[arg(long)]
+    pub(crate) tls: bool,
     /// Ask for tokens, and check roles
     #[arg(long)]
     pub(crate) sign_in: bool,

@@ -24,6 +24,7 @@ fn start(arguments: &EmulatorArguments) -> Result<Emulator, Stop> {
     let mut builder = Emulator::builder()
         .port(arguments.port)
         .accept_only(arguments.accept_only)
+        .tls(arguments.tls)
         .sign_in(arguments.sign_in || !arguments.application.is_empty());
     builder = arguments.database.iter().fold(builder, |builder, name| builder.database(name));
     builder = arguments.storage.iter().fold(builder, |builder, account| builder.storage(account));
@@ -60,6 +61,9 @@ fn announce(emulator: &Emulator, arguments: &EmulatorArguments) {
     }
     let urls = emulator.urls();
     println!("blobs: {}, queues: {}, tables: {}", urls.blob, urls.queue, urls.table);
+    if let Some(file) = emulator.ca_file() {
+        println!("certificate to trust: {}", file.display());
+    }
     match &arguments.data {
         Some(directory) => println!("data: {}", directory.display()),
         None => println!("data: in memory"),

@@ -3,7 +3,11 @@
 //! `scripts/setup-outside` sets it up. Without it these tests are skipped, and say so.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod files;
+mod golden;
 mod inputs;
+mod node;
 mod python;
 mod setup;
 mod storage;
+mod tls;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::access::Target;
+use super::access::{Origin, Target};
 use super::connection::Connection;
 use super::filter::{Comparison, Constant, Filter, Operand};
 use super::query::Query;
@@ -175,8 +175,8 @@ fn a_changed_signature_grants_nothing_that_was_not_signed() {
         let (start, end) = ("2026-01-01T00:00:00Z".parse().unwrap(), "2026-01-01T01:00:00Z".parse().unwrap());
         let signed = sas::sign(target(service), key, "rl", start, end);
         let query = Query::parse(&mutated(&mut rng, &[&signed]));
-        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let context = sas::Context { key, now, peer, policies: &[] };
+        let origin = Origin { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: false };
+        let context = sas::Context { key, now, origin, policies: &[] };
         if let Ok(sas::Checked::Service { permissions, .. }) = sas::check(target(service), &query, &context) {
             assert_eq!(permissions, "rl", "{query:?}");
         }

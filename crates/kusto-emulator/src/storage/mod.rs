@@ -57,7 +57,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 pub(crate) use about::{About, Metadata, Policy};
-pub(crate) use access::{Claim, Level, Needs, Right, Target};
+pub(crate) use access::{Claim, Level, Needs, Origin, Right, Target};
 pub(crate) use blob::{Blob, BlockSource, Conditions, ContentHeaders, Properties, range};
 pub(crate) use blobs::{Upload, Written};
 use body::Bodies;

@@ -169,11 +169,11 @@ async fn status_rows_are_made_or_merged_in_known_tables_only() {
     let address =
         setting.outside.signed_url(Service::Table, &table, "raud", Duration::from_secs(3600)).unwrap();
     let key = ("p 1".to_owned(), "it's".to_owned());
-    let write = |properties: serde_json::Value| {
-        setting.outside.merge_row(&address, &key, properties.as_object().unwrap().clone())
-    };
-    write(json!({"Status": "Pending", "Kept": 1})).unwrap();
-    write(json!({"Status": "Succeeded"})).unwrap();
+    let pending = json!({"Status": "Pending", "Kept": 1}).as_object().unwrap().clone();
+    setting.outside.merge_row(&address, &table, &key, pending).unwrap();
+    let nameless = address.replace("/Mine?", "?");
+    let done = json!({"Status": "Succeeded"}).as_object().unwrap().clone();
+    setting.outside.merge_row(&nameless, &table, &key, done).unwrap();
     let (base, sas) = address.split_once('?').unwrap();
     let rows = reqwest::Client::new()
         .get(format!("{base}()?{sas}"))
@@ -185,6 +185,6 @@ async fn status_rows_are_made_or_merged_in_known_tables_only() {
         (&json!("Succeeded"), &json!(1), &json!("it's"))
     );
     let elsewhere =
-        setting.outside.merge_row("http://127.0.0.1:1/storage00/Mine", &key, serde_json::Map::new());
+        setting.outside.merge_row("http://127.0.0.1:1/storage00/Mine", &table, &key, serde_json::Map::new());
     assert_eq!(elsewhere.unwrap_err().code, "TableNotFound");
 }
