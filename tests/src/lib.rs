@@ -18,6 +18,7 @@
 #![allow(clippy::unwrap_used)] // A helper that cannot go on is a test that failed.
 
 mod answering;
+mod azurite;
 mod binary;
 mod cluster;
 mod config;
@@ -31,6 +32,7 @@ mod tap;
 mod wait;
 
 pub use answering::Answering;
+pub use azurite::Azurite;
 pub use binary::{command, example, repository, target_dir};
 pub use cluster::{Cluster, ask, count};
 pub use config::Config;

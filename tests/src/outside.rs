@@ -15,6 +15,7 @@ use crate::{Place, Process, repository, target_dir};
 #[derive(Debug, Clone)]
 pub struct Outside {
     dir: PathBuf,
+    trusted: Option<PathBuf>,
 }
 
 impl Outside {
@@ -26,7 +27,7 @@ impl Outside {
         static SAID: Once = Once::new();
         let dir = target_dir().join("outside");
         if dir.join("python.stamp").exists() && dir.join("node.stamp").exists() {
-            return Some(Outside { dir });
+            return Some(Outside { dir, trusted: None });
         }
         let why = format!("{} holds no clients of other people: run scripts/setup-outside", dir.display());
         assert!(std::env::var_os("CI").is_none(), "{why}");
@@ -35,18 +36,25 @@ impl Outside {
         None
     }
 
+    /// The same, whose programs trust the certificate in this file, and no other.
+    #[must_use]
+    pub fn trusting(mut self, certificate: &Path) -> Self {
+        self.trusted = Some(certificate.to_owned());
+        self
+    }
+
     /// Python, with the packages of `tests/outside/requirements.txt`.
     pub fn python(&self) -> Command {
         let mut command = Command::new(self.dir.join("python/bin/python"));
         command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUNBUFFERED", "1");
-        local(&mut command);
+        self.local(&mut command);
         command
     }
 
     /// Node. Its modules are in [`Outside::node_modules`].
     pub fn node(&self) -> Command {
         let mut command = Command::new(self.dir.join("bin/node"));
-        local(&mut command);
+        self.local(&mut command);
         command
     }
 
@@ -73,18 +81,23 @@ impl Outside {
         }
         place.start(self.node().arg(format!("{name}.mjs")).args(arguments))
     }
+
+    /// Nothing of the environment leads a client away from this machine.
+    fn local(&self, command: &mut Command) {
+        for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+            command.env_remove(name);
+        }
+        command.env("NO_PROXY", "*").env_remove("NODE_OPTIONS").env_remove("PYTHONPATH");
+        if let Some(certificate) = &self.trusted {
+            for name in ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
+                command.env(name, certificate);
+            }
+        }
+    }
 }
 
 fn scripts(language: &str) -> PathBuf {
     repository().join("tests/outside").join(language)
-}
-
-/// Nothing of the environment leads a client away from this machine.
-fn local(command: &mut Command) {
-    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-        command.env_remove(name);
-    }
-    command.env("NO_PROXY", "*").env_remove("NODE_OPTIONS").env_remove("PYTHONPATH");
 }
 
 /// The files of a directory with one of these endings, in order of their names.

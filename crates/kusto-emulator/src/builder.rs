@@ -20,6 +20,7 @@ pub struct EmulatorBuilder {
     pub(crate) address: IpAddr,
     pub(crate) port: u16,
     pub(crate) allow_remote: bool,
+    pub(crate) tls: bool,
     pub(crate) sign_in: bool,
     pub(crate) tenant: String,
     pub(crate) token_lifetime: Duration,
@@ -48,6 +49,7 @@ impl Default for EmulatorBuilder {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
             allow_remote: false,
+            tls: false,
             sign_in: false,
             tenant: "6babcaad-604b-40ac-a9d7-9fd97c0b779f".to_owned(),
             token_lifetime: Duration::from_secs(3600),
@@ -97,10 +99,17 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Listens on addresses that others can reach. There is no TLS: keys, tokens and rows are then on the network in the
-    /// clear.
+    /// Listens on addresses that others can reach. Without [`EmulatorBuilder::tls`] keys, tokens and rows are then on the
+    /// network in the clear.
     pub fn allow_remote(mut self, allow: bool) -> Self {
         self.allow_remote = allow;
+        self
+    }
+
+    /// Whether it speaks https, with a certificate made at start; default false. Clients are told to trust the file that
+    /// [`Emulator::ca_file`] names. With a data directory it is the same at every start.
+    pub fn tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
         self
     }
 

@@ -23,6 +23,7 @@ use crate::requests::RequestLog;
 use crate::secrets::Secrets;
 use crate::signin::{ManagedIdentity, SignIn, SignInOptions};
 use crate::storage::{Account, Connection, Depot, Outside, Service, Storage};
+use crate::tls::{CaFile, Tls};
 use crate::{files, storage};
 
 /// Where the parts of an emulator are: everything a client needs to know but a secret.
@@ -48,6 +49,9 @@ pub struct Urls {
     pub queue: String,
     /// Table storage of all accounts.
     pub table: String,
+    /// The file with the certificate that clients are to trust, where there is TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A local cluster; it stops when this is dropped.
@@ -58,6 +62,7 @@ pub struct Emulator {
     stop: CancellationToken,
     runtime: Option<Runtime>,
     tasks: Vec<JoinHandle<()>>,
+    _ca_file: Option<CaFile>,
     _lock: Option<File>,
 }
 
@@ -73,10 +78,14 @@ impl Emulator {
         let accounts = connections(&options)?;
         let (listener, address) = listen(address)?;
         let doors = if accounts.is_empty() { Doors::open(&options, address)? } else { Doors(Vec::new()) };
-        let urls = urls(address, &options.tenant, |service| match accounts.first() {
-            Some(account) => account.endpoint(service).to_owned(),
-            None => doors.base(service),
-        });
+        let tls = options.tls.then(|| Tls::open(options.data_dir.as_deref(), address.ip())).transpose();
+        let (acceptor, ca_file) =
+            tls.map_err(EmulatorError::Tls)?.map(|tls| (tls.acceptor, tls.ca_file)).unzip();
+        let urls =
+            urls(address, &options.tenant, ca_file.as_ref(), |service, scheme| match accounts.first() {
+                Some(account) => account.endpoint(service).to_owned(),
+                None => doors.base(service, scheme),
+            });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(options.threads)
             .thread_name("kusto-emulator")
@@ -92,7 +101,9 @@ impl Emulator {
         let serve = |listener: TcpListener, address, router| {
             let _context = runtime.enter();
             tokio::net::TcpListener::from_std(listener)
-                .map(|listener| runtime.spawn(http::serve(listener, router, limits, stop.clone())))
+                .map(|listener| {
+                    runtime.spawn(http::serve(listener, router, limits, acceptor.clone(), stop.clone()))
+                })
                 .map_err(|source| EmulatorError::Listen { address, source })
         };
         let data_management = Arc::clone(&front.data_management);
@@ -103,12 +114,12 @@ impl Emulator {
         for (service, listener, address) in doors.0 {
             tasks.push(serve(listener, address, http::service_router(front.clone(), service))?);
         }
-        if let Some((_, outside)) = outside {
+        if let Some(outside) = outside {
             let stop = stop.clone();
             tasks.push(runtime.spawn(async move { outside.keep_hold(stop).await }));
         }
         let handle = Handle::new(front, stop.clone(), runtime.handle().clone());
-        Ok(Self { urls, handle, stop, runtime: Some(runtime), tasks, _lock: lock })
+        Ok(Self { urls, handle, stop, runtime: Some(runtime), tasks, _ca_file: ca_file, _lock: lock })
     }
 
     /// All addresses.
@@ -116,9 +127,14 @@ impl Emulator {
         &self.urls
     }
 
-    /// The address of the engine, `http://127.0.0.1:<port>`.
+    /// The address of the engine, `http://127.0.0.1:<port>` (or https).
     pub fn cluster_url(&self) -> &str {
         &self.urls.cluster
+    }
+
+    /// The file with the certificate to trust, in PEM; none without [`EmulatorBuilder::tls`].
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.urls.ca_file.as_deref()
     }
 
     /// The address of data management.
@@ -190,7 +206,7 @@ const MEMORY_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
 fn build(
     options: &EmulatorBuilder,
     urls: &Urls,
-    outside: Option<(Vec<String>, Arc<Outside>)>,
+    outside: Option<Arc<Outside>>,
 ) -> Result<Front, EmulatorError> {
     let in_directory = |source| EmulatorError::Directory {
         directory: options.data_dir.clone().unwrap_or_else(|| PathBuf::from("(memory)")),
@@ -207,14 +223,12 @@ fn build(
             let names = storage.accounts().iter().map(|account| account.name.clone()).collect();
             (names, Depot::Inside(Arc::clone(&storage)))
         }
-        Some((names, outside)) => (names, Depot::Outside(outside)),
+        Some(outside) => (outside.names(), Depot::Outside(outside)),
     };
     let resources = Resources::of(&names);
     resources.create(&depot).map_err(|error| match &depot {
         Depot::Inside(_) => in_directory(io::Error::other(error)),
-        Depot::Outside(_) => {
-            EmulatorError::Storage { account: names.join("', '"), reason: error.to_string() }
-        }
+        Depot::Outside(_) => EmulatorError::Storage { account: names.join("', '"), reason: error.message },
     })?;
     let engine = open_engine(options, &depot)?;
     let sign_in = SignInOptions {
@@ -266,24 +280,25 @@ fn build(
 /// Accounts of other storage, if any were given.
 fn connections(options: &EmulatorBuilder) -> Result<Vec<Connection>, EmulatorError> {
     let parse = |text: &Hidden| {
-        Connection::parse(&text.0).map_err(|reason| EmulatorError::Storage { account: String::new(), reason })
+        Connection::parse(&text.0)
+            .map_err(|reason| EmulatorError::Storage { account: "(no name)".to_owned(), reason })
     };
     options.outside.iter().map(parse).collect()
 }
 
-/// The names of these accounts and what speaks to them.
-#[allow(clippy::type_complexity)]
+/// What speaks to these accounts; nothing if there are none.
 fn outside(
     accounts: Vec<Connection>,
     runtime: &tokio::runtime::Handle,
-) -> Result<Option<(Vec<String>, Arc<Outside>)>, EmulatorError> {
+) -> Result<Option<Arc<Outside>>, EmulatorError> {
     if accounts.is_empty() {
         return Ok(None);
     }
-    let names: Vec<_> = accounts.iter().map(|account| account.account.clone()).collect();
-    let failed = |reason| EmulatorError::Storage { account: names.join("', '"), reason };
-    let outside = Outside::new(accounts, runtime.clone()).map_err(failed)?;
-    Ok(Some((names, Arc::new(outside))))
+    let account = accounts.iter().map(|account| account.account.as_str()).collect::<Vec<_>>().join("', '");
+    let outside = Outside::new(accounts, runtime.clone());
+    outside
+        .map(|outside| Some(Arc::new(outside)))
+        .map_err(|reason| EmulatorError::Storage { account, reason })
 }
 
 fn open_storage(
@@ -343,31 +358,38 @@ impl Doors {
         services.map(open).collect::<Result<_, _>>().map(Self)
     }
 
-    fn base(&self, service: Service) -> String {
+    fn base(&self, service: Service, scheme: &str) -> String {
         let door = self.0.iter().find(|(known, ..)| *known == service);
-        door.map(|(_, _, address)| base(*address)).unwrap_or_default()
+        door.map(|(_, _, address)| base(*address, scheme)).unwrap_or_default()
     }
 }
 
-fn urls(address: SocketAddr, tenant: &str, storage: impl Fn(Service) -> String) -> Urls {
-    let cluster = base(address);
+fn urls(
+    address: SocketAddr,
+    tenant: &str,
+    ca_file: Option<&CaFile>,
+    storage: impl Fn(Service, &str) -> String,
+) -> Urls {
+    let scheme = if ca_file.is_some() { "https" } else { "http" };
+    let cluster = base(address, scheme);
     Urls {
         ingestion: cluster.clone(),
         authority: format!("{cluster}/{tenant}"),
         token: format!("{cluster}/{tenant}/oauth2/v2.0/token"),
         identity: format!("{cluster}/msi/token"),
         tenant: tenant.to_owned(),
-        blob: storage(Service::Blob),
-        queue: storage(Service::Queue),
-        table: storage(Service::Table),
+        blob: storage(Service::Blob, scheme),
+        queue: storage(Service::Queue, scheme),
+        table: storage(Service::Table, scheme),
+        ca_file: ca_file.map(|file| file.path.clone()),
         cluster,
     }
 }
 
-fn base(address: SocketAddr) -> String {
+fn base(address: SocketAddr, scheme: &str) -> String {
     // Clients tell a loopback address from a remote one by its name; 0.0.0.0 is none of either.
     let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { host(address) };
-    format!("http://{host}:{}", address.port())
+    format!("{scheme}://{host}:{}", address.port())
 }
 
 fn host(address: SocketAddr) -> String {

@@ -248,10 +248,11 @@ impl Handle {
     /// The connection string of each storage account: with its key, a secret.
     pub fn storage_connection_strings(&self) -> Vec<String> {
         let front = &self.front;
+        let protocol = if front.base.starts_with("https:") { "https" } else { "http" };
         let connection = |account: &Account| {
             let (name, key) = (&account.name, STANDARD.encode(&account.key));
             format!(
-                "DefaultEndpointsProtocol=http;AccountName={name};AccountKey={key};BlobEndpoint={}/{name};\
+                "DefaultEndpointsProtocol={protocol};AccountName={name};AccountKey={key};BlobEndpoint={}/{name};\
                  QueueEndpoint={}/{name};TableEndpoint={}/{name};",
                 front.blob_base, front.queue_base, front.table_base
             )

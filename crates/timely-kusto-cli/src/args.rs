@@ -132,12 +132,21 @@ pub(crate) struct EmulatorArguments {
     /// Print one line of JSON with the URLs when ready
     #[arg(long)]
     pub(crate) json: bool,
+    /// Speak https, with a certificate made at start; the file to trust is printed
+    #[arg(long)]
+    pub(crate) tls: bool,
     /// Ask for tokens, and check roles
     #[arg(long)]
     pub(crate) sign_in: bool,
     /// An application that may sign in and do everything (may be repeated; turns sign-in on)
     #[arg(long, value_name = "ID:KEY")]
     pub(crate) application: Vec<String>,
+    /// Use this account of other storage (Azurite, Azure) for blobs, messages and status rows (may be repeated)
+    #[arg(long, value_name = "CONNECTION_STRING", env = "TIMELY_KUSTO_STORAGE", hide_env_values = true)]
+    pub(crate) storage: Vec<String>,
+    /// Ports of blob, queue and table storage for other people's storage clients; 0 takes a free one
+    #[arg(long, value_name = "BLOB,QUEUE,TABLE", value_parser = three_ports, conflicts_with = "storage")]
+    pub(crate) storage_ports: Option<[u16; 3]>,
     /// For benchmarks: check signatures and headers, count bytes, drop blob bodies, ingest nothing
     #[arg(long)]
     pub(crate) accept_only: bool,
@@ -224,6 +233,14 @@ fn question_name(text: &str) -> Result<String, String> {
     }
     let first = names.next().unwrap_or_default();
     Err(names.fold(format!("the questions are {first}"), |list, name| format!("{list}, {name}")))
+}
+
+fn three_ports(text: &str) -> Result<[u16; 3], String> {
+    let ports: Result<Vec<u16>, _> = text.split(',').map(str::parse).collect();
+    ports
+        .ok()
+        .and_then(|ports| ports.try_into().ok())
+        .ok_or_else(|| "must be three ports, as in 0,0,0".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -52,7 +52,11 @@ async function blobs(connection) {
   }
   found["names"] = {};
   for (const name of NAMES) found["names"][name] = await text(container.getBlobClient(name));
-  found["list"] = await all(container.listBlobsFlat({ includeMetadata: true }), (blob) => [blob.name, blob.properties.contentLength, blob.metadata]);
+  found["list"] = await all(container.listBlobsFlat({ includeMetadata: true }), (blob) => [
+    blob.name,
+    blob.properties.contentLength,
+    blob.metadata,
+  ]);
   found["prefix"] = await all(container.listBlobsFlat({ prefix: "dir/" }), (blob) => blob.name);
   found["hierarchy"] = await all(container.listBlobsByHierarchy("/"), (item) => [item.kind, item.name]);
   found["pages"] = await all(container.listBlobsFlat().byPage({ maxPageSize: 4 }), (page) => page.segment.blobItems.length);
@@ -62,7 +66,12 @@ async function blobs(connection) {
 
   const large = container.getBlockBlobClient("large");
   const data = Buffer.alloc(300_000, "0123456789");
-  await large.uploadData(data, { blockSize: 64 * 1024, maxSingleShotSize: 64 * 1024, concurrency: 2, blobHTTPHeaders: { blobContentType: "text/csv" } });
+  await large.uploadData(data, {
+    blockSize: 64 * 1024,
+    maxSingleShotSize: 64 * 1024,
+    concurrency: 2,
+    blobHTTPHeaders: { blobContentType: "text/csv" },
+  });
   const back = await large.downloadToBuffer(0, undefined, { blockSize: 100_000, concurrency: 2 });
   found["large is the same"] = back.equals(data);
   found["large"] = [(await large.getProperties()).contentLength, (await large.getProperties()).contentType];
@@ -81,7 +90,9 @@ async function blobs(connection) {
   found["block list"] = await text(large);
 
   const anonymous = new AnonymousCredential();
-  let url = await container.getBlobClient(NAMES[5]).generateSasUrl({ permissions: BlobSASPermissions.parse("r"), expiresOn: soon(), cacheControl: "no-cache" });
+  let url = await container
+    .getBlobClient(NAMES[5])
+    .generateSasUrl({ permissions: BlobSASPermissions.parse("r"), expiresOn: soon(), cacheControl: "no-cache" });
   const signed = new BlockBlobClient(url, anonymous);
   found["blob sas"] = [await text(signed), (await signed.getProperties()).cacheControl];
   found["blob sas writes"] = await refused(() => signed.upload("x", 1));
@@ -113,7 +124,9 @@ async function queues(connection) {
   await queue.sendMessage("second", { messageTimeToLive: 600 });
   await queue.sendMessage("hidden", { visibilityTimeout: 600 });
   found["count"] = (await queue.getProperties()).approximateMessagesCount;
-  found["peeked"] = (await queue.peekMessages({ numberOfMessages: 5 })).peekedMessageItems.map((message) => message.messageText);
+  found["peeked"] = (await queue.peekMessages({ numberOfMessages: 5 })).peekedMessageItems.map(
+    (message) => message.messageText,
+  );
   const got = (await queue.receiveMessages({ visibilityTimeout: 60 })).receivedMessageItems[0];
   found["got"] = [got.messageText, got.dequeueCount];
   await queue.updateMessage(got.messageId, got.popReceipt, "changed", 0);
@@ -135,7 +148,9 @@ async function queues(connection) {
 /** An entity without what differs from run to run. */
 function plain(entity) {
   const own = Object.entries(entity).filter(([name]) => !["etag", "odata.metadata", "timestamp"].includes(name));
-  return Object.fromEntries(own.map(([name, value]) => [name, value instanceof Date ? value.toISOString() : String(value)]).sort());
+  return Object.fromEntries(
+    own.map(([name, value]) => [name, value instanceof Date ? value.toISOString() : String(value)]).sort(),
+  );
 }
 
 async function tables(connection) {
@@ -145,7 +160,15 @@ async function tables(connection) {
   const found = {};
   await table.createTable();
   for (let number = 0; number < 5; number++) {
-    await table.createEntity({ partitionKey: `p${number % 2}`, rowKey: `r ${number}%+'x'`, number, even: number % 2 === 0, share: number / 2 + 0.25, big: BigInt(2 ** 40 + number), when: new Date(Date.UTC(2026, 0, 1 + number)) });
+    await table.createEntity({
+      partitionKey: `p${number % 2}`,
+      rowKey: `r ${number}%+'x'`,
+      number,
+      even: number % 2 === 0,
+      share: number / 2 + 0.25,
+      big: BigInt(2 ** 40 + number),
+      when: new Date(Date.UTC(2026, 0, 1 + number)),
+    });
   }
   found["exists"] = await refused(() => table.createEntity({ partitionKey: "p0", rowKey: "r 0%+'x'" }));
   found["entity"] = plain(await table.getEntity("p1", "r 1%+'x'"));
@@ -176,4 +199,10 @@ async function tables(connection) {
 }
 
 const connection = process.argv[2];
-console.log(JSON.stringify({ blobs: await blobs(connection), queues: await queues(connection), tables: await tables(connection) }, null, 1));
+console.log(
+  JSON.stringify(
+    { blobs: await blobs(connection), queues: await queues(connection), tables: await tables(connection) },
+    null,
+    1,
+  ),
+);

@@ -67,9 +67,15 @@ def blobs(connection):
 
     blob = container.get_blob_client("large")
     data = bytes(range(256)) * 1024
-    blob.upload_blob(data, content_settings=ContentSettings(content_type="text/csv", content_language="de"), max_concurrency=2)
+    blob.upload_blob(
+        data, content_settings=ContentSettings(content_type="text/csv", content_language="de"), max_concurrency=2
+    )
     properties = blob.get_blob_properties()
-    found["large"] = [properties.size, properties.content_settings.content_type, properties.content_settings.content_language]
+    found["large"] = [
+        properties.size,
+        properties.content_settings.content_type,
+        properties.content_settings.content_language,
+    ]
     found["large is the same"] = blob.download_blob(max_concurrency=2).readall() == data
     found["part"] = list(blob.download_blob(offset=255, length=3).readall())
     found["blocks"] = [len(part) for part in blob.get_block_list("all")]
@@ -78,9 +84,13 @@ def blobs(connection):
     properties = blob.get_blob_properties()
     found["described"] = [properties.metadata, properties.content_settings.content_type]
     etag = properties.etag
-    found["other etag"] = refused(lambda: blob.upload_blob(b"x", overwrite=True, etag="0x1", match_condition=MatchConditions.IfNotModified))
+    found["other etag"] = refused(
+        lambda: blob.upload_blob(b"x", overwrite=True, etag="0x1", match_condition=MatchConditions.IfNotModified)
+    )
     blob.upload_blob(b"new", overwrite=True, etag=etag, match_condition=MatchConditions.IfNotModified)
-    found["not modified"] = refused(lambda: blob.download_blob(etag=blob.get_blob_properties().etag, match_condition=MatchConditions.IfModified))
+    found["not modified"] = refused(
+        lambda: blob.download_blob(etag=blob.get_blob_properties().etag, match_condition=MatchConditions.IfModified)
+    )
     past = datetime.now(timezone.utc) - timedelta(days=1)
     found["modified since"] = refused(lambda: blob.get_blob_properties(if_unmodified_since=past))
     blob.stage_block("b1", b"one ")
@@ -91,23 +101,43 @@ def blobs(connection):
     found["empty"] = empty.download_blob().readall().decode()
 
     key = {"account_name": service.account_name, "account_key": service.credential.account_key}
-    sas = generate_blob_sas(service.account_name, container.container_name, NAMES[1], account_key=key["account_key"], permission=BlobSasPermissions(read=True), expiry=soon(), content_type="text/special")
+    sas = generate_blob_sas(
+        service.account_name,
+        container.container_name,
+        NAMES[1],
+        account_key=key["account_key"],
+        permission=BlobSasPermissions(read=True),
+        expiry=soon(),
+        content_type="text/special",
+    )
     signed = BlobClient(service.url, container.container_name, NAMES[1], credential=AzureSasCredential(sas))
     download = signed.download_blob()
     found["blob sas"] = [download.readall().decode(), download.properties.content_settings.content_type]
     found["blob sas writes"] = refused(lambda: signed.upload_blob(b"x", overwrite=True))
-    sas = generate_container_sas(**{"account_name": key["account_name"], "account_key": key["account_key"]}, container_name=container.container_name, permission=ContainerSasPermissions(write=True, list=True), expiry=soon())
+    sas = generate_container_sas(
+        **{"account_name": key["account_name"], "account_key": key["account_key"]},
+        container_name=container.container_name,
+        permission=ContainerSasPermissions(write=True, list=True),
+        expiry=soon(),
+    )
     signed = ContainerClient(service.url, container.container_name, credential=sas)
     signed.upload_blob("by sas", b"x")
     found["container sas"] = "by sas" in [blob.name for blob in signed.list_blobs()]
     found["container sas deletes"] = refused(lambda: signed.delete_blob("by sas"))
     container.set_container_access_policy({"p1": AccessPolicy(permission="r", expiry=soon())})
-    sas = generate_container_sas(service.account_name, container.container_name, account_key=key["account_key"], policy_id="p1")
+    sas = generate_container_sas(
+        service.account_name, container.container_name, account_key=key["account_key"], policy_id="p1"
+    )
     signed = ContainerClient(service.url, container.container_name, credential=sas)
     found["policy"] = signed.download_blob("by sas").readall().decode()
     found["policy writes"] = refused(lambda: signed.upload_blob("other", b"x"))
-    found["policies"] = [[policy.id, policy.access_policy.permission] for policy in container.get_container_access_policy()["signed_identifiers"]]
-    sas = generate_account_sas(service.account_name, key["account_key"], ResourceTypes(service=True), AccountSasPermissions(list=True), soon())
+    found["policies"] = [
+        [policy.id, policy.access_policy.permission]
+        for policy in container.get_container_access_policy()["signed_identifiers"]
+    ]
+    sas = generate_account_sas(
+        service.account_name, key["account_key"], ResourceTypes(service=True), AccountSasPermissions(list=True), soon()
+    )
     signed = BlobServiceClient(service.url, credential=sas)
     found["account sas"] = [item.name for item in signed.list_containers(name_starts_with="python-")]
     found["account sas makes"] = refused(lambda: signed.create_container("python-other"))
@@ -137,14 +167,22 @@ def queues(connection):
     old = message.pop_receipt
     updated = queue.update_message(message, visibility_timeout=0, content="changed")
     found["old receipt"] = refused(lambda: queue.delete_message(message.id, old))
-    found["again"] = sorted(message.content for message in queue.receive_messages(messages_per_page=5, visibility_timeout=60))
+    found["again"] = sorted(
+        message.content for message in queue.receive_messages(messages_per_page=5, visibility_timeout=60)
+    )
     found["nothing left"] = [message.content for message in queue.receive_messages()]
     queue.clear_messages()
     found["cleared"] = queue.get_queue_properties().approximate_message_count
     queue.set_queue_metadata({"purpose": "other"})
     found["metadata again"] = queue.get_queue_properties().metadata
     found["other metadata"] = refused(lambda: service.create_queue("python-queue", metadata={"purpose": "third"}))
-    sas = generate_queue_sas(service.account_name, "python-queue", service.credential.account_key, permission=QueueSasPermissions(add=True), expiry=soon())
+    sas = generate_queue_sas(
+        service.account_name,
+        "python-queue",
+        service.credential.account_key,
+        permission=QueueSasPermissions(add=True),
+        expiry=soon(),
+    )
     signed = QueueClient(service.url, "python-queue", credential=sas)
     signed.send_message("by sas")
     found["sas reads"] = refused(lambda: signed.receive_message())
@@ -166,7 +204,17 @@ def tables(connection):
     table = service.create_table("pythontable")
     found["table again"] = refused(lambda: service.create_table("pythontable"))
     for number in range(5):
-        table.create_entity({"PartitionKey": f"p{number % 2}", "RowKey": f"r {number}%+'x'" if number == 4 else f"r{number}", "Number": number, "Even": number % 2 == 0, "Share": number / 2, "Big": EntityProperty(2**40 + number, EdmType.INT64), "When": datetime(2026, 1, 1 + number, tzinfo=timezone.utc)})
+        table.create_entity(
+            {
+                "PartitionKey": f"p{number % 2}",
+                "RowKey": f"r {number}%+'x'" if number == 4 else f"r{number}",
+                "Number": number,
+                "Even": number % 2 == 0,
+                "Share": number / 2,
+                "Big": EntityProperty(2**40 + number, EdmType.INT64),
+                "When": datetime(2026, 1, 1 + number, tzinfo=timezone.utc),
+            }
+        )
     found["exists"] = refused(lambda: table.create_entity({"PartitionKey": "p0", "RowKey": "r0"}))
     found["entity"] = plain(table.get_entity("p0", "r 4%+'x'"))
     found["all"] = [entity["RowKey"] for entity in table.list_entities()]
@@ -183,18 +231,34 @@ def tables(connection):
         found[query] = [entity["RowKey"] for entity in table.query_entities(query)]
     found["selected"] = [sorted(entity) for entity in table.query_entities("Number eq 1", select=["RowKey", "Number"])]
     table.update_entity({"PartitionKey": "p0", "RowKey": "r0", "New": "x"}, mode=UpdateMode.MERGE)
-    found["merged"] = plain({name: value for name, value in table.get_entity("p0", "r0").items() if name in ("New", "Number")})
+    found["merged"] = plain(
+        {name: value for name, value in table.get_entity("p0", "r0").items() if name in ("New", "Number")}
+    )
     table.upsert_entity({"PartitionKey": "p0", "RowKey": "r0", "Only": "y"}, mode=UpdateMode.REPLACE)
     entity = table.get_entity("p0", "r0")
     found["replaced"] = sorted(entity)
     table.upsert_entity({"PartitionKey": "p9", "RowKey": "r9", "New": 1})
-    found["stale"] = refused(lambda: table.update_entity({"PartitionKey": "p0", "RowKey": "r0"}, mode=UpdateMode.REPLACE, etag="W/\"datetime'2020-01-01T00%3A00%3A00.0000000Z'\"", match_condition=MatchConditions.IfNotModified))
-    table.update_entity({"PartitionKey": "p0", "RowKey": "r0", "Now": 1}, mode=UpdateMode.REPLACE, etag=entity.metadata["etag"], match_condition=MatchConditions.IfNotModified)
+    found["stale"] = refused(
+        lambda: table.update_entity(
+            {"PartitionKey": "p0", "RowKey": "r0"},
+            mode=UpdateMode.REPLACE,
+            etag="W/\"datetime'2020-01-01T00%3A00%3A00.0000000Z'\"",
+            match_condition=MatchConditions.IfNotModified,
+        )
+    )
+    table.update_entity(
+        {"PartitionKey": "p0", "RowKey": "r0", "Now": 1},
+        mode=UpdateMode.REPLACE,
+        etag=entity.metadata["etag"],
+        match_condition=MatchConditions.IfNotModified,
+    )
     found["missing"] = refused(lambda: table.update_entity({"PartitionKey": "no", "RowKey": "no"}))
     table.delete_entity("p9", "r9")
     found["gone"] = refused(lambda: table.get_entity("p9", "r9"))
     credential = AzureNamedKeyCredential(service.account_name, service.credential.named_key.key)
-    sas = generate_table_sas(credential, "pythontable", permission=TableSasPermissions(read=True), expiry=soon(), start_pk="p1", end_pk="p1")
+    sas = generate_table_sas(
+        credential, "pythontable", permission=TableSasPermissions(read=True), expiry=soon(), start_pk="p1", end_pk="p1"
+    )
     signed = TableClient(service.url, "pythontable", credential=AzureSasCredential(sas))
     found["sas"] = [entity["RowKey"] for entity in signed.list_entities()]
     found["sas elsewhere"] = refused(lambda: signed.create_entity({"PartitionKey": "p1", "RowKey": "new"}))

@@ -9,3 +9,5 @@ mod inputs;
 mod node;
 mod python;
 mod setup;
+mod storage;
+mod tls;

@@ -91,7 +91,8 @@ impl DataManagement {
             && let Some(row) = &ingestion.status
         {
             let properties = self.row(ingestion, verdict);
-            if let Err(error) = self.depot.write_row(&row.table, &row.key, properties) {
+            if let Err(error) = self.depot.write_row(&row.table, &self.resources.status, &row.key, properties)
+            {
                 tracing::warn!(source = %ingestion.id, %error, "a status row could not be written");
             }
         }

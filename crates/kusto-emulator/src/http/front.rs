@@ -24,7 +24,7 @@ pub(crate) struct Front(Arc<Shared>);
 
 /// See [`Front`].
 pub(crate) struct Shared {
-    /// `http://127.0.0.1:<port>`.
+    /// `http://127.0.0.1:<port>`, or https.
     pub(crate) base: String,
     /// The ports of the storage services, likewise.
     pub(crate) blob_base: String,

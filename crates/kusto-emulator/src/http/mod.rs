@@ -56,6 +56,8 @@ pub(crate) fn router(front: Front) -> Router {
         .route("/common/discovery/instance", get(signin::instance_discovery))
         .route("/{tenant}/oauth2/v2.0/token", post(signin::token))
         .route("/{tenant}/v2.0/.well-known/openid-configuration", get(signin::openid))
+        .route("/{tenant}/.well-known/openid-configuration", get(signin::openid))
+        .route("/{tenant}/discovery/v2.0/keys", get(signin::keys))
         .merge(control::routes())
         .fallback(storage::any)
         .with_state(front)

@@ -13,8 +13,10 @@ use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,6 +45,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     limits: ClientLimits,
+    tls: Option<TlsAcceptor>,
     stop: CancellationToken,
 ) {
     let connections = TaskTracker::new();
@@ -55,9 +58,9 @@ pub(crate) async fn serve(
         };
         match socket {
             Ok((socket, peer)) => {
-                let (router, stop) = (router.clone(), stop.clone());
+                let (router, tls, stop) = (router.clone(), tls.clone(), stop.clone());
                 connections.spawn(async move {
-                    connection(socket, Peer(peer), router, limits.patience, stop).await;
+                    accept(socket, tls, Peer(peer), router, limits.patience, stop).await;
                     drop(place);
                 });
             }
@@ -74,14 +77,38 @@ async fn pause_after(error: &io::Error) {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
-async fn connection(
+/// Serves a connection, after the handshake where there is TLS.
+async fn accept(
     socket: TcpStream,
+    tls: Option<TlsAcceptor>,
     peer: Peer,
     router: Router,
     patience: Duration,
     stop: CancellationToken,
 ) {
     let _ = socket.set_nodelay(true);
+    let Some(tls) = tls else { return connection(socket, peer, router, patience, stop).await };
+    let handshake = tokio::time::timeout(patience, tls.accept(socket));
+    let shaken = tokio::select! {
+        shaken = handshake => shaken,
+        () = stop.cancelled() => return,
+    };
+    match shaken {
+        Ok(Ok(socket)) => connection(socket, peer, router, patience, stop).await,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a TLS handshake failed; does the client trust the certificate?")
+        }
+        Err(_) => tracing::debug!("a TLS handshake was not finished in time"),
+    }
+}
+
+async fn connection(
+    socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    peer: Peer,
+    router: Router,
+    patience: Duration,
+    stop: CancellationToken,
+) {
     let routes = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);

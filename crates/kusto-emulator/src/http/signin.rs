@@ -144,7 +144,13 @@ pub(super) async fn metadata(State(front): State<Front>) -> Response<Body> {
         .await
 }
 
-/// `GET /{tenant}/v2.0/.well-known/openid-configuration`.
+/// `GET /{tenant}/discovery/v2.0/keys`: none, since tokens are for this cluster only and signed with a secret of its own.
+pub(super) async fn keys(State(front): State<Front>, Path(tenant): Path<String>) -> Response<Body> {
+    let exchange = Exchange::new(Endpoint::SignIn, "Discovery", tenant.as_str(), "");
+    front.exchange(exchange, async { json_response(StatusCode::OK, json!({"keys": []}).to_string()) }).await
+}
+
+/// `GET /{tenant}/v2.0/.well-known/openid-configuration`, and without `v2.0` as AD FS has it.
 pub(super) async fn openid(State(front): State<Front>, Path(tenant): Path<String>) -> Response<Body> {
     let exchange = Exchange::new(Endpoint::SignIn, "Discovery", tenant.as_str(), "");
     front
@@ -154,6 +160,7 @@ pub(super) async fn openid(State(front): State<Front>, Path(tenant): Path<String
                 "issuer": format!("{authority}/v2.0"),
                 "authorization_endpoint": format!("{authority}/oauth2/v2.0/authorize"),
                 "token_endpoint": format!("{authority}/oauth2/v2.0/token"),
+                "jwks_uri": format!("{authority}/discovery/v2.0/keys"),
                 "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
                 "response_types_supported": ["token"],
                 "subject_types_supported": ["pairwise"],
@@ -169,7 +176,7 @@ pub(super) async fn instance_discovery(State(front): State<Front>) -> Response<B
     let exchange = Exchange::new(Endpoint::SignIn, "Discovery", "common", "");
     front
         .exchange(exchange, async {
-            let host = front.base.trim_start_matches("http://");
+            let host = front.base.split_once("://").map_or(front.base.as_str(), |(_, host)| host);
             let tenant = front.sign_in.tenant();
             let answer = json!({
                 "tenant_discovery_endpoint": format!("{}/{tenant}/v2.0/.well-known/openid-configuration", front.base),

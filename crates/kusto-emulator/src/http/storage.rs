@@ -26,7 +26,7 @@ use super::{
 use crate::faults::Mischief;
 use crate::requests::Endpoint;
 use crate::storage::{
-    Claim, Level, Needs, Place, Query, Service, StorageError, StorageResult, Target, VERSION,
+    Claim, Level, Needs, Origin, Place, Query, Service, StorageError, StorageResult, Target, VERSION,
 };
 
 /// A storage request, taken apart.
@@ -68,7 +68,7 @@ impl Asked {
         }
     }
 
-    fn claim(&self, service: Service) -> Claim<'_> {
+    fn claim(&self, service: Service, secure: bool) -> Claim<'_> {
         let item = (service == Service::Blob && !self.item.is_empty()).then_some(self.item.as_str());
         let resource = self.place.resource.as_str();
         let target = Target { service, account: &self.place.account, resource, item };
@@ -78,7 +78,7 @@ impl Asked {
             path: &self.path,
             query: &self.query,
             headers: &self.headers,
-            peer: self.peer,
+            origin: Origin { peer: self.peer, secure },
         }
     }
 }
@@ -179,7 +179,8 @@ async fn perform(
     if operation.name == UNSUPPORTED.name {
         return Err(unsupported(service, asked));
     }
-    let right = front.storage.authorise(&asked.claim(service), operation.needs)?;
+    let right =
+        front.storage.authorise(&asked.claim(service, front.base.starts_with("https:")), operation.needs)?;
     let name = operation.name;
     match service {
         _ if asked.place.resource.is_empty() => account::answer(front, name, service, asked),
@@ -202,11 +203,16 @@ fn unsupported(service: Service, asked: &Asked) -> StorageError {
     ))
 }
 
-/// `/account[/resource[/item]]`.
+/// `/account[/resource[/item]]`. The official Node client for tables encodes the slash behind the account.
 fn take_apart(head: &Parts) -> Option<Asked> {
     let decode = |text: &str| percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned);
-    let mut parts = head.uri.path().strip_prefix('/')?.splitn(3, '/');
-    let account = decode(parts.next()?)?;
+    let path = head.uri.path().strip_prefix('/')?;
+    let (account, path) = match (path.split_once('/'), path.split_once("%2F")) {
+        (Some(plain), Some(encoded)) if plain.0.len() > encoded.0.len() => encoded,
+        (plain, encoded) => plain.or(encoded).unwrap_or((path, "")),
+    };
+    let account = decode(account)?;
+    let mut parts = path.splitn(2, '/');
     let mut resource = decode(parts.next().unwrap_or_default())?;
     let mut item = decode(parts.next().unwrap_or_default())?;
     // A table's keys stand behind its name: T(PartitionKey='..',RowKey='..'), slashes in them included.

@@ -5,7 +5,7 @@
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
 use super::front::Front;
@@ -14,7 +14,12 @@ use super::{RequestBody, json_response};
 use crate::clock::seven_digits;
 use crate::storage::{
     Change, Entity, Expect, Filter, Key, Level, MAX_ENTITY_BYTES, Right, StorageError, StorageResult, Wanted,
+    is_moment,
 };
+
+/// The longest name of a property, in characters; and of what stands behind it for its type.
+const MAX_PROPERTY_NAME: usize = 255;
+const TYPE_SUFFIX: usize = "@odata.type".len();
 
 /// Entities and tables in one answer: the limit of Table Storage.
 const MAX_TOP: usize = 1000;
@@ -207,6 +212,8 @@ async fn entity(body: &mut RequestBody, key: Option<Key>) -> StorageResult<(Key,
         )
     };
     let key = key.or(in_body).ok_or_else(missing)?;
+    check_key("PartitionKey", &key.0)?;
+    check_key("RowKey", &key.1)?;
     if properties.len() > 2 * 252 {
         return Err(StorageError::new(
             400,
@@ -217,7 +224,48 @@ async fn entity(body: &mut RequestBody, key: Option<Key>) -> StorageResult<(Key,
     let own =
         |name: &String| name == "Timestamp" || name.starts_with("Timestamp@") || name.starts_with("odata.");
     properties.retain(|name, value| !own(name) && !value.is_null());
+    properties.iter().try_for_each(|(name, value)| check_property(name, value, &properties))?;
     Ok((key, properties))
+}
+
+/// A property is a plain value, of the type that stands beside it.
+fn check_property(name: &str, value: &Value, all: &Map<String, Value>) -> StorageResult<()> {
+    let text = value.as_str();
+    let fine = match all.get(&format!("{name}@odata.type")).and_then(Value::as_str) {
+        None => !value.is_array() && !value.is_object(),
+        Some("Edm.String") => text.is_some(),
+        Some("Edm.Boolean") => value.is_boolean(),
+        Some("Edm.Int32") => value.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
+        Some("Edm.Int64") => text.is_some_and(|text| text.parse::<i64>().is_ok()),
+        Some("Edm.Double") => value.is_number() || matches!(text, Some("NaN" | "Infinity" | "-Infinity")),
+        Some("Edm.DateTime") => text.is_some_and(is_moment),
+        Some("Edm.Guid") => text.is_some_and(|text| text.parse::<uuid::Uuid>().is_ok()),
+        Some("Edm.Binary") => text.is_some_and(|text| STANDARD.decode(text).is_ok()),
+        Some(_) => false,
+    };
+    if name.chars().count() > MAX_PROPERTY_NAME + TYPE_SUFFIX {
+        return Err(StorageError::new(
+            400,
+            "PropertyNameTooLong",
+            "The property name exceeds the maximum allowed length.",
+        ));
+    }
+    if fine {
+        return Ok(());
+    }
+    Err(StorageError::invalid_input(format!("The value of the property '{name}' is not of its type.")))
+}
+
+/// Keys hold none of the signs that mean something in an address, and no controls; 1 KiB at most.
+///
+/// Source: Azure Storage REST API, "Understanding the Table service data model".
+fn check_key(name: &str, value: &str) -> StorageResult<()> {
+    let odd = |c: char| matches!(c, '/' | '\\' | '#' | '?') || c.is_control();
+    if value.contains(odd) || value.len() > 1024 {
+        let message = format!("The '{name}' parameter of value '{value}' is out of range.");
+        return Err(StorageError::new(400, "OutOfRangeInput", message));
+    }
+    Ok(())
 }
 
 /// Reads `(PartitionKey='..',RowKey='..')`, in either order; a quote in a key is doubled.

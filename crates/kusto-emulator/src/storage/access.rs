@@ -69,7 +69,15 @@ pub(crate) struct Claim<'a> {
     pub(crate) path: &'a str,
     pub(crate) query: &'a Query,
     pub(crate) headers: &'a HeaderMap,
+    pub(crate) origin: Origin,
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
     pub(crate) peer: IpAddr,
+    /// It came over TLS.
+    pub(crate) secure: bool,
 }
 
 /// What a valid signature allows.
@@ -139,7 +147,7 @@ impl Storage {
             shared_key::check(claim, &account.key, self.clock.now())?;
             return Ok(Right::all());
         }
-        self.authorise_sas(claim.target, claim.query, claim.peer, needs)
+        self.authorise_sas(claim.target, claim.query, claim.origin, needs)
     }
 
     /// [`Storage::authorise`] for a signature in an address.
@@ -150,7 +158,7 @@ impl Storage {
         &self,
         target: Target<'_>,
         query: &Query,
-        peer: IpAddr,
+        origin: Origin,
         needs: Needs,
     ) -> StorageResult<Right> {
         let account = self.account(target.account).ok_or_else(StorageError::entity_not_found)?;
@@ -162,7 +170,7 @@ impl Storage {
         let context = sas::Context {
             key: &account.key,
             now: self.clock.now(),
-            peer,
+            origin,
             policies: &policies.unwrap_or_default(),
         };
         match sas::check(target, query, &context)? {

@@ -103,7 +103,7 @@ impl Storage {
             block_ids,
         };
         let record = Record::Blob { place: place.clone(), name: name.to_owned(), blob: blob.record() };
-        state.commit(record, Some(Bytes::Blob(blob)))?;
+        state.commit(record, Some(Bytes::Blob(Box::new(blob))))?;
         Ok(Written { etag, modified })
     }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::about::Metadata;
-use super::error::{StorageError, StorageResult};
+use super::error::StorageResult;
 use super::outside::Outside;
 use super::table::{Change, Expect, Key};
 use super::{Message, Place, Service, Storage};
@@ -112,20 +112,22 @@ impl Depot {
         }
     }
 
-    /// Inserts an entity into the table at an address, or merges it with the one that is there.
+    /// Inserts an entity into the table at an address, or merges it with the one that is there. An address that names no
+    /// table, as the official Node client's does not, means `usual`.
     pub(crate) fn write_row(
         &self,
-        table: &str,
+        address: &str,
+        usual: &Place,
         key: &Key,
         properties: Map<String, Value>,
     ) -> StorageResult<()> {
         match self {
             Self::Inside(storage) => {
-                let table =
-                    table_at(table).ok_or_else(|| StorageError::resource_not_found(Service::Table))?;
-                storage.change_entity(&table, key, properties, Change::Merge, &Expect::Whatever).map(drop)
+                let named = table_at(address);
+                let table = named.as_ref().unwrap_or(usual);
+                storage.change_entity(table, key, properties, Change::Merge, &Expect::Whatever).map(drop)
             }
-            Self::Outside(outside) => outside.merge_row(table, key, properties),
+            Self::Outside(outside) => outside.merge_row(address, usual, key, properties),
         }
     }
 

@@ -11,7 +11,7 @@ use super::{Place, Storage};
 #[derive(Debug)]
 pub(crate) enum Listed {
     /// A committed blob.
-    Blob(String, Blob),
+    Blob(String, Box<Blob>),
     /// A name that has blocks, but no blob yet.
     Uncommitted(String),
     /// All names that begin like this and go on behind the delimiter.
@@ -52,7 +52,7 @@ impl Storage {
                 }
                 None => {
                     let listed = match container.blobs.get(name) {
-                        Some(blob) => Listed::Blob(name.to_owned(), blob.clone()),
+                        Some(blob) => Listed::Blob(name.to_owned(), Box::new(blob.clone())),
                         None => Listed::Uncommitted(name.to_owned()),
                     };
                     (listed, Some(Bound::Excluded(name.to_owned())))

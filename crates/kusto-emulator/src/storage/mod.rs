@@ -32,6 +32,8 @@ mod connection;
 mod depot;
 mod error;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod journal;
 mod listing;
 mod outside;
@@ -55,7 +57,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 pub(crate) use about::{About, Metadata, Policy};
-pub(crate) use access::{Claim, Level, Needs, Right, Target};
+pub(crate) use access::{Claim, Level, Needs, Origin, Right, Target};
 pub(crate) use blob::{Blob, BlockSource, Conditions, ContentHeaders, Properties, range};
 pub(crate) use blobs::{Upload, Written};
 use body::Bodies;
@@ -69,7 +71,7 @@ pub(crate) use outside::Outside;
 pub(crate) use query::Query;
 pub(crate) use queue::{MAX_MESSAGE_BYTES, Message};
 pub(crate) use resources::{Part, check_policies};
-pub(crate) use sas::{Service, UNRESERVED, VERSION};
+pub(crate) use sas::{Service, UNRESERVED, VERSION, is_moment};
 pub(crate) use state::Place;
 use state::State;
 pub(crate) use table::{Change, Entity, Expect, Key, MAX_ENTITY_BYTES};
@@ -201,3 +203,6 @@ impl Storage {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,13 +49,26 @@ pub(crate) struct Outside {
     runtime: Handle,
     /// Messages that data management has, by id.
     held: Mutex<HashMap<String, Held>>,
+    /// Who changes messages there: each change makes a new receipt, so two at once would lose one.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Outside {
     /// # Errors
     /// If there can be no HTTP client.
     pub(crate) fn new(accounts: Vec<Connection>, runtime: Handle) -> Result<Self, String> {
-        Ok(Self { accounts, client: Client::new()?, runtime, held: Mutex::default() })
+        Ok(Self {
+            accounts,
+            client: Client::new()?,
+            runtime,
+            held: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// The names of the accounts.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.accounts.iter().map(|account| account.account.clone()).collect()
     }
 
     /// Create Container, Create Queue, Create Table; one that exists is as good.
@@ -104,7 +117,7 @@ impl Outside {
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(messages::RENEWED_AFTER / 4) => self.renew().await,
+                () = tokio::time::sleep(messages::RENEWED_AFTER / 4) => self.renew(messages::RENEWED_AFTER).await,
             }
         }
     }
@@ -144,3 +157,6 @@ fn wait<T: Send>(runtime: &Handle, future: impl Future<Output = T> + Send) -> T 
         Ok(_) => tokio::task::block_in_place(|| runtime.block_on(future)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,11 +17,13 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::{Blob, Conditions, Level, Needs, Place, Query, Right, Service, Storage, StorageError, Target};
+use super::{
+    Blob, Conditions, Level, Needs, Origin, Place, Query, Right, Service, Storage, StorageError, Target,
+};
 use crate::engine::{BlobReader, IngestFailure};
 
 /// Where the cluster comes from when it reads a blob.
-const CLUSTER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const CLUSTER: Origin = Origin { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: true };
 
 /// Any right to the blob; what it allows is asked when it is used.
 const ANY: Needs = Needs { level: Level::Object, sas: "racwdl", account_sas: "racwdl" };

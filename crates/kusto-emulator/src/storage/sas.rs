@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::about::Policy;
-use super::access::{KeyRange, Target};
+use super::access::{KeyRange, Origin, Target};
 use super::error::{StorageError, StorageResult};
 use super::query::Query;
 
@@ -61,7 +61,7 @@ impl Service {
 pub(super) struct Context<'a> {
     pub(super) key: &'a [u8],
     pub(super) now: Timestamp,
-    pub(super) peer: IpAddr,
+    pub(super) origin: Origin,
     /// Those stored with the container, queue or table.
     pub(super) policies: &'a [Policy],
 }
@@ -123,8 +123,8 @@ pub(super) fn check(target: Target<'_>, query: &Query, context: &Context<'_>) ->
     } else {
         service(target, query, context)?
     };
-    check_protocol(query)?;
-    check_source(query, context.peer)?;
+    check_protocol(query, context.origin.secure)?;
+    check_source(query, context.origin.peer)?;
     Ok(checked)
 }
 
@@ -216,10 +216,11 @@ fn check_time(start: &str, expiry: &str, now: Timestamp) -> StorageResult<()> {
     Ok(())
 }
 
-/// The emulator has no TLS.
-fn check_protocol(query: &Query) -> StorageResult<()> {
+/// `spr`: `https` alone keeps out what comes without TLS.
+fn check_protocol(query: &Query, secure: bool) -> StorageResult<()> {
     match query.filled("spr") {
         None | Some("https,http") => Ok(()),
+        Some("https") if secure => Ok(()),
         Some("https") => Err(StorageError::new(
             403,
             "AuthorizationProtocolMismatch",
@@ -297,6 +298,11 @@ fn account_text(target: Target<'_>, query: &Query) -> String {
         fields.push(get("ses"));
     }
     fields.join("\n") + "\n"
+}
+
+/// Whether a text is a moment as storage writes it.
+pub(crate) fn is_moment(text: &str) -> bool {
+    parse_moment(text).is_some()
 }
 
 /// The documented forms: a date, or date and time with minutes, seconds or fractions, in UTC.

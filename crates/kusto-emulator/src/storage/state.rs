@@ -86,7 +86,7 @@ pub(crate) enum Record {
 /// What cannot be read from a record: the bytes, where they are in memory.
 #[derive(Debug)]
 pub(crate) enum Bytes {
-    Blob(Blob),
+    Blob(Box<Blob>),
     Block(Block),
 }
 
@@ -145,7 +145,7 @@ impl State {
                 }
             }
             (Record::Blob { place, name, .. }, Some(Bytes::Blob(blob))) => {
-                self.containers.entry(place).or_default().commit(&name, blob);
+                self.containers.entry(place).or_default().commit(&name, *blob);
             }
             (Record::Block { place, name, .. }, Some(Bytes::Block(block))) => {
                 self.containers.entry(place).or_default().stage(&name, block);
@@ -309,7 +309,7 @@ impl State {
 
 fn restore(record: &Record, bodies: &Bodies) -> Option<Bytes> {
     match record {
-        Record::Blob { blob, .. } => Some(Bytes::Blob(Blob::restore(blob, bodies))),
+        Record::Blob { blob, .. } => Some(Bytes::Blob(Box::new(Blob::restore(blob, bodies)))),
         Record::Block { id, segment: (name, length), .. } => {
             Some(Bytes::Block(Block { id: id.clone(), segment: bodies.reopen(name, *length) }))
         }

@@ -209,7 +209,8 @@ async fn refused(response: reqwest::Response) -> StorageError {
 
 /// Without the address: a SAS may stand in it.
 fn unreachable(error: &reqwest::Error) -> StorageError {
-    let why = std::error::Error::source(error).map_or_else(|| "no answer".to_owned(), ToString::to_string);
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let why = causes.last().map_or_else(|| "no answer".to_owned(), ToString::to_string);
     let what =
         if error.is_connect() { "the storage cannot be reached" } else { "the storage did not answer" };
     StorageError::new(503, "ServerBusy", format!("{what}: {why}"))

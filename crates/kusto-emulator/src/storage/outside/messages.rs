@@ -73,24 +73,29 @@ impl Outside {
     /// # Errors
     /// What the storage says; one that is gone is as good.
     pub(in crate::storage) fn finish_message(&self, place: &Place, id: &str) -> StorageResult<()> {
-        let held = self.holding().remove(id);
-        let Some(held) = held else { return Ok(()) };
-        let call = Call::new(Service::Queue, Method::DELETE, format!("{}/messages/{id}", place.resource))
-            .query("popreceipt", &held.pop_receipt);
-        match self.call(&place.account, call) {
+        let delete = |held: &Held| {
+            Call::new(Service::Queue, Method::DELETE, format!("{}/messages/{id}", place.resource))
+                .query("popreceipt", &held.pop_receipt)
+        };
+        match self.wait(self.let_go(id, delete)) {
             Err(error) if error.status == 404 => Ok(()),
-            answered => answered.map(drop),
+            answered => answered,
         }
     }
 
     /// Update Message: to appear after `wait`. If that fails, it appears when its time is over.
     pub(in crate::storage) fn give_back_message(&self, place: &Place, id: &str, wait: Duration) {
-        let held = self.holding().remove(id);
-        let Some(held) = held else { return };
-        let call = hide(&held, id, wait);
-        if let Err(error) = self.call(&place.account, call) {
+        if let Err(error) = self.wait(self.let_go(id, |held| hide(held, id, wait))) {
             tracing::warn!(%error, queue = %place.resource, "a message could not be given back; it appears later");
         }
+    }
+
+    /// Makes the last call for a message that data management has.
+    async fn let_go(&self, id: &str, last: impl FnOnce(&Held) -> Call) -> StorageResult<()> {
+        let _turn = self.turn.lock().await;
+        let Some(held) = self.holding().remove(id) else { return Ok(()) };
+        let account = self.known(&held.place.account)?;
+        self.client.send(account, last(&held)).await.map(drop)
     }
 
     /// Put Message.
@@ -113,11 +118,12 @@ impl Outside {
         self.call(&place.account, call).map(drop)
     }
 
-    /// Hides those anew that data management has had for a while.
-    pub(super) async fn renew(&self) {
+    /// Hides those anew that data management has had for this long.
+    pub(super) async fn renew(&self, age: Duration) {
+        let _turn = self.turn.lock().await;
         let old: Vec<_> = {
             let held = self.holding();
-            let old = held.iter().filter(|(_, held)| held.since.elapsed() >= RENEWED_AFTER);
+            let old = held.iter().filter(|(_, held)| held.since.elapsed() >= age);
             old.map(|(id, held)| (id.clone(), held.clone())).collect()
         };
         for (id, held) in old {

@@ -21,7 +21,12 @@ fn signed(service: Service, permissions: &str) -> Query {
 }
 
 fn context(now: &str) -> Context<'static> {
-    Context { key: KEY, now: at(now), peer: "127.0.0.1".parse().unwrap(), policies: &[] }
+    Context {
+        key: KEY,
+        now: at(now),
+        origin: Origin { peer: "127.0.0.1".parse().unwrap(), secure: false },
+        policies: &[],
+    }
 }
 
 fn granted(service: Service, query: &Query, context: &Context<'_>) -> String {
@@ -61,6 +66,8 @@ fn an_address_and_a_protocol_may_be_signed_too() {
     for fine in ["&sip=127.0.0.1", "&sip=127.0.0.0-127.0.0.9", "&spr=https,http"] {
         assert_eq!(granted(Service::Blob, &sas(fine), &context(now)), "r");
     }
+    let over_tls = Context { origin: Origin { secure: true, ..context(now).origin }, ..context(now) };
+    assert_eq!(granted(Service::Blob, &sas("&spr=https"), &over_tls), "r");
     for (more, code) in [
         ("&sip=127.0.0.2-127.0.0.9", "AuthorizationSourceIPMismatch"),
         ("&sip=here", "AuthenticationFailed"),
