@@ -1,7 +1,7 @@
-//! Other people's software, as `scripts/setup-outside` sets it up: where it is, and programs in Python and JavaScript that
-//! use it.
+//! Other people's software, as `scripts/setup-outside` sets it up: where it is, and programs in Python, JavaScript and
+//! Java that use it.
 //!
-//! The programs lie in `tests/outside/python` and `tests/outside/node`. They are what a user of the client would write: they
+//! The programs lie in `tests/outside`. They are what a user of the client would write: they
 //! get addresses as arguments and print one JSON value; what they found is compared on this side.
 
 use std::io::Write;
@@ -56,6 +56,20 @@ impl Outside {
         let mut command = Command::new(self.dir.join("bin/node"));
         self.local(&mut command);
         command
+    }
+
+    /// Starts `tests/outside/java/<name>.java` in `place`; none, and a line that says so, where there is no Java.
+    pub fn start_java(&self, place: &Place, name: &str, arguments: &[&str]) -> Option<Process> {
+        if !self.dir.join("java.stamp").exists() {
+            let _ =
+                writeln!(std::io::stderr(), "skipped: Java's client is not set up: it needs a JDK and Maven");
+            return None;
+        }
+        let mut java = Command::new("java");
+        // Its log goes to stderr and is much.
+        java.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn").arg("-cp").arg(self.dir.join("java/*"));
+        self.local(&mut java);
+        Some(place.start(java.arg(scripts("java").join(name).with_extension("java")).args(arguments)))
     }
 
     /// The directory with the packages of `tests/outside/package.json`.

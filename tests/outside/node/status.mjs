@@ -35,8 +35,10 @@ async function inTable(table) {
         const status = await result.getIngestionStatusCollection();
         return status.Status === "Pending" ? null : status;
     });
-    const { Status, Database, Table, IngestionSourceId, IngestionSourcePath, OperationId, ErrorCode, FailureStatus, Details } = last;
-    return { first: first.IngestionSourceId, Status, Database, Table, IngestionSourceId, IngestionSourcePath, OperationId, ErrorCode, FailureStatus, Details };
+    const { Status, Database, Table, ErrorCode, FailureStatus, Details } = last;
+    // A text in the client's own row, a guid in what the service writes over it.
+    const id = (status) => status.IngestionSourceId.value ?? status.IngestionSourceId;
+    return { sources: [id(first), id(last)], Status, Database, Table, ErrorCode, FailureStatus, Details };
 }
 
 const told = async (action) => {

@@ -6,6 +6,7 @@
 mod files;
 mod golden;
 mod inputs;
+mod java;
 mod node;
 mod python;
 mod setup;

@@ -35,7 +35,7 @@ fn the_node_client_reports_by_table() {
     let found = outside.start_node(&place, "status", &[cluster.cluster_url()]).wait().expect(0).json();
     let good = &found["table"]["good"];
     assert_eq!((&good["Status"], &good["Table"]), (&json!("Succeeded"), &json!("Told")), "{found}");
-    assert_eq!(good["first"], good["IngestionSourceId"], "{found}");
+    assert_eq!(good["sources"][0], good["sources"][1], "{found}");
     let missing = &found["table"]["missing"];
     let fields = (&missing["Status"], &missing["ErrorCode"], &missing["FailureStatus"]);
     assert_eq!(
