@@ -245,7 +245,9 @@ pub(crate) fn idle(run: &Idle) -> Result<f64> {
             let (input, rows) = scope.new_input::<Vec<Storm>>();
             (input, rows.sink_v2(&sink).1)
         });
-        (0..100).for_each(|_| drop(worker.step())); // until nothing is left to be set up
+        for _ in 0..100 {
+            worker.step(); // until nothing is left to be set up
+        }
         let (started, cpu) = (Instant::now(), meter::process_cpu());
         while let Some(left) = time.checked_sub(started.elapsed()).filter(|left| !left.is_zero()) {
             worker.step_or_park(Some(left));
