@@ -35,5 +35,5 @@ pub use options::PipelineOptions;
 pub use pipeline::Pipeline;
 pub use runner::{
     EncodedSinkV2, EncodedWriteAhead, Gauge, Job, PipelineSink, Progress, Report, RetriedFor, RunOptions,
-    Stage, StopHandle, Times, Topology, Unchanged, run,
+    Stage, StopHandle, Times, Topology, Unchanged, run, tell_others,
 };

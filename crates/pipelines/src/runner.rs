@@ -224,6 +224,14 @@ fn communication(shared: &Shared) -> Result<Option<Communication>> {
     Ok(Some((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(threads))))
 }
 
+/// Tells the other processes of the pipeline that this one failed before it could run, so that they do not wait for it.
+/// Takes a few seconds where they are not there.
+pub fn tell_others(topology: &Topology, error: &Error, stop: &StopHandle) {
+    if topology.is_cluster() {
+        network::take_leave(topology, error, stop);
+    }
+}
+
 fn not_started(error: String) -> Error {
     worker_error(format!("the workers could not be started: {error}"))
 }

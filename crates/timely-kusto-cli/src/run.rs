@@ -53,7 +53,8 @@ fn run_pipeline(arguments: &RunArguments) -> Result<Done, Stop> {
 
     let target = format!("{database}.{}", options.sink.write.table());
     let pipeline = Pipeline::prepare(options, &*connected.service, &connected.name);
-    let pipeline = runtime.block_on(pipeline)?;
+    let pipeline =
+        runtime.block_on(pipeline).inspect_err(|error| pipelines::tell_others(&topology, error, &stop))?;
     if let Some(command) = pipeline.created() {
         eprintln!("created the table with\n  {command}");
     }

@@ -32,7 +32,7 @@ pub struct Report {
     pub retry_causes: Vec<RetriedFor>,
     /// Wall time.
     pub seconds: f64,
-    /// Whether it was stopped before its source ended.
+    /// Whether it was stopped before its source ended; of several processes: before the run ended.
     pub stopped: bool,
     /// Where the time went.
     pub times: Times,

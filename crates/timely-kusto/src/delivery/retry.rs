@@ -58,7 +58,7 @@ where
 {
     let policy = courier.options.retry();
     let started = Instant::now();
-    let mut failures = 0;
+    let (mut failures, mut doubtful) = (0, 0);
     loop {
         let error = match attempt().await {
             Ok(value) => {
@@ -76,8 +76,9 @@ where
             Again::AtOnce if failures == 1 && error.retry_after().is_none() => Duration::ZERO,
             _ => policy.backoff.pause(failures - 1, rand::random(), error.retry_after()),
         };
-        let attempts = if again == Again::AFewTimes { A_FEW.min(policy.attempts) } else { policy.attempts };
-        let over = failures >= attempts || started.elapsed() + pause > policy.total;
+        doubtful += u32::from(again == Again::AFewTimes);
+        let over =
+            failures >= policy.attempts || doubtful >= A_FEW || started.elapsed() + pause > policy.total;
         if over || again == Again::Never || courier.stopped().is_some() {
             return Err(GivenUp { error, attempts: failures, after: started.elapsed() });
         }
