@@ -61,8 +61,9 @@ impl WriteAheadOptions {
     /// Sealed epochs that may wait for their commit, by default: each holds a file per worker.
     pub const OPEN_EPOCHS: u64 = 1024;
 
-    /// Options of the pipeline `pipeline`, whose epoch files are kept below `state`. The name, the database and the table
-    /// together are what makes two starts the same pipeline.
+    /// Options of the pipeline `pipeline`, whose epoch files are kept below `state`, a directory of its own. The name, the
+    /// database and the table together are what makes two starts the same pipeline: a start that finds the directory used
+    /// and is not known to the service stops, since it would write everything again.
     pub fn new(pipeline: impl Into<String>, state: impl Into<PathBuf>) -> Self {
         WriteAheadOptions {
             pipeline: pipeline.into(),

@@ -14,6 +14,7 @@ use super::agent::{Agent, Desk};
 use super::bus::{self, Line};
 use super::driver::{Driver, Heard};
 use super::error::Told;
+use super::init::Initialized;
 use super::log::WriterSlot;
 use super::message::{Message, Opened};
 use super::process::{Process, lock};
@@ -61,6 +62,21 @@ impl WriteAhead {
         options: WriteAheadOptions,
     ) -> Result<Self> {
         Process::new(service, write, options).map(|process| WriteAhead { process })
+    }
+
+    /// Makes the first tables of the pipeline unless they are there, as the first start does. Waits for the service; not to be
+    /// called from asynchronous code.
+    ///
+    /// # Errors
+    /// When a right is missing, with the command that grants it; when the service refuses; when epoch files are here and
+    /// the service does not know the pipeline.
+    pub fn init(&self) -> Result<Initialized, SinkError> {
+        let process = Arc::clone(&self.process);
+        let (tell, told) = crossbeam_channel::bounded(1);
+        self.process.spawn(async move {
+            let _ = tell.send(super::init::init(&process).await); // who asked waits for it
+        });
+        Ok(told.recv().unwrap_or(Err(WriteAheadError::Ended))?)
     }
 
     /// What the sink has done so far in this process.
@@ -183,7 +199,7 @@ fn join(worker: &mut Worker, process: &Arc<Process>) -> (Rc<Line>, Option<Seat>,
     if let Some(wake) = wake.filter(|_| index == 0) {
         process.spawn(Driver::new(Arc::clone(process), peers, driver, give, wake).drive());
     }
-    let local_logs = process.log.directories().is_ok_and(|directories| !directories.is_empty());
+    let local_logs = process.has_local_logs();
     line.send(0, Message::Hello { process: process.id, worker: index as u64, local_logs });
     (line, seat, dataflow)
 }
