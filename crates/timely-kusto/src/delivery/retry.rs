@@ -76,6 +76,9 @@ where
             tracing::warn!(what, kind = ?error.kind(), effect = ?error.effect(), "will be tried again: {error}");
         }
         courier.counters.retried();
+        if let Some(watch) = courier.watch.get() {
+            (watch.0)(&error);
+        }
         tokio::time::sleep(pause).await;
     }
 }

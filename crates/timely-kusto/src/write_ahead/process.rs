@@ -19,7 +19,7 @@ use super::shelf::Shelf;
 use super::{WriteAheadError, WriteAheadOptions, names};
 use crate::budget::Budget;
 use crate::codec::{Codec, Gzip};
-use crate::delivery::Courier;
+use crate::delivery::{Courier, Watch};
 use crate::failure::Failure;
 use crate::options::WriteOptions;
 use crate::{Result, SinkError};
@@ -114,6 +114,9 @@ impl Process {
         let desk = Desk::new(Arc::clone(&service), &write, options.pipeline(), lineage);
         let courier = Courier::new(service, Arc::new(write), codec, Arc::clone(&failure));
         let pressure = Pressure::new(Arc::clone(&budget), log_budget, options.most_open_epochs());
+        let pressure = Arc::new(pressure);
+        let told = Arc::clone(&pressure);
+        let _ = courier.watch.set(Watch(Box::new(move |error| told.stalled(error)))); // just made
         Ok(Arc::new(Process {
             id: rand::random(),
             options,
@@ -122,7 +125,7 @@ impl Process {
             desk,
             budget,
             failure,
-            pressure: Arc::new(pressure),
+            pressure,
             log,
             shelf: Shelf::default(),
             uploads,

@@ -1,6 +1,6 @@
 //! The sink of one worker, from its opening on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -156,6 +156,7 @@ impl WriteAheadSink {
             seat,
             writer: RefCell::new(writer),
             sealed: RefCell::default(),
+            unsealed: Cell::new(0),
             _line: line,
         };
         Ok(Some(WriteAheadSink { session: Rc::new(session) }))
@@ -230,8 +231,10 @@ pub(super) struct Session {
     pub(super) opened: Opened,
     pub(super) seat: Option<Seat>,
     pub(super) writer: WriterSlot,
-    /// Bounds of seals that are not committed.
+    /// Where the epoch files end that are not committed.
     pub(super) sealed: RefCell<VecDeque<u64>>,
+    /// Epochs with rows or positions that are not sealed.
+    pub(super) unsealed: Cell<usize>,
     pub(super) _line: Rc<Line>,
 }
 
@@ -268,10 +271,15 @@ impl Session {
         started().map_err(|error| self.process.trouble(error, false)).ok()
     }
 
-    pub(super) fn sealed_to(&self, bound: u64) {
-        let mut sealed = self.sealed.borrow_mut();
-        sealed.push_back(bound);
-        self.process.pressure.set_open(self.index, sealed.len() as u64);
+    /// A file that ends there is sealed.
+    pub(super) fn sealed(&self, to: u64) {
+        self.sealed.borrow_mut().push_back(to);
+    }
+
+    /// So many epochs have rows or positions and are not sealed.
+    pub(super) fn unsealed(&self, epochs: usize) {
+        self.unsealed.set(epochs);
+        self.count();
     }
 
     pub(super) fn committed_below(&self, bound: u64) {
@@ -279,6 +287,12 @@ impl Session {
         while sealed.front().is_some_and(|first| *first <= bound) {
             sealed.pop_front();
         }
-        self.process.pressure.set_open(self.index, sealed.len() as u64);
+        drop(sealed);
+        self.count();
+    }
+
+    fn count(&self) {
+        let open = self.sealed.borrow().len() + self.unsealed.get();
+        self.process.pressure.set_open(self.index, open as u64);
     }
 }
