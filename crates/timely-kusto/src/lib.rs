@@ -45,6 +45,6 @@ pub use sink_v2::{
 };
 pub use stats::SinkStats;
 pub use write_ahead::{
-    Clocks, Deadlines, EncodedRowsWrittenAhead, PositionAt, Resume, RowsWrittenAhead, WriteAhead,
-    WriteAheadError, WriteAheadHandle, WriteAheadLimits, WriteAheadOptions, WriteAheadSink,
+    Clocks, Deadlines, EncodedRowsWrittenAhead, Initialized, PositionAt, Resume, RowsWrittenAhead,
+    WriteAhead, WriteAheadError, WriteAheadHandle, WriteAheadLimits, WriteAheadOptions, WriteAheadSink,
 };

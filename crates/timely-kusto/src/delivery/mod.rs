@@ -29,7 +29,7 @@ mod upload;
 pub(crate) use compress::Packed;
 pub(crate) use stage::{Sealed, Staging};
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use kusto_client::Service;
@@ -58,9 +58,20 @@ pub(crate) struct Courier {
     pub(crate) troubles: Troubles,
     pub(crate) failure: Arc<Failure>,
     pub(crate) buffers: Arc<Buffers>,
+    /// Told of every attempt that failed and is made again.
+    pub(crate) watch: OnceLock<Watch>,
     compressors: Arc<Semaphore>,
     uploads: Semaphore,
     looks: Semaphore,
+}
+
+/// Who wants to know of failed attempts.
+pub(crate) struct Watch(pub(crate) Box<dyn Fn(&kusto_client::Error) + Send + Sync>);
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
 }
 
 /// How a chunk ended well.
@@ -89,6 +100,7 @@ impl Courier {
             compressors: Arc::new(Semaphore::new(options.compressors())),
             uploads: Semaphore::new(options.uploads()),
             looks: Semaphore::new(Self::LOOKS),
+            watch: OnceLock::new(),
             service,
             options,
             codec,

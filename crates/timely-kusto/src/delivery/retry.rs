@@ -84,6 +84,9 @@ where
         }
         courier.troubles.of_request(what, &error);
         courier.counters.retried();
+        if let Some(watch) = courier.watch.get() {
+            (watch.0)(&error);
+        }
         tokio::time::sleep(pause).await;
     }
 }

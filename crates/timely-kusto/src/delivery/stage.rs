@@ -46,7 +46,7 @@ impl Courier {
         &self,
         sealed: Sealed,
         staging: &Staging,
-        turn: SemaphorePermit<'_>,
+        turn: (SemaphorePermit<'_>, SemaphorePermit<'_>),
     ) -> Result<()> {
         let rows = sealed.rows;
         let Sealed { body, raw_bytes, memory, .. } = sealed;

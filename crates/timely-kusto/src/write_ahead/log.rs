@@ -170,9 +170,13 @@ where
     }
 
     fn note(&mut self, epoch: u64, time: &T) {
+        let known = self.earliest.len();
         let earliest = self.earliest.entry(epoch).or_insert_with(|| time.clone());
         if time < earliest {
             *earliest = time.clone();
+        }
+        if self.earliest.len() > known {
+            self.session.unsealed(self.earliest.len());
         }
     }
 
@@ -347,12 +351,13 @@ where
         for file in files {
             let within = self.earliest.range(file.from().0..file.to().0).map(|(_, time)| time).min();
             if let Some(time) = within {
+                self.session.sealed(file.to().0);
                 give(&held.delayed(time), file);
             }
         }
         self.sealed_to = to;
-        self.session.sealed_to(to);
         self.earliest = self.earliest.split_off(&to);
+        self.session.unsealed(self.earliest.len());
         self.hold(frontier.as_ref());
     }
 

@@ -49,6 +49,7 @@
 //! | `commit.rs`, `trim.rs` | COMMIT, and what follows C on every worker |
 //! | `pressure.rs` | limits, and what the sink waits for in words |
 //! | `operator.rs`, `handle.rs` | what users call and hold |
+//! | `init.rs` | the first tables, without a run |
 //! | `failpoint.rs` | places to die at, for tests |
 //!
 //! # Where it leaves the design
@@ -69,6 +70,7 @@ mod driver;
 mod error;
 pub(crate) mod failpoint;
 mod handle;
+mod init;
 mod log;
 mod message;
 mod names;
@@ -86,6 +88,7 @@ mod trim;
 
 pub use error::WriteAheadError;
 pub use handle::{WriteAheadHandle, WriteAheadLimits};
+pub use init::Initialized;
 pub use log::PositionAt;
 pub use operator::{Clocks, EncodedRowsWrittenAhead, RowsWrittenAhead};
 pub use options::{Deadlines, WriteAheadOptions};

@@ -58,11 +58,12 @@ impl Default for Deadlines {
 }
 
 impl WriteAheadOptions {
-    /// Sealed epochs that may wait for their commit, by default: each holds a file per worker.
+    /// Epochs that may wait for their commit, by default: each holds a file per worker.
     pub const OPEN_EPOCHS: u64 = 1024;
 
-    /// Options of the pipeline `pipeline`, whose epoch files are kept below `state`. The name, the database and the table
-    /// together are what makes two starts the same pipeline.
+    /// Options of the pipeline `pipeline`, whose epoch files are kept below `state`, a directory of its own. The name, the
+    /// database and the table together are what makes two starts the same pipeline: a start that finds the directory used
+    /// and is not known to the service stops, since it would write everything again.
     pub fn new(pipeline: impl Into<String>, state: impl Into<PathBuf>) -> Self {
         WriteAheadOptions {
             pipeline: pipeline.into(),
@@ -83,7 +84,7 @@ impl WriteAheadOptions {
         WriteAheadOptions { log_bytes: log_bytes.max(2), ..self }
     }
 
-    /// Sealed epochs of a worker that may wait for their commit before sources are to pause. Default
+    /// Epochs of a worker that may have rows and wait for their commit before sources are to pause. Default
     /// [`OPEN_EPOCHS`](Self::OPEN_EPOCHS).
     pub fn open_epochs(self, open_epochs: u64) -> Self {
         WriteAheadOptions { open_epochs: open_epochs.max(1), ..self }

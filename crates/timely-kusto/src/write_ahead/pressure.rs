@@ -4,7 +4,7 @@
 //! |---|---|
 //! | memory: rows being encoded, compressed, uploaded | buffers are free |
 //! | log: bytes of epoch files at their limit | commits brought them down to three quarters of it |
-//! | open epochs: sealed ones that wait for their commit | there are fewer |
+//! | open epochs: those that wait for their commit | there are fewer |
 //! | full disk | a write finds room again |
 
 use std::collections::BTreeMap;
@@ -77,7 +77,7 @@ impl Pressure {
             return Some("commits: the epoch files are at their limit");
         }
         if self.open.load(SeqCst) > self.most_open {
-            return Some("commits: as many epochs as may are sealed and wait");
+            return Some("commits: as many epochs as may are waiting for theirs");
         }
         self.memory.is_full().then_some("the sink: its memory limit is reached")
     }
@@ -96,7 +96,7 @@ impl Pressure {
         self.lock().wake.retain(|operator| operator.activate().is_ok());
     }
 
-    /// Sealed epochs of a worker that wait for their commit; what counts is the worker that has most.
+    /// Epochs of a worker that wait for their commit; what counts is the worker that has most.
     pub(super) fn set_open(&self, worker: u32, open: u64) {
         let most = {
             let mut waiting = self.lock();

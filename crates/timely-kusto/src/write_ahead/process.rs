@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender};
 use kusto_client::Service;
 use timely::scheduling::activate::SyncActivator;
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::message::{Message, Opened};
 use super::pressure::Pressure;
@@ -19,7 +19,7 @@ use super::shelf::Shelf;
 use super::{WriteAheadError, WriteAheadOptions, names};
 use crate::budget::Budget;
 use crate::codec::{Codec, Gzip};
-use crate::delivery::Courier;
+use crate::delivery::{Courier, Watch};
 use crate::failure::Failure;
 use crate::options::WriteOptions;
 use crate::{Result, SinkError};
@@ -27,6 +27,9 @@ use crate::{Result, SinkError};
 /// Chunks of a process that are being staged at a time: each waits for its status, and holds little but its name. More
 /// would only fill the service's queues.
 const MAX_STAGING: usize = 1024;
+
+/// Bytes that a permit for a body in memory stands for.
+const BODY_UNIT: usize = 4 << 10;
 
 /// See the module.
 pub(crate) struct Process {
@@ -43,6 +46,10 @@ pub(crate) struct Process {
     pub(super) shelf: Shelf,
     /// Bodies that are read and uploaded at a time.
     pub(super) uploads: Semaphore,
+    /// Memory that these bodies may take, in [`BODY_UNIT`]s: half of the sink's, so that the log takes rows also when no
+    /// upload gets through.
+    pub(super) bodies: Semaphore,
+    body_units: u32,
     pub(super) staging: Semaphore,
     pub(super) logs: Mutex<Logs>,
     pub(super) opened: OnceLock<Opened>,
@@ -102,9 +109,14 @@ impl Process {
         let log_lineage = names::lineage(lineage).map_err(WriteAheadError::from)?;
         let log = epoch_log::Log::new(options.state(), log_lineage).budget_of(Arc::clone(&log_budget));
         let uploads = Semaphore::new(write.uploads());
+        let body_units = u32::try_from(write.memory() / 2 / BODY_UNIT).unwrap_or(u32::MAX).max(1);
+        let bodies = Semaphore::new(body_units as usize);
         let desk = Desk::new(Arc::clone(&service), &write, options.pipeline(), lineage);
         let courier = Courier::new(service, Arc::new(write), codec, Arc::clone(&failure));
         let pressure = Pressure::new(Arc::clone(&budget), log_budget, options.most_open_epochs());
+        let pressure = Arc::new(pressure);
+        let told = Arc::clone(&pressure);
+        let _ = courier.watch.set(Watch(Box::new(move |error| told.stalled(error)))); // just made
         Ok(Arc::new(Process {
             id: rand::random(),
             options,
@@ -113,10 +125,12 @@ impl Process {
             desk,
             budget,
             failure,
-            pressure: Arc::new(pressure),
+            pressure,
             log,
             shelf: Shelf::default(),
             uploads,
+            bodies,
+            body_units,
             staging: Semaphore::new(MAX_STAGING),
             logs: Mutex::default(),
             opened: OnceLock::new(),
@@ -150,6 +164,13 @@ impl Process {
     /// Ends what is under way: the operators are gone.
     pub(super) fn end(&self) {
         self.over.store(true, SeqCst);
+    }
+
+    /// Whether the state directory has been used before: by this pipeline, or by one of another name, database or table. If
+    /// the service then does not know the pipeline, somebody renamed it or points at another cluster; it would read
+    /// everything again.
+    pub(super) fn has_local_logs(&self) -> bool {
+        self.log.lineages().is_ok_and(|lineages| !lineages.is_empty())
     }
 
     /// Whether nothing more is to be tried.
@@ -206,6 +227,13 @@ impl Process {
 
     pub(super) fn detach(&self) {
         *lock(&self.operators) -= 1;
+    }
+
+    /// Waits until a body of so many bytes may be in memory. One that is larger than all there is waits for all of it.
+    pub(super) async fn room_for_body(&self, bytes: u64) -> Result<SemaphorePermit<'_>> {
+        let units = u32::try_from(bytes.div_ceil(BODY_UNIT as u64)).unwrap_or(u32::MAX);
+        let permits = self.bodies.acquire_many(units.clamp(1, self.body_units)).await;
+        permits.map_err(|_| SinkError::Stopped)
     }
 
     /// Bytes at which a chunk is closed.

@@ -1,6 +1,6 @@
 //! The sink of one worker, from its opening on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use super::agent::{Agent, Desk};
 use super::bus::{self, Line};
 use super::driver::{Driver, Heard};
 use super::error::Told;
+use super::init::Initialized;
 use super::log::WriterSlot;
 use super::message::{Message, Opened};
 use super::process::{Process, lock};
@@ -61,6 +62,21 @@ impl WriteAhead {
         options: WriteAheadOptions,
     ) -> Result<Self> {
         Process::new(service, write, options).map(|process| WriteAhead { process })
+    }
+
+    /// Makes the first tables of the pipeline unless they are there, as the first start does. Waits for the service; not to be
+    /// called from asynchronous code.
+    ///
+    /// # Errors
+    /// When a right is missing, with the command that grants it; when the service refuses; when epoch files are here and
+    /// the service does not know the pipeline.
+    pub fn init(&self) -> Result<Initialized, SinkError> {
+        let process = Arc::clone(&self.process);
+        let (tell, told) = crossbeam_channel::bounded(1);
+        self.process.spawn(async move {
+            let _ = tell.send(super::init::init(&process).await); // who asked waits for it
+        });
+        Ok(told.recv().unwrap_or(Err(WriteAheadError::Ended))?)
     }
 
     /// What the sink has done so far in this process.
@@ -140,6 +156,7 @@ impl WriteAheadSink {
             seat,
             writer: RefCell::new(writer),
             sealed: RefCell::default(),
+            unsealed: Cell::new(0),
             _line: line,
         };
         Ok(Some(WriteAheadSink { session: Rc::new(session) }))
@@ -183,7 +200,7 @@ fn join(worker: &mut Worker, process: &Arc<Process>) -> (Rc<Line>, Option<Seat>,
     if let Some(wake) = wake.filter(|_| index == 0) {
         process.spawn(Driver::new(Arc::clone(process), peers, driver, give, wake).drive());
     }
-    let local_logs = process.log.directories().is_ok_and(|directories| !directories.is_empty());
+    let local_logs = process.has_local_logs();
     line.send(0, Message::Hello { process: process.id, worker: index as u64, local_logs });
     (line, seat, dataflow)
 }
@@ -214,8 +231,10 @@ pub(super) struct Session {
     pub(super) opened: Opened,
     pub(super) seat: Option<Seat>,
     pub(super) writer: WriterSlot,
-    /// Bounds of seals that are not committed.
+    /// Where the epoch files end that are not committed.
     pub(super) sealed: RefCell<VecDeque<u64>>,
+    /// Epochs with rows or positions that are not sealed.
+    pub(super) unsealed: Cell<usize>,
     pub(super) _line: Rc<Line>,
 }
 
@@ -252,10 +271,15 @@ impl Session {
         started().map_err(|error| self.process.trouble(error, false)).ok()
     }
 
-    pub(super) fn sealed_to(&self, bound: u64) {
-        let mut sealed = self.sealed.borrow_mut();
-        sealed.push_back(bound);
-        self.process.pressure.set_open(self.index, sealed.len() as u64);
+    /// A file that ends there is sealed.
+    pub(super) fn sealed(&self, to: u64) {
+        self.sealed.borrow_mut().push_back(to);
+    }
+
+    /// So many epochs have rows or positions and are not sealed.
+    pub(super) fn unsealed(&self, epochs: usize) {
+        self.unsealed.set(epochs);
+        self.count();
     }
 
     pub(super) fn committed_below(&self, bound: u64) {
@@ -263,6 +287,12 @@ impl Session {
         while sealed.front().is_some_and(|first| *first <= bound) {
             sealed.pop_front();
         }
-        self.process.pressure.set_open(self.index, sealed.len() as u64);
+        drop(sealed);
+        self.count();
+    }
+
+    fn count(&self) {
+        let open = self.sealed.borrow().len() + self.unsealed.get();
+        self.process.pressure.set_open(self.index, open as u64);
     }
 }

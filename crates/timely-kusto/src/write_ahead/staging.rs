@@ -85,13 +85,14 @@ impl Process {
         };
         // Held while the body is in memory, before anything of it is read.
         let turn = self.uploads.acquire().await.map_err(|_| SinkError::Stopped)?;
+        let room = self.room_for_body(body.length()).await?;
         let mut memory = self.budget.reserve();
         memory.resize(usize::try_from(body.length()).unwrap_or(usize::MAX));
         let (rows, raw_bytes) = (body.chunk().rows, body.chunk().raw_bytes);
         let read = tokio::task::spawn_blocking(move || read_body(&body)).await;
         let body = read.map_err(|broken| SinkError::Broken(format!("reading a chunk: {broken}")))??;
         let sealed = Sealed { body, rows, raw_bytes, memory };
-        self.courier.stage(sealed, &staging, turn).await.inspect_err(|error| {
+        self.courier.stage(sealed, &staging, (turn, room)).await.inspect_err(|error| {
             if !matches!(error, SinkError::Stopped) {
                 self.pressure.stalled(error);
             }
@@ -117,7 +118,9 @@ fn next(error: SinkError, tag: Tag) -> Next {
         SinkError::Service { source, .. } => match (source.is_transient(), source.effect()) {
             (true, Effect::None) => Next::Again,
             (true, Effect::Unknown) => Next::NewAttempt,
-            // The blob of an earlier look is gone, or its status row: stage it anew.
+            // An upload took effect, its answer was lost, and the look at the blob failed, too: the next one has a new name.
+            (false, _) if source.kind() == ErrorKind::Conflict => Next::Again,
+            // The blob is gone, or the status row: stage it anew.
             (false, _) if source.kind() == ErrorKind::NotFound => Next::NewAttempt,
             (false, _) => Next::Stop(WriteAheadError::Service { doing: format!("staging {tag}"), source }),
         },

@@ -45,7 +45,7 @@ fn what_takes_effect_and_is_reported_as_failed_is_settled_by_looking() {
 
 #[test]
 fn a_service_that_refuses_for_load_is_waited_for() {
-    let busy = |endpoint| FaultRule::new(endpoint, Fault::Throttle { retry_after: None }).probability(0.3);
+    let busy = |endpoint| FaultRule::new(endpoint, Fault::Throttle { retry_after: None }).times(2);
     let all = [Endpoint::Management, Endpoint::Query, Endpoint::Blob, Endpoint::Queue, Endpoint::Table];
     survives("throttling", all.map(busy).into());
 }

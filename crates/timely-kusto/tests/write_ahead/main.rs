@@ -3,6 +3,7 @@
 
 mod clocks;
 mod faults;
+mod limits;
 mod runs;
 mod starts;
 mod support;

@@ -158,6 +158,19 @@ fn a_principal_without_table_admin_gets_the_role_and_the_command_before_anything
 }
 
 #[test]
+fn the_first_tables_can_be_made_before_the_first_run_and_are_made_once() {
+    let place = Place::new();
+    let first = place.ahead().init().unwrap();
+    assert!(first.made && first.staging_table.starts_with("kt_stage_"));
+    let again = place.ahead().init().unwrap();
+    assert_eq!((again.made, again.staging_table), (false, first.staging_table.clone()));
+    let policies = place.command(&format!(".show table {} policy merge", first.staging_table));
+    assert!(policies[0][2].as_str().unwrap().contains("\"AllowMerge\":false"), "{policies:?}");
+    all_well(&send(&place.ahead(), 1, 60, 20));
+    place.holds(0..60);
+}
+
+#[test]
 fn extents_that_somebody_dropped_are_reported_as_ambiguous_and_nothing_goes_on() {
     let place = Place::new();
     let handle = place.handle();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,18 +110,19 @@ impl Place {
         assert!(counts.is_empty(), "too many (+) or missing (-): {counts:?}");
     }
 
-    /// Epoch files that are left.
-    pub(crate) fn epoch_files(&self) -> usize {
-        fn count(dir: &std::path::Path) -> usize {
-            let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-            entries
-                .map(|path| match path.is_dir() {
-                    true => count(&path),
-                    false => usize::from(path.extension().is_some_and(|it| it == "epochs")),
-                })
-                .sum()
+    /// Sealed epoch files that are left.
+    pub(crate) fn sealed_files(&self) -> Vec<PathBuf> {
+        fn below(dir: &Path, found: &mut Vec<PathBuf>) {
+            for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+                match path.is_dir() {
+                    true => below(&path, found),
+                    false => found.extend(path.extension().is_some_and(|it| it == "epochs").then_some(path)),
+                }
+            }
         }
-        count(self.state.path())
+        let mut found = Vec::new();
+        below(self.state.path(), &mut found);
+        found
     }
 }
 

@@ -1,0 +1,96 @@
+//! Limits: what happens when the service is away, and what a damaged file leads to.
+
+use std::time::Duration;
+
+use kusto_emulator::{Endpoint, Fault, FaultRule};
+
+use crate::support::*;
+
+#[test]
+fn while_the_service_is_away_rows_go_into_the_log_until_its_limit_and_then_all_goes_on() {
+    let place = Place::new();
+    let handle = place.handle();
+    let ahead = place.ahead_with(write(), |options| options.log_bytes(20_000));
+    let outcomes = on_workers(1, move |worker| {
+        let mut run = Run::open(worker, &ahead)?;
+        let away = Fault::Fail { status: 503, retry_after: None };
+        handle.add_fault(FaultRule::new(Endpoint::Blob, away).operation("PutBlob"));
+        assert!(!run.handle.is_full());
+        // As a source does: hands over while there is room, and goes on ending epochs.
+        while !run.handle.is_full() {
+            run.feed(u64::MAX, 20);
+            let last = run.epoch;
+            run.step_until(worker, |run| !run.durable.less_than(&last));
+        }
+        run.step_until(worker, |run| run.handle.limits().stalled_for.is_some());
+        let limits = run.handle.limits();
+        assert!(limits.log_bytes.0 >= limits.log_bytes.1, "{limits:?}");
+        assert!(limits.paused_for.is_some_and(|why| why.contains("epoch files")), "{limits:?}");
+        assert!(run.staged.less_than(&run.epoch), "nothing can be staged");
+        handle.clear_faults();
+        let last = run.epoch;
+        run.step_until(worker, |run| !run.committed.less_than(&last) && !run.handle.is_full());
+        let sent = last * 20 * PARTITIONS;
+        run.finish(worker).map(|_| sent)
+    });
+    let sent = outcomes.into_iter().next().unwrap().unwrap();
+    place.holds(0..sent);
+}
+
+#[test]
+fn as_many_epochs_as_may_wait_for_their_commit_make_the_sink_full() {
+    let place = Place::new();
+    let handle = place.handle();
+    let ahead = place.ahead_with(write(), |options| options.open_epochs(3));
+    let outcomes = on_workers(2, move |worker| {
+        let mut run = Run::open(worker, &ahead)?;
+        if worker.index() == 0 {
+            let away = Fault::Fail { status: 503, retry_after: None };
+            handle.add_fault(FaultRule::new(Endpoint::Queue, away).operation("PutMessage"));
+        }
+        while !run.handle.is_full() {
+            run.feed(u64::MAX, 2);
+            worker.step_or_park(Some(Duration::from_millis(5)));
+        }
+        if worker.index() == 0 {
+            handle.clear_faults();
+        }
+        run.finish(worker)
+    });
+    all_well(&outcomes);
+    let found = place.ids();
+    assert!(found.windows(2).all(|pair| pair[0] < pair[1]), "a row is there twice");
+}
+
+#[test]
+fn a_damaged_epoch_file_stops_the_next_start_and_is_never_taken_for_no_rows() {
+    let place = Place::new();
+    let handle = place.handle();
+    handle.add_fault(
+        FaultRule::new(Endpoint::Blob, Fault::Fail { status: 503, retry_after: None }).operation("PutBlob"),
+    );
+    let ahead = place.ahead();
+    on_workers(1, move |worker| {
+        let mut run = Run::open(worker, &ahead).unwrap();
+        run.feed(u64::MAX, 50);
+        let last = run.epoch;
+        run.step_until(worker, |run| !run.durable.less_than(&last));
+        for dataflow in worker.installed_dataflows() {
+            worker.drop_dataflow(dataflow);
+        }
+    });
+    handle.clear_faults();
+    let [file] = place.sealed_files().try_into().unwrap();
+    let whole = std::fs::read(&file).unwrap();
+    let mut damaged = whole.clone();
+    damaged[100] ^= 1;
+    std::fs::write(&file, damaged).unwrap();
+    let outcome = send(&place.ahead(), 1, 300, 50).remove(0);
+    let error = outcome.unwrap_err();
+    assert_eq!(error.exit_code(), 4, "{error}");
+    assert!(error.to_string().contains("is damaged"), "{error}");
+    assert!(place.ids().is_empty());
+    std::fs::write(&file, whole).unwrap();
+    all_well(&send(&place.ahead(), 2, 300, 50));
+    place.holds(0..300);
+}
