@@ -1,6 +1,6 @@
 //! Several processes: two starts at once, clusters of hosts, graceful stops.
 
-use timely_kusto_tests::{Cluster, Config, Place, Process, Signal, free_hosts};
+use timely_kusto_tests::{Cluster, Config, Place, Process, Signal, free_hosts, until};
 
 use crate::support::*;
 
@@ -28,6 +28,40 @@ fn of_two_starts_of_one_pipeline_one_runs_and_the_other_exits_3() {
     first.refused(3, &["was fenced by start 2-", "another start of this pipeline runs now"]);
     assert_eq!(first.json()["exit_code"], 3);
     second.expect(0);
+    holds_each_row_once(&cluster, &config);
+}
+
+#[test]
+fn a_paused_process_ends_as_fenced_when_it_wakes() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline_at(&cluster, "Paused", 1000);
+    let mut first = place.start_run(&config, &["-w", "2"]);
+    wait_for_rows(&mut first, &cluster, &config, 0);
+    first.signal(Signal::STOP);
+    let elsewhere = config.clone().state("state-elsewhere");
+    place.run(&elsewhere, &["-w", "2"]).expect(0);
+    first.signal(Signal::CONT);
+    first.wait().refused(3, &["was fenced by start 2-"]);
+    holds_each_row_once(&cluster, &config);
+}
+
+#[test]
+fn a_start_waits_for_a_paused_process_that_holds_the_epoch_files_and_says_for_which() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline_at(&cluster, "Held", 1000);
+    let mut first = place.start_run(&config, &["-w", "2"]);
+    wait_for_rows(&mut first, &cluster, &config, 0);
+    first.signal(Signal::STOP);
+    let mut second = place.start_run(&config, &["-w", "1"]);
+    until("the line that says who is waited for", || {
+        assert!(second.runs(), "it ended: {}", second.stderr());
+        second.stderr().contains("which holds epoch files").then_some(())
+    });
+    first.signal(Signal::CONT);
+    first.wait().refused(3, &["was fenced by start 2-"]);
+    second.wait().expect(0);
     holds_each_row_once(&cluster, &config);
 }
 
