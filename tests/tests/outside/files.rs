@@ -17,7 +17,7 @@ use timely_kusto_tests::{
 const REFUSED: &[(&str, i32, &str, &str)] = &[
     (
         "earthquakes.json",
-        1,
+        4,
         "more than 1048576 bytes",
         "its one object has a member of more than 1 MiB, which the service would store as null",
     ),
