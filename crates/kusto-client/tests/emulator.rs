@@ -102,6 +102,25 @@ async fn the_client_conforms_while_requests_fail_before_and_after_their_effect()
 }
 
 #[tokio::test]
+async fn a_blob_that_was_stored_without_an_answer_is_stored_again_when_the_look_at_it_failed_too() {
+    let emulator = emulator(false);
+    let client = client(&emulator, |builder| builder.no_auth());
+    let rule = |fault, operation: &str, times| {
+        emulator.handle().add_fault(FaultRule::new(Endpoint::Blob, fault).operation(operation).times(times))
+    };
+    // More often than there are containers, so that an attempt meets the blob of an earlier one.
+    rule(Fault::LoseAnswer, "PutBlob", 20);
+    let looks = rule(Fault::Fail { status: 503, retry_after: None }, "GetBlobProperties", 1);
+    let blob = blob("1,x\n");
+    let mut errors = 0;
+    while let Err(error) = client.upload(blob.clone()).await {
+        assert!(error.is_transient(), "{error}");
+        errors += 1;
+    }
+    assert!(errors > 1 && looks.count() == 1, "{errors} errors, {} looks", looks.count());
+}
+
+#[tokio::test]
 async fn tokens_that_are_revoked_under_way_are_replaced() {
     let emulator = emulator(true);
     let principal = emulator.handle().add_app("app-1", "key-1", &least_rights()).unwrap();
