@@ -1,55 +1,50 @@
-//! The examples of the documentation that need no sample data: query and answer, from
-//! `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/query/`.
+//! The examples of the service's documentation, held against this engine on demand: they are not ours to keep here.
 //!
-//! `examples.txt` holds them: `####` and the page's name, the query, `====`, the names of the columns and the rows, cells divided
-//! by tabs. A cell is held against the value as the page means it: numbers to the digits shown, dynamics as JSON, an empty cell
-//! for null. Rows are in the order of the page where the query sorts, else in any.
+//! `KQL_DOCS=<directory> cargo test -p kusto-emulator --lib documented_examples -- --nocapture` reads the pages of
+//! `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/query/` in a checkout of yours. An example is a block of `kusto` that is
+//! followed by a table before the next block or heading. A cell is held against the value as the page means it: numbers to the
+//! digits shown, dynamics as JSON, an empty cell for null. Rows are in the order of the page where the query sorts, else in any.
+//! Most that differ need the sample data, or are refused (`docs/model.md` has the list); [`AGREE`] is how many agree.
+
+use std::fmt::Write;
 
 use super::super::{Options, parse};
 use super::{Database, run, shown};
 use crate::data::{
     ColumnType, Decimal, ResultTable, Value, parse_datetime, parse_timespan, write_value_text,
 };
-use std::fmt::Write;
 
-const EXAMPLES: &str = include_str!("examples.txt");
+/// How many examples of the pages as of August 2026 agree.
+const AGREE: usize = 250;
 
 /// One example: where it stands, the query, and the table that it answers.
-struct Example<'a> {
-    page: &'a str,
-    query: &'a str,
+struct Example {
+    page: String,
+    query: String,
     names: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
+/// The cells of a line of a Markdown table.
 fn cells(line: &str) -> Vec<String> {
-    let unescaped = |cell: &str| {
-        let mut out = String::new();
-        let mut chars = cell.chars();
-        while let Some(c) = chars.next() {
-            match (c, if c == '\\' { chars.next() } else { None }) {
-                ('\\', Some('n')) => out.push('\n'),
-                ('\\', Some('t')) => out.push('\t'),
-                ('\\', Some(other)) => out.push(other),
-                (other, _) => out.push(other),
-            }
-        }
-        out
-    };
-    line.split('\t').map(unescaped).collect()
+    let line = line.trim().trim_start_matches('|');
+    let line = line.strip_suffix('|').unwrap_or(line).replace("\\|", "\0");
+    line.split('|').map(|cell| cell.trim().replace('\0', "|").replace("\\_", "_")).collect()
 }
 
-fn examples(text: &str) -> Vec<Example<'_>> {
-    text.split("#### ")
-        .skip(1)
-        .map(|block| {
-            let (page, rest) = block.split_once('\n').unwrap();
-            let (query, table) = rest.split_once("\n====\n").unwrap();
-            let mut lines = table.strip_suffix('\n').unwrap_or(table).split('\n');
-            let names = cells(lines.next().unwrap());
-            Example { page, query, names, rows: lines.map(cells).collect() }
-        })
-        .collect()
+/// The examples of a page.
+fn examples(page: &str, text: &str) -> Vec<Example> {
+    let mut found = Vec::new();
+    for block in text.split("```kusto\n").skip(1) {
+        let Some((query, rest)) = block.split_once("```") else { continue };
+        let until = rest.find("\n#").unwrap_or(rest.len());
+        let table = rest[..until].lines().skip_while(|line| !line.trim_start().starts_with('|'));
+        let mut lines = table.take_while(|line| line.trim_start().starts_with('|')).map(cells);
+        let Some(names) = lines.next() else { continue };
+        let rows = lines.skip(1).collect();
+        found.push(Example { page: page.to_owned(), query: query.trim().to_owned(), names, rows });
+    }
+    found
 }
 
 /// Whether two numbers agree to the digits of the one that is shown.
@@ -120,7 +115,7 @@ fn row_means(table: &ResultTable, row: usize, cells: &[String]) -> bool {
     (0..table.columns.len()).all(|at| means(cell(at), table.schema.columns[at].ty, &table.value(row, at)))
 }
 
-fn agrees(example: &Example<'_>, table: &ResultTable) -> bool {
+fn agrees(example: &Example, table: &ResultTable) -> bool {
     let names = table.schema.columns.iter().map(|column| column.name.as_str());
     if !names.eq(example.names.iter().map(|name| name.trim_matches('`'))) || table.rows != example.rows.len()
     {
@@ -137,9 +132,9 @@ fn agrees(example: &Example<'_>, table: &ResultTable) -> bool {
         })
 }
 
-fn difference(example: &Example<'_>) -> Option<String> {
+fn difference(example: &Example) -> Option<String> {
     let database = Database::default();
-    let answered = parse(example.query).and_then(|query| run(&query, &database, &Options::default()));
+    let answered = parse(&example.query).and_then(|query| run(&query, &database, &Options::default()));
     let found = match answered {
         Ok(tables) if tables.iter().any(|table| agrees(example, table)) => return None,
         Ok(tables) => tables.iter().map(shown).collect::<Vec<_>>().join("\n"),
@@ -159,26 +154,22 @@ fn difference(example: &Example<'_>) -> Option<String> {
 
 #[test]
 fn documented_examples_answer_as_documented() {
-    let differences: Vec<String> = examples(EXAMPLES).iter().filter_map(difference).collect();
-    assert!(differences.is_empty(), "{} examples differ\n{}", differences.len(), differences.join("\n"));
-}
-
-/// For whoever adds examples: `KQL_EXAMPLES=<file of the same form>` tells what differs there in `<file>.out`.
-#[test]
-fn other_examples_are_told_apart_on_demand() {
-    let Ok(path) = std::env::var("KQL_EXAMPLES") else { return };
-    let text = std::fs::read_to_string(&path).unwrap();
-    let examples = examples(&text);
-    let mut out = String::new();
-    let mut good = String::new();
-    for (at, example) in examples.iter().enumerate() {
-        let told = std::panic::catch_unwind(|| difference(example))
-            .unwrap_or_else(|_| Some(format!("#### {}\n{}\nPANIC\n", example.page, example.query)));
-        match told {
-            Some(told) => out.push_str(&told),
-            None => good.push_str(&format!("{at}\n")),
+    let Ok(pages) = std::env::var("KQL_DOCS") else {
+        return println!("KQL_DOCS names no checkout of the documentation: its examples are not tried");
+    };
+    let mut tried = 0;
+    let mut differences = Vec::new();
+    for entry in std::fs::read_dir(pages).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            let page = path.file_name().unwrap().to_string_lossy().into_owned();
+            let examples = examples(&page, &std::fs::read_to_string(&path).unwrap());
+            tried += examples.len();
+            differences.extend(examples.iter().filter_map(difference));
         }
     }
-    std::fs::write(format!("{path}.out"), out).unwrap();
-    std::fs::write(format!("{path}.good"), good).unwrap();
+    println!("{}", differences.join("\n"));
+    let agree = tried - differences.len();
+    println!("{agree} of {tried} examples agree");
+    assert!(agree >= AGREE, "{agree} agree, it were {AGREE}");
 }

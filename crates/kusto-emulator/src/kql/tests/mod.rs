@@ -1,5 +1,6 @@
 //! Queries and what they answer. Helpers here; one file per area.
 
+mod corners;
 mod documented;
 mod errors;
 mod examples;
