@@ -57,6 +57,12 @@ Examples:
   timely-kusto query --config pipeline.toml 'T | take 5'
   timely-kusto query --config pipeline.toml '.show tables' --json")]
     Query(QueryArguments),
+    /// Make what a write-ahead pipeline needs in the database, and say which grants are missing
+    #[command(after_help = crate::init::EXAMPLES)]
+    Init(crate::init::InitArguments),
+    /// Look into epoch files, which the write-ahead mode keeps under `state`; needs no cluster
+    #[command(after_help = crate::log::EXAMPLES)]
+    Log(crate::log::LogArguments),
     /// Measure what each stage can do on this machine, and which one bounds the whole
     #[command(after_help = "\
 Examples:

@@ -1,11 +1,14 @@
 //! The command `timely-kusto`: arguments, configuration, progress, exit codes. What it does is in the crates below.
 
+mod ahead;
 mod args;
 mod bench;
 mod cluster;
 mod config;
 mod emulator;
 mod exit;
+mod init;
+mod log;
 mod print;
 mod progress;
 mod query;
@@ -33,6 +36,8 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Emulator(arguments) => emulator::emulator(arguments),
         Command::Query(arguments) => query::query(arguments),
+        Command::Init(arguments) => init::init(arguments),
+        Command::Log(arguments) => log::log(arguments),
         Command::Bench(arguments) => bench::bench(arguments),
     });
     done.unwrap_or_else(|stop| {

@@ -71,10 +71,28 @@ impl WriteAhead {
     /// When a right is missing, with the command that grants it; when the service refuses; when epoch files are here and
     /// the service does not know the pipeline.
     pub fn init(&self) -> Result<Initialized, SinkError> {
-        let process = Arc::clone(&self.process);
+        self.ask(|process| async move { super::init::init(&process).await })
+    }
+
+    /// The rights that the caller lacks for a start, each as the error that a start would end with: who lacks which role,
+    /// and the command that grants it. Waits as [`init`](Self::init) does.
+    ///
+    /// # Errors
+    /// When the service cannot be asked.
+    pub fn missing_rights(&self) -> Result<Vec<WriteAheadError>, SinkError> {
+        self.ask(|process| async move { process.desk.missing_rights().await })
+    }
+
+    /// Has the sink's threads do something, and waits for it.
+    fn ask<T, F>(&self, work: impl FnOnce(Arc<Process>) -> F) -> Result<T, SinkError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, WriteAheadError>> + Send + 'static,
+    {
+        let work = work(Arc::clone(&self.process));
         let (tell, told) = crossbeam_channel::bounded(1);
         self.process.spawn(async move {
-            let _ = tell.send(super::init::init(&process).await); // who asked waits for it
+            let _ = tell.send(work.await); // who asked waits for it
         });
         Ok(told.recv().unwrap_or(Err(WriteAheadError::Ended))?)
     }

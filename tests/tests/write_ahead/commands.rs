@@ -1,0 +1,122 @@
+//! The commands beside `run`: what they show and record is so, and damage is not passed over.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kusto_emulator::Emulator;
+use timely_kusto_tests::{Cluster, Config, Outcome, Place, command};
+
+use crate::support::*;
+
+/// Runs a pipeline that dies before its first move: rows are logged, staged and claimed, and none is in the table.
+fn interrupted(place: &Place, cluster: &Cluster, name: &str) -> Config {
+    let config = pipeline(cluster, name);
+    let outcome = start_to_die(place, &config, "before move", "2").wait();
+    assert_eq!(outcome.code, None, "{outcome:?}");
+    config
+}
+
+fn state_of(place: &Place, config: &Config) -> PathBuf {
+    place.path().join(&config.state)
+}
+
+fn log(place: &Place, look: &str, dir: &Path) -> Outcome {
+    place.command(&["log", look, dir.to_str().unwrap(), "--json"])
+}
+
+#[test]
+fn log_shows_what_a_killed_process_left_and_verify_finds_each_damaged_byte() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = interrupted(&place, &cluster, "Logged");
+    let state = state_of(&place, &config);
+
+    let shown = log(&place, "show", &state).expect(0).json();
+    let directories = shown["directories"].as_array().unwrap();
+    assert_eq!(directories.len(), 2, "one for each worker: {shown}");
+    let rows: u64 = directories.iter().map(|it| it["rows"].as_u64().unwrap()).sum();
+    assert!(rows > 0 && rows <= ROWS, "{shown}");
+    let positions = directories.iter().flat_map(|it| it["files"].as_array().unwrap());
+    let positions: usize = positions.map(|it| it["positions"].as_array().unwrap().len()).sum();
+    assert!(positions > 0, "{shown}");
+    let listed = place.command(&["log", "ls", state.to_str().unwrap()]).expect(0).stdout;
+    assert!(listed.contains("0 of 2") && listed.contains("1 of 2"), "{listed}");
+    let one = directories[1]["path"].as_str().unwrap();
+    let of_worker = log(&place, "ls", one.as_ref()).expect(0).json();
+    assert_eq!(of_worker["directories"].as_array().unwrap().len(), 1, "{of_worker}");
+
+    assert_eq!(log(&place, "verify", &state).expect(0).json()["damage"].as_array().unwrap().len(), 0);
+    let with_chunks = |it: &&serde_json::Value| !it["chunks"].as_array().unwrap().is_empty();
+    let mut files = directories.iter().flat_map(|it| it["files"].as_array().unwrap());
+    let file = PathBuf::from(files.find(with_chunks).unwrap()["path"].as_str().unwrap());
+    let whole = std::fs::read(&file).unwrap();
+    for at in [40, whole.len() / 2, whole.len() - 1] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        std::fs::write(&file, damaged).unwrap();
+        let outcome = log(&place, "verify", &state).expect(4);
+        outcome.refused(4, &[file.file_name().unwrap().to_str().unwrap(), "epoch files are damaged"]);
+        assert_eq!(outcome.json()["damage"].as_array().unwrap().len(), 1, "byte {at}");
+    }
+    std::fs::write(&file, whole).unwrap();
+    log(&place, "verify", &state).expect(0);
+    std::fs::rename(&file, file.with_file_name("999.epochs")).unwrap();
+    log(&place, "verify", &state).refused(4, &["does not belong there"]);
+    place.command(&["log", "ls", "nowhere"]).refused(2, &["nowhere"]);
+}
+
+#[test]
+fn init_makes_the_tables_once_and_run_takes_them() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline(&cluster, "Prepared");
+    let file = place.write_config(&config);
+    let init = || place.command(&["init", file.to_str().unwrap()]).expect(0).stdout;
+    let first = init();
+    for made in ["made Samples.Prepared with", "made kt_epochs,", "made kt_stage_", "made kt_anchor_"] {
+        assert!(first.contains(made), "{made:?} is missing in {first}");
+    }
+    let tables = cluster.ask(".show tables | where TableName startswith 'kt_' | count").scalar().cloned();
+    let again = init();
+    assert!(!again.contains("made ") && again.contains("there kt_stage_"), "{again}");
+    let still = cluster.ask(".show tables | where TableName startswith 'kt_' | count").scalar().cloned();
+    assert_eq!((tables.clone(), still), (Some(3.into()), tables));
+    place.run(&config, &["-w", "2"]).expect(0);
+    assert!(init().contains("_1_"), "the staging table has the name that the start gave it");
+    holds_each_row_once(&cluster, &config);
+}
+
+#[test]
+fn init_prints_every_grant_that_is_missing_and_pasting_them_is_enough() {
+    let place = Place::new();
+    let builder = Emulator::builder().database("Samples").sign_in(true).tenant("contoso.example");
+    let emulator = builder.batching_time(Duration::from_millis(50)).start().unwrap();
+    emulator.handle().command("Samples", ".create table T (name: string, n: long)").unwrap();
+    emulator.handle().add_app("app-1", "k3y", &[]).unwrap();
+    place.write("rows.csv", "name,n\na,1\nb,2\n");
+    let auth = "auth = { kind = \"application\", app_id = \"app-1\", tenant_id = \"contoso.example\", \
+                app_key = { env = \"E2E_KEY\" } }";
+    let config = Config::new(emulator.cluster_url()).file("rows.csv").connection(auth);
+    let config = config.existing_table().sink("mode = \"write-ahead\"");
+    let file = place.write_config(&config);
+    let timely_kusto = |word| place.start(command().env("E2E_KEY", "k3y").arg(word).arg(&file)).wait();
+    let refused = timely_kusto("init");
+    refused.refused(2, &["Table Admin on T", "Database User on Samples"]);
+    assert_eq!(emulator.handle().query("Samples", "kt_epochs | count").ok(), None, "nothing was made");
+    let commands = refused.stderr.lines().map(str::trim).filter(|line| line.starts_with(".add "));
+    for command in commands {
+        let command = command.replace("<application id>;<tenant id>", "app-1;contoso.example");
+        emulator.handle().command("Samples", &command).unwrap();
+    }
+    timely_kusto("init").expect(0);
+    timely_kusto("run").expect(0);
+    assert_eq!(emulator.handle().query("Samples", "T | count").unwrap()[0][0], 2);
+}
+
+#[test]
+fn commands_about_write_ahead_pipelines_refuse_others() {
+    let place = Place::new();
+    let config = Config::new("http://127.0.0.1:9").storms(1);
+    let file = place.write_config(&config);
+    place.command(&["init", file.to_str().unwrap()]).refused(2, &["mode = \"write-ahead\""]);
+}
