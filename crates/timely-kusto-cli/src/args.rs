@@ -60,6 +60,9 @@ Examples:
     /// Make what a write-ahead pipeline needs in the database, and say which grants are missing
     #[command(after_help = crate::init::EXAMPLES)]
     Init(crate::init::InitArguments),
+    /// Compare the rows that a write-ahead pipeline promised with the rows in the table
+    #[command(after_help = crate::audit::EXAMPLES)]
+    Audit(crate::audit::AuditArguments),
     /// Look into epoch files, which the write-ahead mode keeps under `state`; needs no cluster
     #[command(after_help = crate::log::EXAMPLES)]
     Log(crate::log::LogArguments),

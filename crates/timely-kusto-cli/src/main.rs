@@ -2,6 +2,7 @@
 
 mod ahead;
 mod args;
+mod audit;
 mod bench;
 mod cluster;
 mod config;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Emulator(arguments) => emulator::emulator(arguments),
         Command::Query(arguments) => query::query(arguments),
         Command::Init(arguments) => init::init(arguments),
+        Command::Audit(arguments) => audit::audit(arguments),
         Command::Log(arguments) => log::log(arguments),
         Command::Bench(arguments) => bench::bench(arguments),
     });

@@ -1,9 +1,11 @@
 //! The commands beside `run`: what they show and record is so, and damage is not passed over.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kusto_emulator::Emulator;
+use serde_json::Value;
 use timely_kusto_tests::{Cluster, Config, Outcome, Place, command};
 
 use crate::support::*;
@@ -46,7 +48,7 @@ fn log_shows_what_a_killed_process_left_and_verify_finds_each_damaged_byte() {
     assert_eq!(of_worker["directories"].as_array().unwrap().len(), 1, "{of_worker}");
 
     assert_eq!(log(&place, "verify", &state).expect(0).json()["damage"].as_array().unwrap().len(), 0);
-    let with_chunks = |it: &&serde_json::Value| !it["chunks"].as_array().unwrap().is_empty();
+    let with_chunks = |it: &&Value| !it["chunks"].as_array().unwrap().is_empty();
     let mut files = directories.iter().flat_map(|it| it["files"].as_array().unwrap());
     let file = PathBuf::from(files.find(with_chunks).unwrap()["path"].as_str().unwrap());
     let whole = std::fs::read(&file).unwrap();
@@ -113,10 +115,90 @@ fn init_prints_every_grant_that_is_missing_and_pasting_them_is_enough() {
     assert_eq!(emulator.handle().query("Samples", "T | count").unwrap()[0][0], 2);
 }
 
+fn audit(place: &Place, config: &Config) -> Outcome {
+    let file = place.write_config(config);
+    place.command(&["audit", file.to_str().unwrap(), "--json"])
+}
+
+fn states(audit: &Value) -> BTreeSet<&str> {
+    audit["epochs"].as_array().unwrap().iter().map(|it| it["state"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn audit_shows_what_is_claimed_after_a_crash_and_agrees_after_the_next_run() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = interrupted(&place, &cluster, "Audited");
+    let between = audit(&place, &config).expect(0).json();
+    assert_eq!(states(&between), BTreeSet::from(["claimed"]), "{between}");
+    let rows = |audit: &Value, of: &str| audit[of].as_u64().unwrap();
+    assert!(rows(&between, "claimed_rows") > 0, "{between}");
+    assert!(rows(&between, "staged_rows") >= rows(&between, "claimed_rows"), "{between}");
+    assert_eq!((rows(&between, "table_rows"), rows(&between, "promised_rows")), (0, 0), "{between}");
+
+    place.run(&config, &["-w", "3"]).expect(0);
+    let after = audit(&place, &config).expect(0).json();
+    assert_eq!(states(&after), BTreeSet::from(["agrees"]), "{after}");
+    for of in ["promised_rows", "table_rows", "tagged_rows"] {
+        assert_eq!(rows(&after, of), ROWS, "{of} in {after}");
+    }
+    let of_epochs = after["epochs"].as_array().unwrap().iter().map(|it| it["promised"].as_u64().unwrap());
+    assert_eq!(of_epochs.sum::<u64>(), ROWS);
+    let file = place.write_config(&config);
+    let text = place.command(&["audit", file.to_str().unwrap()]).expect(0).stdout;
+    assert!(text.contains("agrees") && text.contains("2400 rows, 2400 of them with tags"), "{text}");
+}
+
+#[test]
+fn audit_finds_rows_that_are_missing_repeated_or_moved_by_hand() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline(&cluster, "Wrong");
+    let file = place.write_config(&config);
+    place.command(&["audit", file.to_str().unwrap()]).refused(2, &["knows no pipeline e2e"]);
+    place.run(&config, &["-w", "2"]).expect(0);
+    audit(&place, &config).expect(0);
+
+    let extent =
+        cluster.ask(".show table Wrong extents | top 1 by RowCount desc | project ExtentId, RowCount, Tags");
+    let cell = |column: usize| extent.rows[0][column].clone();
+    let (id, tag) = (cell(0), cell(2));
+    let copy = "with (tags='[\"TAG\"]') <| Wrong | take 1".replace("TAG", tag.as_str().unwrap());
+    cluster.ask(&format!(".set-or-append Wrong {copy}"));
+    let outcome = audit(&place, &config).expect(4);
+    outcome.refused(4, &["1 epochs have another number of rows than promised"]);
+    cluster.ask(&format!(".drop extents ({}) from Wrong", id.as_str().unwrap()));
+    let fewer = audit(&place, &config).expect(4).json();
+    assert!(states(&fewer).contains("differs"), "{fewer}");
+
+    let unknown = tag.as_str().unwrap().rsplit_once('/').unwrap().0;
+    cluster.ask(&format!(".set-or-append Wrong with (tags='[\"{unknown}/77\"]') <| Wrong | take 3"));
+    let moved = audit(&place, &config).expect(4);
+    assert_eq!(moved.json()["unclaimed"][0]["rows"], 3, "{moved:?}");
+    moved.refused(4, &["tags that no intent names", "/77"]);
+}
+
+#[test]
+fn audit_goes_by_totals_where_tags_are_gone() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline(&cluster, "Untagged");
+    place.run(&config, &["-w", "1"]).expect(0);
+    cluster.ask(".set-or-append Copy <| Untagged");
+    cluster.ask(".clear table Untagged data");
+    audit(&place, &config)
+        .refused(4, &["2400 rows are promised for epochs without tags", "has 0 rows without"]);
+    cluster.ask(".set-or-append Untagged <| Copy");
+    let copied = audit(&place, &config).expect(0).json();
+    assert_eq!(states(&copied), BTreeSet::from(["no-tags"]), "{copied}");
+}
+
 #[test]
 fn commands_about_write_ahead_pipelines_refuse_others() {
     let place = Place::new();
     let config = Config::new("http://127.0.0.1:9").storms(1);
     let file = place.write_config(&config);
-    place.command(&["init", file.to_str().unwrap()]).refused(2, &["mode = \"write-ahead\""]);
+    for command in ["init", "audit"] {
+        place.command(&[command, file.to_str().unwrap()]).refused(2, &["mode = \"write-ahead\""]);
+    }
 }

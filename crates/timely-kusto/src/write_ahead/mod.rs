@@ -50,6 +50,7 @@
 //! | `pressure.rs` | limits, and what the sink waits for in words |
 //! | `operator.rs`, `handle.rs` | what users call and hold |
 //! | `init.rs` | the first tables, without a run |
+//! | `survey.rs`, `audit.rs` | what stands in the service, for people; rows promised beside rows in the table |
 //! | `failpoint.rs` | places to die at, for tests |
 //!
 //! # Where it leaves the design
@@ -64,6 +65,7 @@
 //! - Epochs without rows or positions are committed at most once a second.
 
 mod agent;
+mod audit;
 mod bus;
 mod commit;
 mod driver;
@@ -84,8 +86,10 @@ mod shelf;
 mod sink;
 mod stage;
 mod staging;
+mod survey;
 mod trim;
 
+pub use audit::{Audit, EpochAudit, EpochState, LoggedRows};
 pub use error::WriteAheadError;
 pub use handle::{WriteAheadHandle, WriteAheadLimits};
 pub use init::Initialized;

@@ -11,6 +11,7 @@ use timely::worker::Worker;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::agent::{Agent, Desk};
+use super::audit::Audit;
 use super::bus::{self, Line};
 use super::driver::{Driver, Heard};
 use super::error::Told;
@@ -81,6 +82,16 @@ impl WriteAhead {
     /// When the service cannot be asked.
     pub fn missing_rights(&self) -> Result<Vec<WriteAheadError>, SinkError> {
         self.ask(|process| async move { process.desk.missing_rights().await })
+    }
+
+    /// Compares the rows that intents promise with those that the table shows. Changes nothing, and may be asked while the
+    /// pipeline runs, here or elsewhere. Waits as [`init`](Self::init) does.
+    ///
+    /// # Errors
+    /// When the service does not know the pipeline or cannot be asked; when `kt_epochs` or the tables of the pipeline are
+    /// damaged.
+    pub fn audit(&self) -> Result<Audit, SinkError> {
+        self.ask(|process| async move { super::audit::audit(&process).await })
     }
 
     /// Has the sink's threads do something, and waits for it.
