@@ -63,6 +63,9 @@ Examples:
     /// Compare the rows that a write-ahead pipeline promised with the rows in the table
     #[command(after_help = crate::audit::EXAMPLES)]
     Audit(crate::audit::AuditArguments),
+    /// Record a person's decision about an intent of which nothing shows what became of it
+    #[command(after_help = crate::resolve::EXAMPLES)]
+    Resolve(crate::resolve::ResolveArguments),
     /// Look into epoch files, which the write-ahead mode keeps under `state`; needs no cluster
     #[command(after_help = crate::log::EXAMPLES)]
     Log(crate::log::LogArguments),

@@ -13,6 +13,7 @@ mod log;
 mod print;
 mod progress;
 mod query;
+mod resolve;
 mod run;
 mod runtime;
 mod signals;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Query(arguments) => query::query(arguments),
         Command::Init(arguments) => init::init(arguments),
         Command::Audit(arguments) => audit::audit(arguments),
+        Command::Resolve(arguments) => resolve::resolve(arguments),
         Command::Log(arguments) => log::log(arguments),
         Command::Bench(arguments) => bench::bench(arguments),
     });

@@ -193,12 +193,112 @@ fn audit_goes_by_totals_where_tags_are_gone() {
     assert_eq!(states(&copied), BTreeSet::from(["no-tags"]), "{copied}");
 }
 
+fn resolve(place: &Place, config: &Config, decision: &[&str]) -> Outcome {
+    let file = place.write_config(config);
+    place.start(command().arg("resolve").arg(file).args(decision)).wait()
+}
+
+fn staging_table(cluster: &Cluster, place: &Place, config: &Config) -> String {
+    let audit = audit(place, config).json();
+    let name = audit["staging_table"].as_str().unwrap().to_owned();
+    assert!(cluster.count(&name) > 0, "{audit}");
+    name
+}
+
+#[test]
+fn a_decision_to_stage_again_is_shown_recorded_once_and_followed() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = interrupted(&place, &cluster, "Restaged");
+    resolve(&place, &config, &["--restage"]).refused(2, &["there is nothing to decide"]);
+    cluster.ask(&format!(".clear table {} data", staging_table(&cluster, &place, &config)));
+    place.run(&config, &["-w", "2"]).refused(4, &["may or may not be in the target", "resolve"]);
+    assert_eq!(states(&audit(&place, &config).expect(4).json()), BTreeSet::from(["ambiguous"]));
+
+    let shown = resolve(&place, &config, &[]);
+    shown.refused(4, &["nothing is recorded"]);
+    assert!(shown.stdout.contains("neither in kt_stage_"), "{shown:?}");
+    let recorded = || cluster.ask("kt_epochs | where Kind == 'resolution' | count").scalar().cloned();
+    assert_eq!(recorded(), Some(0.into()));
+    let done = resolve(&place, &config, &["--restage"]).expect(0).stdout;
+    assert!(done.starts_with("intent ") && done.contains("\nrecorded about intent "), "{done}");
+    assert_eq!(recorded(), Some(1.into()));
+    resolve(&place, &config, &["--committed"]).refused(2, &["there is nothing to decide"]);
+    assert_eq!(recorded(), Some(1.into()));
+
+    place.run(&config, &["-w", "3"]).expect(0);
+    holds_each_row_once(&cluster, &config);
+    let after = audit(&place, &config).expect(0).json();
+    assert_eq!(states(&after), BTreeSet::from(["agrees"]), "{after}");
+    resolve(&place, &config, &["--committed", "--restage"]).refused(2, &["cannot be used with"]);
+}
+
+/// The extents of each chunk that the last intent of a pipeline claims.
+fn claimed(cluster: &Cluster, place: &Place, config: &Config) -> Vec<String> {
+    let lineage = audit(place, config).json()["lineage"].as_str().unwrap().to_owned();
+    let last = cluster.ask(&format!(
+        "kt_epochs | where Lineage == '{lineage}' and Kind == 'intent' | top 1 by Seq desc | project Body"
+    ));
+    let body: Value = serde_json::from_str(last.scalar().unwrap().as_str().unwrap()).unwrap();
+    let ids = |chunk: &Value| {
+        let ids = chunk["extents"].as_array().unwrap().iter().map(|id| id.as_str().unwrap());
+        ids.collect::<Vec<_>>().join(", ")
+    };
+    body["row"]["chunks"].as_array().unwrap().iter().map(ids).collect()
+}
+
+#[test]
+fn a_decision_that_rows_are_in_the_table_is_followed() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = interrupted(&place, &cluster, "Committed");
+    let staging = staging_table(&cluster, &place, &config);
+    // Somebody moved them by hand and took their tags away.
+    let extents = claimed(&cluster, &place, &config).join(", ");
+    cluster.ask(&format!(".move extents from table {staging} to table Committed ({extents})"));
+    let tags =
+        "| mv-expand Tag = split(replace_string(Tags, '\\r', ''), '\\n') to typeof(string) | project Tag";
+    let tags = cluster.ask(&format!(".show table Committed extents {tags}"));
+    let tags: Vec<String> = tags.rows.iter().map(|row| format!("'{}'", row[0].as_str().unwrap())).collect();
+    cluster.ask(&format!(".drop table Committed extent tags ({})", tags.join(", ")));
+
+    let moved = cluster.count("Committed");
+    place.run(&config, &["-w", "2"]).refused(4, &["may or may not be in the target"]);
+    resolve(&place, &config, &["--committed"]).expect(0);
+    place.run(&config, &["-w", "1"]).expect(0);
+    assert!(moved > 0, "there was something to decide about");
+    holds_each_row_once(&cluster, &config);
+    let after = audit(&place, &config).expect(0).json();
+    assert!(states(&after).contains("no-tags") && !states(&after).contains("differs"), "{after}");
+}
+
+#[test]
+fn a_decision_that_evidence_speaks_against_is_refused() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let (config, first) = (0..20)
+        .find_map(|number| {
+            let config = interrupted(&place, &cluster, &format!("Evident{number}"));
+            let chunks = claimed(&cluster, &place, &config);
+            (chunks.len() > 1).then(|| (config, chunks[0].clone()))
+        })
+        .expect("two workers have rows in the first commit, one time in twenty at least");
+    let staging = staging_table(&cluster, &place, &config);
+    cluster.ask(&format!(".drop extents ({first}) from {staging}"));
+    place.run(&config, &["-w", "2"]).refused(4, &["may or may not be in the target"]);
+    resolve(&place, &config, &["--restage"]).refused(2, &["would repeat them"]);
+    cluster.ask(&format!(".clear table {} data", staging_table(&cluster, &place, &config)));
+    resolve(&place, &config, &["--restage"]).expect(0);
+    place.run(&config, &["-w", "1"]).expect(0);
+    holds_each_row_once(&cluster, &config);
+}
+
 #[test]
 fn commands_about_write_ahead_pipelines_refuse_others() {
     let place = Place::new();
     let config = Config::new("http://127.0.0.1:9").storms(1);
     let file = place.write_config(&config);
-    for command in ["init", "audit"] {
+    for command in ["init", "audit", "resolve"] {
         place.command(&[command, file.to_str().unwrap()]).refused(2, &["mode = \"write-ahead\""]);
     }
 }

@@ -51,6 +51,7 @@
 //! | `operator.rs`, `handle.rs` | what users call and hold |
 //! | `init.rs` | the first tables, without a run |
 //! | `survey.rs`, `audit.rs` | what stands in the service, for people; rows promised beside rows in the table |
+//! | `resolve.rs` | a person's decision about an intent that left no evidence |
 //! | `failpoint.rs` | places to die at, for tests |
 //!
 //! # Where it leaves the design
@@ -80,6 +81,7 @@ mod operator;
 mod options;
 mod pressure;
 mod process;
+mod resolve;
 mod scribe;
 mod service;
 mod shelf;
@@ -96,4 +98,5 @@ pub use init::Initialized;
 pub use log::PositionAt;
 pub use operator::{Clocks, EncodedRowsWrittenAhead, RowsWrittenAhead};
 pub use options::{Deadlines, WriteAheadOptions};
+pub use resolve::{Undecided, Verdict};
 pub use sink::{Resume, WriteAhead, WriteAheadSink};

@@ -19,6 +19,7 @@ use super::init::Initialized;
 use super::log::WriterSlot;
 use super::message::{Message, Opened};
 use super::process::{Process, lock};
+use super::resolve::{Undecided, Verdict};
 use super::scribe::Scribe;
 use super::{WriteAheadError, WriteAheadOptions};
 use crate::options::WriteOptions;
@@ -92,6 +93,25 @@ impl WriteAhead {
     /// damaged.
     pub fn audit(&self) -> Result<Audit, SinkError> {
         self.ask(|process| async move { super::audit::audit(&process).await })
+    }
+
+    /// The intent that a person has to decide about, if there is one: a start ends with "may or may not be in the target"
+    /// because of it. Waits as [`init`](Self::init) does.
+    ///
+    /// # Errors
+    /// As [`audit`](Self::audit).
+    pub fn undecided(&self) -> Result<Option<Undecided>, SinkError> {
+        self.ask(|process| async move { super::resolve::undecided(&process).await })
+    }
+
+    /// Records what a person found out about an intent, for the next start to follow. Waits as [`init`](Self::init) does.
+    ///
+    /// # Errors
+    /// When the evidence speaks against it, a decision is recorded already, or a start has taken over since
+    /// [`undecided`](Self::undecided); when a right is missing or the service cannot be asked.
+    pub fn resolve(&self, undecided: &Undecided, verdict: Verdict) -> Result<(), SinkError> {
+        let undecided = undecided.clone();
+        self.ask(|process| async move { super::resolve::resolve(&process, &undecided, verdict).await })
     }
 
     /// Has the sink's threads do something, and waits for it.

@@ -39,7 +39,6 @@ impl Desk {
     }
 
     /// Appends what a person decided.
-    #[allow(dead_code, reason = "for the command that records it")]
     pub(in super::super) async fn append_resolution(&self, resolution: &Resolution) -> Asked<()> {
         self.append_raw(&resolution.raw(self.lineage)).await
     }
