@@ -150,6 +150,21 @@ fn audit_shows_what_is_claimed_after_a_crash_and_agrees_after_the_next_run() {
 }
 
 #[test]
+fn audit_agrees_at_any_moment_of_a_run() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline_at(&cluster, "Running", 800);
+    let mut process = place.start_run(&config, &["-w", "2"]);
+    wait_for_rows(&mut process, &cluster, &config, 0);
+    while process.runs() {
+        let audit = audit(&place, &config).expect(0).json();
+        assert_eq!(audit["agrees"], true, "{audit}");
+    }
+    process.wait().expect(0);
+    assert_eq!(audit(&place, &config).expect(0).number("promised_rows"), ROWS);
+}
+
+#[test]
 fn audit_finds_rows_that_are_missing_repeated_or_moved_by_hand() {
     let place = Place::new();
     let cluster = Cluster::start(&place);
@@ -176,6 +191,26 @@ fn audit_finds_rows_that_are_missing_repeated_or_moved_by_hand() {
     let moved = audit(&place, &config).expect(4);
     assert_eq!(moved.json()["unclaimed"][0]["rows"], 3, "{moved:?}");
     moved.refused(4, &["tags that no intent names", "/77"]);
+}
+
+#[test]
+fn audit_compares_epochs_whose_extents_were_merged_together() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline(&cluster, "Merged");
+    place.run(&config, &["-w", "2"]).expect(0);
+    let epochs = audit(&place, &config).expect(0).json()["epochs"].as_array().unwrap().len();
+    let tags = cluster.ask(".show table Merged extents | project Tags");
+    let tags = tags.rows.iter().flat_map(|row| row[0].as_str().unwrap().lines().collect::<Vec<_>>());
+    let tags: Vec<String> = tags.map(|tag| format!("\"{}\"", tag.trim())).collect();
+    cluster.ask(&format!(".set-or-append Whole with (tags='[{}]') <| Merged", tags.join(", ")));
+    cluster.ask(".clear table Merged data");
+    cluster.ask(".move extents all from table Whole to table Merged");
+    let merged = audit(&place, &config).expect(0).json();
+    assert_eq!(states(&merged), BTreeSet::from(["agrees"]), "{merged}");
+    for epoch in merged["epochs"].as_array().unwrap() {
+        assert_eq!((&epoch["shared_by"], &epoch["found"]), (&epochs.into(), &ROWS.into()), "{merged}");
+    }
 }
 
 #[test]
