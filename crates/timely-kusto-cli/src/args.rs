@@ -71,6 +71,18 @@ The questions are put in tables of their own, named kt_ask_..., which are droppe
 is touched. The principal needs Database User: it creates the tables. It takes some minutes on a real cluster.
 Exit codes: 0 everything holds, 1 a question stayed unanswered, 4 an answer breaks the promise.")]
     Assumptions(AssumptionsArguments),
+    /// Make what a write-ahead pipeline needs in the database, and say which grants are missing
+    #[command(after_help = crate::init::EXAMPLES)]
+    Init(crate::init::InitArguments),
+    /// Compare the rows that a write-ahead pipeline promised with the rows in the table
+    #[command(after_help = crate::audit::EXAMPLES)]
+    Audit(crate::audit::AuditArguments),
+    /// Record a person's decision about an intent of which nothing shows what became of it
+    #[command(after_help = crate::resolve::EXAMPLES)]
+    Resolve(crate::resolve::ResolveArguments),
+    /// Look into epoch files, which the write-ahead mode keeps under `state`; needs no cluster
+    #[command(after_help = crate::log::EXAMPLES)]
+    Log(crate::log::LogArguments),
     /// Measure what each stage can do on this machine, and which one bounds the whole
     #[command(after_help = "\
 Examples:

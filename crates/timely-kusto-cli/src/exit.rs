@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use timely_kusto::SinkError;
+
 /// The ways to end, each with its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -68,6 +70,11 @@ impl Stop {
     pub(crate) fn bad_configuration(error: impl fmt::Display) -> Self {
         Stop { exit: Exit::BadConfiguration, message: error.to_string() }
     }
+
+    /// A person has to decide or to mend something first.
+    pub(crate) fn needs_person(error: impl fmt::Display) -> Self {
+        Stop { exit: Exit::NeedsPerson, message: error.to_string() }
+    }
 }
 
 /// What a person has to mend first is bad configuration; what is damaged needs a person.
@@ -77,6 +84,19 @@ impl From<pipelines::Error> for Stop {
             kind if kind.is_configuration() => Exit::BadConfiguration,
             kind if kind.needs_person() => Exit::NeedsPerson,
             pipelines::ErrorKind::Fenced => Exit::Fenced,
+            _ => Exit::Failed,
+        };
+        Stop { exit, message: error.to_string() }
+    }
+}
+
+/// The sink says itself which of the ways it is.
+impl From<SinkError> for Stop {
+    fn from(error: SinkError) -> Self {
+        let exit = match error.exit_code() {
+            2 => Exit::BadConfiguration,
+            3 => Exit::Fenced,
+            4 => Exit::NeedsPerson,
             _ => Exit::Failed,
         };
         Stop { exit, message: error.to_string() }

@@ -1,15 +1,20 @@
 //! The command `timely-kusto`: arguments, configuration, progress, exit codes. What it does is in the crates below.
 
+mod ahead;
 mod args;
 mod assumptions;
+mod audit;
 mod bench;
 mod cluster;
 mod config;
 mod emulator;
 mod exit;
+mod init;
+mod log;
 mod print;
 mod progress;
 mod query;
+mod resolve;
 mod run;
 mod runtime;
 mod signals;
@@ -35,6 +40,10 @@ fn main() -> ExitCode {
         Command::Emulator(arguments) => emulator::emulator(arguments),
         Command::Query(arguments) => query::query(arguments),
         Command::Assumptions(arguments) => assumptions::assumptions(arguments),
+        Command::Init(arguments) => init::init(arguments),
+        Command::Audit(arguments) => audit::audit(arguments),
+        Command::Resolve(arguments) => resolve::resolve(arguments),
+        Command::Log(arguments) => log::log(arguments),
         Command::Bench(arguments) => bench::bench(arguments),
     });
     done.unwrap_or_else(|stop| {

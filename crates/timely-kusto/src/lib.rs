@@ -45,6 +45,7 @@ pub use sink_v2::{
 };
 pub use stats::SinkStats;
 pub use write_ahead::{
-    Clocks, Deadlines, EncodedRowsWrittenAhead, Initialized, PositionAt, Resume, RowsWrittenAhead,
-    WriteAhead, WriteAheadError, WriteAheadHandle, WriteAheadLimits, WriteAheadOptions, WriteAheadSink,
+    Audit, Clocks, Deadlines, EncodedRowsWrittenAhead, EpochAudit, EpochState, Initialized, LoggedRows,
+    PositionAt, Resume, RowsWrittenAhead, Undecided, Verdict, WriteAhead, WriteAheadError, WriteAheadHandle,
+    WriteAheadLimits, WriteAheadOptions, WriteAheadSink,
 };

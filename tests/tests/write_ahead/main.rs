@@ -2,6 +2,7 @@
 //! table holds each row once.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod commands;
 mod crashes;
 mod processes;
 mod support;

@@ -74,6 +74,15 @@ pub enum WriteAheadError {
         /// Its columns.
         columns: String,
     },
+    /// What was asked for cannot be looked at or decided.
+    #[error("{why}")]
+    Refused {
+        /// Why not.
+        why: String,
+    },
+    /// Starts of the pipeline took over one after the other while it was looked at.
+    #[error("starts of the pipeline took over while it was looked at; look again")]
+    NotNow,
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(#[source] std::io::Error),
@@ -98,6 +107,7 @@ impl WriteAheadError {
             WriteAheadError::Stopped(stop) => stop.exit_code(),
             WriteAheadError::Rights { .. }
             | WriteAheadError::Options { .. }
+            | WriteAheadError::Refused { .. }
             | WriteAheadError::NoColumn { .. } => 2,
             WriteAheadError::Log(error) => match error.remedy() {
                 epoch_log::Remedy::Person => 4,

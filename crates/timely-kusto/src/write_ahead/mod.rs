@@ -50,6 +50,8 @@
 //! | `pressure.rs` | limits, and what the sink waits for in words |
 //! | `operator.rs`, `handle.rs` | what users call and hold |
 //! | `init.rs` | the first tables, without a run |
+//! | `survey.rs`, `audit.rs` | what stands in the service, for people; rows promised beside rows in the table |
+//! | `resolve.rs` | a person's decision about an intent that left no evidence |
 //! | `failpoint.rs` | places to die at, for tests |
 //!
 //! # Where it leaves the design
@@ -64,6 +66,7 @@
 //! - Epochs without rows or positions are committed at most once a second.
 
 mod agent;
+mod audit;
 mod bus;
 mod commit;
 mod driver;
@@ -78,18 +81,22 @@ mod operator;
 mod options;
 mod pressure;
 mod process;
+mod resolve;
 mod scribe;
 mod service;
 mod shelf;
 mod sink;
 mod stage;
 mod staging;
+mod survey;
 mod trim;
 
+pub use audit::{Audit, EpochAudit, EpochState, LoggedRows};
 pub use error::WriteAheadError;
 pub use handle::{WriteAheadHandle, WriteAheadLimits};
 pub use init::Initialized;
 pub use log::PositionAt;
 pub use operator::{Clocks, EncodedRowsWrittenAhead, RowsWrittenAhead};
 pub use options::{Deadlines, WriteAheadOptions};
+pub use resolve::{Undecided, Verdict};
 pub use sink::{Resume, WriteAhead, WriteAheadSink};

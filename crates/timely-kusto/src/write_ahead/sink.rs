@@ -11,6 +11,7 @@ use timely::worker::Worker;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::agent::{Agent, Desk};
+use super::audit::Audit;
 use super::bus::{self, Line};
 use super::driver::{Driver, Heard};
 use super::error::Told;
@@ -18,6 +19,7 @@ use super::init::Initialized;
 use super::log::WriterSlot;
 use super::message::{Message, Opened};
 use super::process::{Process, lock};
+use super::resolve::{Undecided, Verdict};
 use super::scribe::Scribe;
 use super::{WriteAheadError, WriteAheadOptions};
 use crate::options::WriteOptions;
@@ -71,10 +73,57 @@ impl WriteAhead {
     /// When a right is missing, with the command that grants it; when the service refuses; when epoch files are here and
     /// the service does not know the pipeline.
     pub fn init(&self) -> Result<Initialized, SinkError> {
-        let process = Arc::clone(&self.process);
+        self.ask(|process| async move { super::init::init(&process).await })
+    }
+
+    /// The rights that the caller lacks for a start, each as the error that a start would end with: who lacks which role,
+    /// and the command that grants it. Waits as [`init`](Self::init) does.
+    ///
+    /// # Errors
+    /// When the service cannot be asked.
+    pub fn missing_rights(&self) -> Result<Vec<WriteAheadError>, SinkError> {
+        self.ask(|process| async move { process.desk.missing_rights().await })
+    }
+
+    /// Compares the rows that intents promise with those that the table shows. Changes nothing, and may be asked while the
+    /// pipeline runs, here or elsewhere. Waits as [`init`](Self::init) does.
+    ///
+    /// # Errors
+    /// When the service does not know the pipeline or cannot be asked; when `kt_epochs` or the tables of the pipeline are
+    /// damaged.
+    pub fn audit(&self) -> Result<Audit, SinkError> {
+        self.ask(|process| async move { super::audit::audit(&process).await })
+    }
+
+    /// The intent that a person has to decide about, if there is one: a start ends with "may or may not be in the target"
+    /// because of it. Waits as [`init`](Self::init) does.
+    ///
+    /// # Errors
+    /// As [`audit`](Self::audit).
+    pub fn undecided(&self) -> Result<Option<Undecided>, SinkError> {
+        self.ask(|process| async move { super::resolve::undecided(&process).await })
+    }
+
+    /// Records what a person found out about an intent, for the next start to follow. Waits as [`init`](Self::init) does.
+    ///
+    /// # Errors
+    /// When the evidence speaks against it, a decision is recorded already, or a start has taken over since
+    /// [`undecided`](Self::undecided); when a right is missing or the service cannot be asked.
+    pub fn resolve(&self, undecided: &Undecided, verdict: Verdict) -> Result<(), SinkError> {
+        let undecided = undecided.clone();
+        self.ask(|process| async move { super::resolve::resolve(&process, &undecided, verdict).await })
+    }
+
+    /// Has the sink's threads do something, and waits for it.
+    fn ask<T, F>(&self, work: impl FnOnce(Arc<Process>) -> F) -> Result<T, SinkError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, WriteAheadError>> + Send + 'static,
+    {
+        let work = work(Arc::clone(&self.process));
         let (tell, told) = crossbeam_channel::bounded(1);
         self.process.spawn(async move {
-            let _ = tell.send(super::init::init(&process).await); // who asked waits for it
+            let _ = tell.send(work.await); // who asked waits for it
         });
         Ok(told.recv().unwrap_or(Err(WriteAheadError::Ended))?)
     }

@@ -36,7 +36,47 @@ struct TagRow {
     tag: String,
 }
 
+/// Extents of the target that carry the same tags.
+#[derive(Debug)]
+pub(in super::super) struct Tagged {
+    /// Those of their tags that are of this lineage.
+    pub(in super::super) tags: BTreeSet<Tag>,
+    /// Their rows.
+    pub(in super::super) rows: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TaggedRow {
+    tags: String,
+    rows: u64,
+}
+
 impl Desk {
+    /// The extents of the target with tags of this lineage: one row for all that carry the same.
+    pub(in super::super) async fn tagged(&self) -> Asked<Vec<Tagged>> {
+        let prefix = quote_string(&format!("kt:{}/", self.lineage));
+        let table = quote_name(&self.table);
+        let command = format!(
+            ".show table {table} extents where tags contains {prefix} | summarize Rows = sum(RowCount) by Tags"
+        );
+        let rows: Vec<TaggedRow> = self.command(&command).await?.rows_as()?;
+        let tagged = |row: TaggedRow| {
+            let tags = row.tags.lines().filter_map(|tag| tag.trim().parse().ok());
+            Tagged { tags: tags.filter(|tag: &Tag| tag.lineage == self.lineage).collect(), rows: row.rows }
+        };
+        Ok(rows.into_iter().map(tagged).filter(|extent| !extent.tags.is_empty()).collect())
+    }
+
+    /// All rows of the target, whoever wrote them.
+    pub(in super::super) async fn count(&self) -> Asked<u64> {
+        let answer = self.query(&format!("{} | count", quote_name(&self.table))).await?;
+        answer
+            .scalar()
+            .and_then(serde_json::Value::as_u64)
+            .ok_or_else(|| garbled("a count", "it is no number"))
+    }
+
     /// The extents of the staging table under this name.
     pub(in super::super) async fn listing(&self, staging: StagingName) -> Asked<Listing> {
         let command = format!(".show table {staging} extents | project ExtentId, RowCount, Tags");

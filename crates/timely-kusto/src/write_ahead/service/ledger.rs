@@ -39,7 +39,6 @@ impl Desk {
     }
 
     /// Appends what a person decided.
-    #[allow(dead_code, reason = "for the command that records it")]
     pub(in super::super) async fn append_resolution(&self, resolution: &Resolution) -> Asked<()> {
         self.append_raw(&resolution.raw(self.lineage)).await
     }
@@ -57,7 +56,6 @@ impl Desk {
     }
 
     /// Reads all rows of the lineage, for audits and decisions by hand.
-    #[allow(dead_code, reason = "for the commands that look at the ledger")]
     pub(in super::super) async fn read_all(&self) -> Asked<Result<Ledger, RowError>> {
         let lineage = quote_string(&self.lineage.to_string());
         let answer = self.query(&format!("set notruncation; {EPOCHS} | where Lineage == {lineage}")).await?;

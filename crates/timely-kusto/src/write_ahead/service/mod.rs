@@ -20,9 +20,10 @@ use commit_protocol::{AppendPermit, Lineage, MovePermit, MovedExtent, Patience, 
 use futures::future::BoxFuture;
 use kusto_client::{Effect, Error, ErrorKind, Service, Table};
 
+pub(super) use extents::Tagged;
 pub(super) use tables::EPOCHS;
 
-type Asked<T> = Result<T, Error>;
+pub(super) type Asked<T> = Result<T, Error>;
 
 /// How rows get from S into T: what is particular to it. Everything else stays when another one comes.
 pub(super) trait CommitMechanism: Send + Sync {
@@ -69,6 +70,11 @@ impl Desk {
     async fn query(&self, text: &str) -> Asked<Table> {
         let tables = self.service.query(&self.database, text).await?;
         tables.into_iter().next().ok_or_else(|| garbled("a query", "it has no table"))
+    }
+
+    /// Whose requests these are.
+    pub(super) fn lineage(&self) -> Lineage {
+        self.lineage
     }
 
     /// `database.table`, for people.

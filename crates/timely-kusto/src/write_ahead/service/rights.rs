@@ -13,27 +13,56 @@ use crate::write_ahead::WriteAheadError;
 impl Desk {
     /// Checks that the caller may do all that a start does.
     pub(in super::super) async fn check_rights(&self) -> Result<(), WriteAheadError> {
-        let asked = |source| WriteAheadError::Service { doing: "looking at the rights".to_owned(), source };
-        let on_target = self.roles(&format!("table {}", quote_name(&self.table))).await.map_err(asked)?;
-        if !on_target.iter().any(|role| role.contains("Admin")) {
-            return Err(self.missing(Role::TableAdmin { table: self.table.clone() }).await);
+        match self.missing_roles().await.map_err(asked)?.into_iter().next() {
+            Some(role) => Err(self.missing(role).await),
+            None => Ok(()),
         }
-        let names = self.names().await.map_err(asked)?;
-        let epochs = self.has_epochs().await.map_err(asked)?;
-        if names.staging.is_empty() && !names.anchor || !epochs {
-            let in_database =
-                self.roles(&format!("database {}", quote_name(&self.database))).await.map_err(asked)?;
-            if !in_database.iter().any(|role| role.contains("Admin") || role.ends_with("User")) {
-                return Err(self.missing(Role::DatabaseUser { database: self.database.clone() }).await);
+    }
+
+    /// Every right that the caller lacks, as the error that a start would end with.
+    pub(in super::super) async fn missing_rights(&self) -> Result<Vec<WriteAheadError>, WriteAheadError> {
+        let mut missing = Vec::new();
+        for role in self.missing_roles().await.map_err(asked)? {
+            missing.push(self.missing(role).await);
+        }
+        Ok(missing)
+    }
+
+    /// In the order in which they can be granted: roles on tables need one in the database.
+    async fn missing_roles(&self) -> Asked<Vec<Role>> {
+        let mut missing = Vec::new();
+        let on_target = self.roles(&format!("table {}", quote_name(&self.table))).await?;
+        if !on_target.iter().any(|role| role.contains("Admin")) {
+            missing.push(Role::TableAdmin { table: self.table.clone() });
+        }
+        let in_database = Role::DatabaseUser { database: self.database.clone() };
+        let (complete, epochs) = match self.tables_there().await {
+            // Who may not list tables lacks the role that also creates them.
+            Err(error) if error.kind() == ErrorKind::Forbidden => {
+                missing.insert(0, in_database);
+                return Ok(missing);
+            }
+            there => there?,
+        };
+        if !complete || !epochs {
+            let held = self.roles(&format!("database {}", quote_name(&self.database))).await?;
+            if !held.iter().any(|role| role.contains("Admin") || role.ends_with("User")) {
+                missing.insert(0, in_database);
             }
         }
         if epochs {
-            let on_epochs = self.roles(&format!("table {EPOCHS}")).await.map_err(asked)?;
+            let on_epochs = self.roles(&format!("table {EPOCHS}")).await?;
             if !on_epochs.iter().any(|role| role.contains("Admin") || role.contains("Ingestor")) {
-                return Err(self.missing(Role::TableIngestor { table: EPOCHS.to_owned() }).await);
+                missing.push(Role::TableIngestor { table: EPOCHS.to_owned() });
             }
         }
-        Ok(())
+        Ok(missing)
+    }
+
+    /// Whether any table of the lineage is there, and whether `kt_epochs` is.
+    async fn tables_there(&self) -> Asked<(bool, bool)> {
+        let names = self.names().await?;
+        Ok((!names.staging.is_empty() || names.anchor, self.has_epochs().await?))
     }
 
     /// The caller's roles on an entity; none where it may not even ask.
@@ -62,4 +91,8 @@ impl Desk {
             principal,
         }
     }
+}
+
+fn asked(source: kusto_client::Error) -> WriteAheadError {
+    WriteAheadError::Service { doing: "looking at the rights".to_owned(), source }
 }

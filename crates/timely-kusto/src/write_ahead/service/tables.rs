@@ -54,7 +54,8 @@ impl Desk {
         Ok(answer.rows.iter().filter_map(text).collect())
     }
 
-    pub(super) async fn has_epochs(&self) -> Asked<bool> {
+    /// Whether the table of claims, starts and intents is there.
+    pub(in super::super) async fn has_epochs(&self) -> Asked<bool> {
         let filter = format!("where TableName == {} | project TableName", quote_string(EPOCHS));
         Ok(!self.tables(&filter).await?.is_empty())
     }
