@@ -35,7 +35,12 @@ pub(crate) struct Configuration {
 /// Reads and checks a configuration file.
 pub(crate) fn read(file: &Path) -> Result<Configuration> {
     let text = std::fs::read_to_string(file).map_err(|error| ConfigError::unreadable(file, &error))?;
-    let mut document = parse(file, &text)?;
+    read_text(file, &text)
+}
+
+/// The same of the text of `file`.
+fn read_text(file: &Path, text: &str) -> Result<Configuration> {
+    let mut document = parse(file, text)?;
     let job = job(document.required_table("job")?)?;
     let source = source::source(document.required_table("source")?)?;
     let cluster = connection::cluster(document.required_table("connection")?)?;
@@ -116,5 +121,7 @@ fn write_options(mut section: Section) -> Result<WriteOptions> {
     builder.build().map_err(|error| section.error(error.to_string()))
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use pipelines::options::SourceOptions;
 
 use super::*;
 
-const GOOD: &str = r#"
+pub(super) const GOOD: &str = r#"
 [job]
 name = "storms"
 checkpoint_interval = "5s"
