@@ -56,7 +56,8 @@ fn read_text(file: &Path, text: &str) -> Result<Configuration> {
 fn one_database(file: &Path, cluster: &Cluster, database: &str) -> Result<()> {
     match cluster {
         Cluster::Remote(options) if options.database().is_some_and(|named| named != database) => {
-            let named = options.database().unwrap_or_default();
+            // No name holds `=`: what follows is a part of the connection string that lacks its semicolon.
+            let named = options.database().unwrap_or_default().split('=').next().unwrap_or_default();
             let message =
                 format!("`cluster` names the database {named:?}, and [sink] {database:?}; name one");
             Err(ConfigError::of_whole(file, message))
