@@ -228,7 +228,8 @@ impl Auth {
         match good {
             true => Ok(()),
             false => Err(self.invalid(format!(
-                "`{tenant}` is no tenant; give its id (a GUID) or its domain, such as contoso.onmicrosoft.com"
+                "`{}` is no tenant; give its id (a GUID) or its domain, such as contoso.onmicrosoft.com",
+                crate::endpoint::shown(tenant)
             ))),
         }
     }

@@ -9,7 +9,7 @@
 
 use url::{Host, Url};
 
-use crate::{Error, ErrorKind, Result, without_query};
+use crate::{Error, ErrorKind, Result};
 
 /// What the host of data management begins with.
 const PREFIX: &str = "ingest-";
@@ -69,28 +69,34 @@ pub(crate) fn host_and_port(url: &Url) -> String {
     url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
+/// A text that should be a URL, as errors show it: without its query, and without what follows a blank or `=`, which a
+/// connection string that lacks a semicolon has there (`https://c.kusto.windows.net AppKey=...`).
+pub(crate) fn shown(text: &str) -> &str {
+    text.split(|c: char| matches!(c, '?' | '=') || c.is_whitespace()).next().unwrap_or_default()
+}
+
 /// Reads the URL given as `option`.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidOption`] saying what is allowed. The value is quoted without its query, and not at all when it
+/// [`ErrorKind::InvalidOption`] saying what is allowed. The value is quoted as [`shown`] has it, and not at all when it
 /// holds a password.
 pub(crate) fn parse(option: &'static str, text: &str) -> Result<Url> {
     let text = text.trim();
     let bad = |message: String| Err(Error::new(ErrorKind::InvalidOption, "use the option", option, message));
     if !text.contains("://") {
-        let shown = without_query(text);
+        let shown = shown(text);
         return bad(format!("`{shown}` has no scheme; write https://{shown}"));
     }
     let url = match Url::parse(text) {
         Ok(url) => url,
-        Err(error) => return bad(format!("`{}` is no URL: {error}", without_query(text))),
+        Err(error) => return bad(format!("`{}` is no URL: {error}", shown(text))),
     };
     if !url.username().is_empty() || url.password().is_some() {
         return bad(
             "a URL must not hold a user name or a password; choose a sign-in method instead".to_owned()
         );
     }
-    let shown = without_query(text);
+    let shown = shown(text);
     if !matches!(url.scheme(), "https" | "http") {
         return bad(format!(
             "`{shown}` has the scheme {}; allowed are https and, on loopback, http",

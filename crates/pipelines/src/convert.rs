@@ -132,7 +132,7 @@ impl BlockConverter {
 
     fn convert_json(&mut self, text: &str, array: bool, rows: &mut EncodedRows) -> Result<(), Trouble> {
         let mut at = 0;
-        while let Some(start) = json::next_object(text, at) {
+        while let Some(start) = json::next_object(text, at, array) {
             let object = json::object(&text[start..], array);
             self.members
                 .find(object, Unknown::Refuse)

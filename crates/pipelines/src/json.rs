@@ -9,10 +9,11 @@ use serde_json::value::RawValue;
 use crate::file::ends_object;
 use crate::types::Misfit;
 
-/// Where the next object begins, after blanks and commas. None at the end.
-pub(crate) fn next_object(text: &str, at: usize) -> Option<usize> {
+/// Where the next object begins, after blanks, and commas if it may be of an array. None at the end.
+pub(crate) fn next_object(text: &str, at: usize, array: bool) -> Option<usize> {
     let rest = &text.as_bytes()[at..];
-    let gap = rest.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == b',').count();
+    let between = |byte: &&u8| byte.is_ascii_whitespace() || (array && **byte == b',');
+    let gap = rest.iter().take_while(between).count();
     (gap < rest.len()).then_some(at + gap)
 }
 

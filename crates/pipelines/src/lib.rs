@@ -15,6 +15,8 @@ pub mod convert;
 mod csv;
 mod error;
 pub mod file;
+#[cfg(test)]
+mod fuzz;
 pub mod generator;
 pub mod infer;
 mod json;

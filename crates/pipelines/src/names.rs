@@ -14,14 +14,14 @@
 //! A field finds its column in a table that exists by the first of these that gives one which no field before has: the
 //! same name; the name made by these rules; the same letters and digits in any case, whatever stands between them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// The longest name of a column.
 const MAX_CHARS: usize = 1024;
 
 /// The names of the columns for these fields, by the rules of this module.
 pub fn column_names<S: AsRef<str>>(fields: &[S]) -> Vec<String> {
-    let mut given = HashSet::new();
+    let mut given = HashMap::new();
     let plain = fields.iter().enumerate().map(|(index, field)| column_name(field.as_ref(), index));
     plain.map(|name| numbered(name, &mut given)).collect()
 }
@@ -55,13 +55,17 @@ fn single_ends(name: &str) -> String {
     format!("{before}{inner}{after}")
 }
 
-fn numbered(name: String, given: &mut HashSet<String>) -> String {
-    let mut candidate = name.clone();
-    let mut number = 2;
-    while !given.insert(candidate.clone()) {
-        candidate = format!("{name}_{number}");
-        number += 1;
-    }
+/// `given`: every name that was given, and the number that the next one like it is tried with.
+fn numbered(name: String, given: &mut HashMap<String, usize>) -> String {
+    let Some(next) = given.get(&name) else {
+        given.insert(name.clone(), 2);
+        return name;
+    };
+    let free = |number: &usize| !given.contains_key(&format!("{name}_{number}"));
+    let number = (*next..).find(free).unwrap_or(usize::MAX);
+    let candidate = format!("{name}_{number}");
+    given.insert(candidate.clone(), 2);
+    given.insert(name, number + 1);
     candidate
 }
 

@@ -33,6 +33,10 @@ impl Sample {
     /// How many rows are looked at, over all files, the first ones first.
     pub const ROWS: u64 = 10_000;
 
+    /// The most fields that a source may have. A table cannot use more, and json objects whose keys are data would
+    /// otherwise take memory without bound.
+    pub const FIELDS: usize = 10_000;
+
     /// Looks at the first rows.
     ///
     /// # Errors
@@ -54,6 +58,7 @@ impl Sample {
                 } else {
                     sampler.see(&block, format).map_err(|trouble| sampler.error(trouble, &name, &block))?;
                 }
+                sampler.check_fields(&name)?;
                 first = false;
             }
         }
@@ -127,7 +132,7 @@ impl Sampler {
 
     fn see_json(&mut self, text: &str, array: bool) -> Result<(), Trouble> {
         let mut at = 0;
-        while let Some(start) = json::next_object(text, at) {
+        while let Some(start) = json::next_object(text, at, array) {
             let object = json::object(&text[start..], array);
             let found = self.members.find(object, Unknown::Learn);
             found.map_err(|error| Trouble::json(start, object, &error))?;
@@ -141,6 +146,17 @@ impl Sampler {
             self.rows += 1;
         }
         Ok(())
+    }
+
+    fn check_fields(&self, file: &str) -> Result<()> {
+        let (most, found) = (Sample::FIELDS, self.candidates.len());
+        if found <= most {
+            return Ok(());
+        }
+        let text = format!("{file}: its first rows have {found} fields, and a source may have {most}");
+        Err(Error::new(ErrorKind::Record, text).with_advice(
+            "keys that are data (dates, identifiers) belong into one object within the row, as a column of type dynamic",
+        ))
     }
 
     /// The error for what is wrong in a block of `file`, in the words of the conversion.

@@ -1,5 +1,7 @@
 //! The table: made for the source if asked to, never altered, and bound to the source's fields by name.
 
+use std::collections::{HashMap, HashSet};
+
 use kusto_client::{ErrorKind as ServiceErrorKind, Service, ServiceExt, quote_name};
 use serde::Deserialize;
 
@@ -147,10 +149,11 @@ impl TableSchema {
     fn by_name(&self, fields: &[SourceField]) -> Result<Vec<&TableColumn>> {
         let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
         let numbered = column_names(&names);
+        let mut free = Columns::of(&self.columns);
         let mut bound = Vec::new();
         let mut missing = Vec::new();
         for (index, field) in fields.iter().enumerate() {
-            match self.column_for(&field.name, index, &numbered[index], &bound) {
+            match free.take(&field.name, index, &numbered[index]) {
                 Some(column) => bound.push((field, column)),
                 None => missing.push(format!("{:?}", field.name)),
             }
@@ -163,31 +166,10 @@ impl TableSchema {
         Ok(bound.into_iter().map(|(_, column)| column).collect())
     }
 
-    /// The first column by the rules of [`names`](crate::names) that no field before has; if all are taken, the first.
-    fn column_for(
-        &self,
-        field: &str,
-        index: usize,
-        numbered: &str,
-        bound: &[(&SourceField, &TableColumn)],
-    ) -> Option<&TableColumn> {
-        let exact = |name: &str| self.columns.iter().find(|column| column.name == name);
-        let plain = column_name(field, index);
-        let found = [exact(field), exact(numbered), exact(&plain), self.alike(field)];
-        let free = |column: &&TableColumn| bound.iter().all(|(_, taken)| taken.name != column.name);
-        found.into_iter().flatten().find(free).or_else(|| found.into_iter().flatten().next())
-    }
-
-    /// The only column with the same letters and digits.
-    fn alike(&self, field: &str) -> Option<&TableColumn> {
-        let wanted = folded(field);
-        let mut alike = self.columns.iter().filter(|column| folded(&column.name) == wanted);
-        alike.next().filter(|_| alike.next().is_none() && !wanted.is_empty())
-    }
-
     fn each_once(&self, bound: &[(&SourceField, &TableColumn)]) -> Result<()> {
-        for (index, (field, column)) in bound.iter().enumerate() {
-            if let Some((other, _)) = bound[..index].iter().find(|(_, taken)| taken.name == column.name) {
+        let mut fields = HashMap::new();
+        for (field, column) in bound {
+            if let Some(other) = fields.insert(&column.name, *field) {
                 let text = format!(
                     "the fields {:?} and {:?} of the source would both go to the column {} of {}",
                     other.name,
@@ -214,6 +196,38 @@ impl TableSchema {
 
     fn name(&self) -> String {
         format!("{}.{}", self.database, self.table)
+    }
+}
+
+/// The columns of a table by their names, for any number of fields to choose from.
+struct Columns<'a> {
+    exact: HashMap<&'a str, &'a TableColumn>,
+    /// By letters and digits alone; none where several have the same.
+    alike: HashMap<String, Option<&'a TableColumn>>,
+    taken: HashSet<&'a str>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(columns: &'a [TableColumn]) -> Self {
+        let exact = columns.iter().map(|column| (column.name.as_str(), column)).collect();
+        let mut alike = HashMap::new();
+        for column in columns {
+            let same = |other: &mut Option<_>| *other = None;
+            alike.entry(folded(&column.name)).and_modify(same).or_insert(Some(column));
+        }
+        alike.remove("");
+        Columns { exact, alike, taken: HashSet::new() }
+    }
+
+    /// The first column by the rules of [`names`](crate::names) that no field before has; if all are taken, the first.
+    fn take(&mut self, field: &str, index: usize, numbered: &str) -> Option<&'a TableColumn> {
+        let exact = |name: &str| self.exact.get(name).copied();
+        let alike = self.alike.get(&folded(field)).copied().flatten();
+        let found = [exact(field), exact(numbered), exact(&column_name(field, index)), alike];
+        let free = |column: &&TableColumn| !self.taken.contains(column.name.as_str());
+        let chosen = found.into_iter().flatten().find(free).or_else(|| found.into_iter().flatten().next())?;
+        self.taken.insert(&chosen.name);
+        Some(chosen)
     }
 }
 

@@ -1,6 +1,7 @@
-//! What tests of sources need: the conformance suite, and a wrapper that injects faults.
+//! What tests of sources need: the conformance suite, a wrapper that injects faults, and damaged input.
 
 pub mod conformance;
 mod faulty;
+pub mod fuzz;
 
 pub use faulty::{Fault, FaultySource};

@@ -11,13 +11,32 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use kusto_client::Certificate;
 use kusto_emulator::{Emulator, Endpoint, Fault, FaultRule, Grant};
+use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256};
+use timely::dataflow::operators::vec::ToStream;
+use timely_kusto::{ConnectionOptions, RowsToKusto, SinkV2, WriteOptions};
 use timely_kusto_tests::{Config, Outcome, Place, Tap, command};
+use tracing_subscriber::filter::LevelFilter;
 
 const TENANT: &str = "contoso.example";
 const KEY: &str = "k3y~that-nobody.may_see";
+const POD: &str = "system:serviceaccount:default:loader";
 
-fn cluster() -> Emulator {
+/// Files that hold a secret because the test wrote it there.
+const OWN_FILES: [&str; 3] = ["az", "app.pem", "pod-token"];
+
+/// What the test itself makes and hands to the processes.
+struct Made {
+    emulator: Emulator,
+    /// A private key and its certificate.
+    pem: String,
+    /// The token of the pod.
+    pod: String,
+}
+
+/// A cluster with sign-in, to which all kinds of principals may write.
+fn cluster() -> Made {
     let builder = Emulator::builder().database("Samples").sign_in(true).tenant(TENANT);
     let emulator = builder.batching_time(Duration::from_millis(20)).start().unwrap();
     let handle = emulator.handle();
@@ -25,7 +44,28 @@ fn cluster() -> Emulator {
     let grants = [Grant::database("Samples", "users"), Grant::table("Samples", "T", "ingestors")];
     handle.add_app("app-1", KEY, &grants).unwrap();
     handle.grant(&handle.system_identity(), &grants).unwrap();
-    emulator
+    let key = KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap();
+    let certificate =
+        CertificateParams::new(vec!["app.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+    handle.add_certificate("app-2", certificate.der(), &grants).unwrap();
+    handle.add_federated("app-3", POD, &grants).unwrap();
+    let pod = handle.workload_token(POD);
+    Made { emulator, pem: format!("{}{}", key.serialize_pem(), certificate.pem()), pod }
+}
+
+impl Made {
+    /// The private key as a file holds it and in one piece, and all that a log could show of it on a line; the token of
+    /// the pod; the application's key.
+    fn secrets(&self) -> Vec<String> {
+        let private = self.pem.split("-----").nth(2).unwrap();
+        let lines = private.lines().filter(|line| line.len() > 32).map(str::to_owned);
+        let whole = private.split_whitespace().collect::<String>();
+        let bytes = format!("{:?}", STANDARD.decode(&whole).unwrap()).replace(['[', ']'], "");
+        let mut secrets: Vec<_> = lines.chain([whole, bytes]).collect();
+        secrets.extend([STANDARD.encode(&self.pem), self.pem.clone()]);
+        secrets.extend([&self.pod, KEY].into_iter().flat_map(forms));
+        secrets
+    }
 }
 
 /// Something goes wrong at every kind of request, and passes.
@@ -68,6 +108,7 @@ fn in_play(tap: &Tap) -> BTreeMap<&'static str, Vec<String>> {
         ("signatures", "sig="),
         ("bearer tokens", "authorization: Bearer "),
         ("keys", "client_secret="),
+        ("assertions", "client_assertion="),
         ("identity tokens", "\"Rows\":[[\"eyJ"),
     ];
     for text in tap.heard() {
@@ -114,7 +155,7 @@ fn look_through(dir: &Path, secrets: &[String], files: &mut usize) {
         let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
         if path.is_dir() {
             look_through(&path, secrets, files);
-        } else if name != "az" {
+        } else if !OWN_FILES.contains(&name.as_str()) {
             *files += 1;
             let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
             for secret in secrets {
@@ -129,44 +170,56 @@ fn look_through(dir: &Path, secrets: &[String], files: &mut usize) {
 }
 
 /// Runs with everything logged; as if backtraces were asked for, too.
-fn run(place: &Place, config: &Config, token: &str) -> Outcome {
+fn run(place: &Place, config: &Config, made: &Made, token: &str) -> Outcome {
     let file = place.write_config(config);
     let path = format!("{}:{}", place.path().display(), std::env::var("PATH").unwrap());
     let mut command = command();
-    command.env("E2E_KEY", KEY).env("E2E_TOKEN", token).env("PATH", path).env("RUST_BACKTRACE", "full");
-    command.args(["--log", "trace", "run", "--report", "json"]).arg(file);
+    command.env("E2E_KEY", KEY).env("E2E_TOKEN", token).env("E2E_PEM", &made.pem).env("PATH", path);
+    command.env("RUST_BACKTRACE", "full").args(["--log", "trace", "run", "--report", "json"]).arg(file);
     place.start(&mut command).wait()
 }
 
 /// The ways to sign in that a process has here. A token is one that an application got.
-const KINDS: [&str; 4] = [
+const KINDS: [&str; 7] = [
     "auth = { kind = \"application\", app_id = \"app-1\", tenant_id = \"contoso.example\", app_key = { env = \"E2E_KEY\" } }",
+    "auth = { kind = \"certificate\", app_id = \"app-2\", tenant_id = \"contoso.example\", certificate = \"app.pem\" }",
+    "auth = { kind = \"certificate\", app_id = \"app-2\", tenant_id = \"contoso.example\", certificate = { env = \"E2E_PEM\" }, send_chain = true }",
+    "auth = { kind = \"workload-identity\", client_id = \"app-3\", tenant_id = \"contoso.example\", token_file = \"pod-token\" }",
     "auth = { kind = \"managed-identity\" }",
     "auth = { kind = \"token\", token = { env = \"E2E_TOKEN\" } }",
     "auth = { kind = \"azure-cli\" }",
 ];
 
+/// One row per blob, and short pauses.
+fn config(tap: &Tap, auth: &str, state: &str) -> Config {
+    let config = Config::new(&tap.url()).file("rows.csv").existing_table().state(state);
+    let config = config.connection(auth).connection(&format!("authority = {:?}", tap.url()));
+    let quick = config.sink("retry_backoff = \"1ms\"").sink("retry_max_backoff = \"5ms\"");
+    quick.sink("retry_attempts = 6").sink("batch_rows = 1")
+}
+
+/// An Azure command line that answers with this token.
+fn write_az(place: &Place, token: &str) {
+    let answer =
+        format!("{{\"accessToken\": \"{token}\", \"expires_on\": 4102444800, \"tokenType\": \"Bearer\"}}");
+    let az = place.write("az", format!("#!/bin/sh\necho '{answer}'\n"));
+    std::fs::set_permissions(&az, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 #[test]
 fn no_secret_that_was_in_play_is_in_any_output_or_file_whatever_goes_wrong() {
     let place = Place::new();
     place.write("rows.csv", "name,n\na,1\nb,2\n");
-    let emulator = cluster();
+    let made = cluster();
+    let Made { emulator, pem, pod } = &made;
+    place.write("app.pem", pem);
+    place.write("pod-token", pod);
     let tap = Tap::before(emulator.cluster_url());
-    let config = |auth: &str, state: &str| {
-        let config = Config::new(&tap.url()).file("rows.csv").existing_table().state(state);
-        let config = config.connection(auth).connection(&format!("authority = {:?}", tap.url()));
-        let quick = config.sink("retry_backoff = \"1ms\"").sink("retry_max_backoff = \"5ms\"");
-        quick.sink("retry_attempts = 6").sink("batch_rows = 1")
-    };
     let mut token = String::new();
     for (number, auth) in KINDS.into_iter().enumerate() {
-        let az = format!(
-            "#!/bin/sh\necho '{{\"accessToken\": \"{token}\", \"expires_on\": 4102444800, \"tokenType\": \"Bearer\"}}'\n"
-        );
-        let az = place.write("az", az);
-        std::fs::set_permissions(&az, std::fs::Permissions::from_mode(0o755)).unwrap();
-        trouble(&emulator);
-        let outcome = run(&place, &config(auth, &format!("state-{number}")), &token);
+        write_az(&place, &token);
+        trouble(emulator);
+        let outcome = run(&place, &config(&tap, auth, &format!("state-{number}")), &made, &token);
         assert!(outcome.stderr.contains("TRACE"), "nothing was logged: {}", outcome.stderr);
         assert_eq!(outcome.expect(0).number("rows_delivered"), 2, "{auth}");
         token = in_play(&tap)["access tokens"][0].clone();
@@ -174,16 +227,78 @@ fn no_secret_that_was_in_play_is_in_any_output_or_file_whatever_goes_wrong() {
     for (number, disaster) in disasters().into_iter().enumerate() {
         emulator.handle().clear_faults();
         emulator.handle().add_fault(disaster);
-        run(&place, &config(KINDS[0], &format!("disaster-{number}")), "").expect(1);
+        let auth = KINDS[number % 4]; // those that present something of their own at sign-in
+        run(&place, &config(&tap, auth, &format!("disaster-{number}")), &made, "").expect(1);
     }
-    let found = in_play(&tap);
-    for what in ["access tokens", "signatures", "bearer tokens", "keys", "identity tokens"] {
+    emulator.handle().clear_faults();
+    nothing_is_shown_of(&place, &made, &tap, 3 * 13);
+}
+
+/// Looks through all that was printed and kept for all that was in play.
+fn nothing_is_shown_of(place: &Place, made: &Made, tap: &Tap, least_files: usize) {
+    let found = in_play(tap);
+    for what in ["access tokens", "signatures", "bearer tokens", "assertions", "identity tokens"] {
         assert!(found.contains_key(what), "no {what} were heard: {:?}", found.keys());
     }
     assert!(found["signatures"].len() >= 8 && found["access tokens"].len() >= 2, "{found:?}");
     let mut secrets: Vec<_> = found.values().flatten().flat_map(|secret| forms(secret)).collect();
-    secrets.extend(forms(KEY));
+    secrets.extend(made.secrets());
     let mut files = 0;
     look_through(place.path(), &secrets, &mut files);
-    assert!(files > 3 * 10, "only {files} files were looked through");
+    assert!(files > least_files, "only {files} files were looked through");
+}
+
+#[test]
+fn no_secret_is_in_what_a_process_prints_whose_worker_panics() {
+    let place = Place::new();
+    let made = cluster();
+    let tap = Tap::before(made.emulator.cluster_url());
+    let own = std::env::current_exe().unwrap();
+    for (number, kind) in ["certificate", "workload-identity", "application"].into_iter().enumerate() {
+        let mut command = std::process::Command::new(&own);
+        command.args(["--ignored", "--exact", "--nocapture", "secrets::writes_until_a_worker_panics"]);
+        command.env("E2E_KIND", kind).env("E2E_URL", tap.url()).env("E2E_KEY", KEY).env("E2E_PEM", &made.pem);
+        command.env("E2E_POD", place.write("pod-token", &made.pod)).env("RUST_BACKTRACE", "full");
+        command.env_remove("RUST_LOG");
+        let outcome = place.start(&mut command).wait().expect(101);
+        let said = outcome.stdout + &outcome.stderr;
+        for text in ["TRACE", "the worker gives up", "stack backtrace"] {
+            assert!(said.contains(text), "{kind}: {text:?} is missing in:\n{said}");
+        }
+        assert!(in_play(&tap)["bearer tokens"].len() > number, "{kind} did not sign in");
+    }
+    nothing_is_shown_of(&place, &made, &tap, 5);
+}
+
+/// A program of somebody who embeds the sink, which logs everything.
+#[test]
+#[ignore = "run by no_secret_is_in_what_a_process_prints_whose_worker_panics"]
+fn writes_until_a_worker_panics() {
+    tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).init();
+    let variable = |name| std::env::var(name).unwrap();
+    let (url, tenant) = (variable("E2E_URL"), TENANT.to_owned());
+    let builder = ConnectionOptions::builder().cluster_url(&url).authority(&url);
+    let builder = match variable("E2E_KIND").as_str() {
+        "certificate" => {
+            builder.application_certificate("app-2", Certificate::from_pem(variable("E2E_PEM")), tenant)
+        }
+        "workload-identity" => {
+            let file = variable("E2E_POD").into();
+            builder.workload_identity_of(Some("app-3".into()), Some(tenant), Some(file))
+        }
+        _ => builder.application("app-1", variable("E2E_KEY"), tenant),
+    };
+    let connection = builder.build().unwrap();
+    let write = WriteOptions::builder().database("Samples").table("T").batch_rows(1);
+    let write = write.poll_interval(Duration::from_millis(10)).build().unwrap();
+    let sink = SinkV2::connect(&connection, &write).unwrap();
+    timely::execute_directly(move |worker| {
+        let handle = worker.dataflow::<u64, _, _>(|scope| {
+            (0..200_i64).map(|n| (format!("row {n}"), n)).to_stream(scope).sink_v2(&sink).1
+        });
+        while handle.stats().rows_delivered < 3 {
+            worker.step_or_park(Some(Duration::from_millis(10)));
+        }
+        panic!("the worker gives up: {connection:?} {handle:?} {sink:?}");
+    });
 }

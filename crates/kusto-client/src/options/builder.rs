@@ -42,7 +42,7 @@ pub struct ConnectionOptionsBuilder {
 
 impl fmt::Debug for ConnectionOptionsBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = |text: &Option<String>| text.as_deref().map(|text| crate::without_query(text).to_owned());
+        let url = |text: &Option<String>| text.as_deref().map(|text| crate::endpoint::shown(text).to_owned());
         f.debug_struct("ConnectionOptionsBuilder")
             .field("cluster_url", &url(&self.cluster))
             .field("ingestion_url", &url(&self.ingestion))

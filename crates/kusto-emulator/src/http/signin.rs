@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::http::header::HOST;
 use axum::http::{HeaderMap, Response, StatusCode, Uri};
 use serde_json::json;
 use url::form_urlencoded;
@@ -23,6 +24,7 @@ const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 pub(super) async fn token(
     State(front): State<Front>,
     Path(tenant): Path<String>,
+    headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
     let exchange = Exchange::new(Endpoint::SignIn, "Token", tenant.as_str(), "");
@@ -41,7 +43,7 @@ pub(super) async fn token(
                 return refused(&front, &error);
             }
             let (key, assertion) = (field("client_secret"), field("client_assertion"));
-            let endpoint = format!("{}/{tenant}/oauth2/v2.0/token", front.base);
+            let endpoint = format!("{}/{tenant}/oauth2/v2.0/token", called(&front, &headers));
             let proof = match (&key, &assertion) {
                 (Some(key), None) => Some(Proof::Key(key)),
                 (None, Some(text)) if field("client_assertion_type").as_deref() == Some(ASSERTION) => {
@@ -64,6 +66,15 @@ pub(super) async fn token(
             }
         })
         .await
+}
+
+/// This cluster under the name that the client knows: another one than its own behind a forwarded port.
+fn called(front: &Front, headers: &HeaderMap) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    match (host, front.base.split_once("://")) {
+        (Some(host), Some((scheme, _))) => format!("{scheme}://{host}"),
+        _ => front.base.clone(),
+    }
 }
 
 /// The App Service form: `GET /msi/token?resource=...&api-version=2019-08-01` with `X-IDENTITY-HEADER`.

@@ -8,6 +8,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::fingerprint::{Fingerprint, fingerprint};
 use super::io_error;
+use super::place::damaged;
 use crate::error::{Error, ErrorKind, Result};
 
 /// An open file and its text from some offset on.
@@ -45,18 +46,18 @@ impl Input {
         &self.fingerprint
     }
 
-    /// Goes forward to `offset` of the text. Only once, before reading.
+    /// Goes forward to `offset` of the text, which has to be there. Only once, before reading.
     pub(super) fn skip_to(&mut self, offset: u64) -> Result<()> {
-        let result = match is_gzip(&self.path) {
-            true => io::copy(&mut (&mut self.text).take(offset), &mut io::sink()).and_then(|skipped| {
-                let cut =
-                    || io::Error::new(io::ErrorKind::UnexpectedEof, "the text is shorter than the position");
-                (skipped == offset).then_some(()).ok_or_else(cut)
-            }),
+        let skipped = match is_gzip(&self.path) {
+            true => io::copy(&mut (&mut self.text).take(offset), &mut io::sink()),
+            false if offset > self.len => Ok(self.len),
             // The clone that is read shares its cursor with `stored`.
-            false => io::Seek::seek(&mut self.stored, io::SeekFrom::Start(offset)).map(drop),
+            false => io::Seek::seek(&mut self.stored, io::SeekFrom::Start(offset)),
         };
-        result.map_err(|error| io_error("go on in", &self.path, error))
+        match skipped.map_err(|error| io_error("go on in", &self.path, error))? == offset {
+            true => Ok(()),
+            false => Err(damaged(&self.path)),
+        }
     }
 
     /// Appends up to `bytes` of text to `buffer`; false at the end of the text.

@@ -56,10 +56,12 @@ fn parse(content: &[u8]) -> Option<(Place, &[u8])> {
     let (framing, fingerprint) = rest.split_first()?;
     let framing = Framing::from_code(*framing)?;
     let place = Place { offset: u64::from_le_bytes(*offset), line: u64::from_le_bytes(*line), framing };
-    (fingerprint.len() == 32).then_some((place, fingerprint))
+    // Every line but the first needs its line end before it.
+    let possible = place.line >= 1 && place.line - 1 <= place.offset;
+    (possible && fingerprint.len() == 32).then_some((place, fingerprint))
 }
 
-fn damaged(path: &Path) -> Error {
+pub(super) fn damaged(path: &Path) -> Error {
     Error::new(ErrorKind::Damaged, format!("the kept position in {} is damaged", path.display()))
         .with_advice("start over with a new state directory")
 }

@@ -128,8 +128,9 @@ pub(super) fn decimal<'a>(text: &'a str, scratch: &'a mut Vec<u8>) -> Result<Val
         "" => "0",
         whole => whole,
     };
-    let fraction = if fraction.is_empty() { "0" } else { fraction };
-    write_plain(scratch, format_args!("{sign}{whole}.{fraction}{exponent}"))
+    // No digit is added: it could be the 35th.
+    let point = if fraction.is_empty() { "" } else { "." };
+    write_plain(scratch, format_args!("{sign}{whole}{point}{fraction}{exponent}"))
 }
 
 fn write_into<'a>(scratch: &'a mut Vec<u8>, text: std::fmt::Arguments<'_>) -> Result<Value<'a>, Misfit> {

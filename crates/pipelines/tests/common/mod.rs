@@ -1,5 +1,5 @@
 //! Files and chance for tests.
-#![allow(dead_code, missing_docs, unreachable_pub)] // every test file uses a part of it
+#![allow(dead_code, missing_docs, unreachable_pub, unused_imports)] // every test file uses a part of it
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use pipelines::file::{Block, FileFormat, FileOptions, FileSource};
 use pipelines::source::{Budget, Polled, Source};
+
+pub use pipelines::testing::fuzz::Chance;
 
 pub fn write(dir: &Path, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
     let path = dir.join(name);
@@ -77,22 +79,6 @@ pub fn blocks(source: &FileSource, budget: Budget) -> Result<Vec<Block>, pipelin
             Polled::Pending(_) => unreachable!("a file never has to wait"),
             Polled::End => return Ok(blocks),
         }
-    }
-}
-
-/// Numbers from a seed: SplitMix64.
-pub struct Chance(pub u64);
-
-impl Chance {
-    pub fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % limit as u64) as usize
-    }
-
-    pub fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
-        list[self.below(list.len())]
     }
 }
 

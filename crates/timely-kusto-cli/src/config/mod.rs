@@ -35,7 +35,12 @@ pub(crate) struct Configuration {
 /// Reads and checks a configuration file.
 pub(crate) fn read(file: &Path) -> Result<Configuration> {
     let text = std::fs::read_to_string(file).map_err(|error| ConfigError::unreadable(file, &error))?;
-    let mut document = parse(file, &text)?;
+    read_text(file, &text)
+}
+
+/// The same of the text of `file`.
+fn read_text(file: &Path, text: &str) -> Result<Configuration> {
+    let mut document = parse(file, text)?;
     let job = job(document.required_table("job")?)?;
     let source = source::source(document.required_table("source")?)?;
     let cluster = connection::cluster(document.required_table("connection")?)?;
@@ -51,7 +56,8 @@ pub(crate) fn read(file: &Path) -> Result<Configuration> {
 fn one_database(file: &Path, cluster: &Cluster, database: &str) -> Result<()> {
     match cluster {
         Cluster::Remote(options) if options.database().is_some_and(|named| named != database) => {
-            let named = options.database().unwrap_or_default();
+            // No name holds `=`: what follows is a part of the connection string that lacks its semicolon.
+            let named = options.database().unwrap_or_default().split('=').next().unwrap_or_default();
             let message =
                 format!("`cluster` names the database {named:?}, and [sink] {database:?}; name one");
             Err(ConfigError::of_whole(file, message))
@@ -116,5 +122,7 @@ fn write_options(mut section: Section) -> Result<WriteOptions> {
     builder.build().map_err(|error| section.error(error.to_string()))
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use pipelines::options::SourceOptions;
 
 use super::*;
 
-const GOOD: &str = r#"
+pub(super) const GOOD: &str = r#"
 [job]
 name = "storms"
 checkpoint_interval = "5s"
@@ -107,7 +107,7 @@ fn a_secret_is_taken_from_a_file_and_never_from_the_configuration() {
 }
 
 /// The good configuration with other lines for its cluster.
-fn with_connection(lines: &str) -> String {
+pub(super) fn with_connection(lines: &str) -> String {
     GOOD.replace("cluster = \"http://127.0.0.1:8080\"", lines)
 }
 
