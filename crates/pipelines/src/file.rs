@@ -39,7 +39,7 @@ mod input;
 mod place;
 mod reader;
 
-pub(crate) use framing::{ends_object, skip_csv_record};
+pub(crate) use framing::{ends_object, is_json_blank, skip_csv_record};
 use reader::FileReader;
 
 /// What to read; a builder with public fields.

@@ -6,13 +6,13 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::file::ends_object;
+use crate::file::{ends_object, is_json_blank};
 use crate::types::Misfit;
 
 /// Where the next object begins, after blanks, and commas if it may be of an array. None at the end.
 pub(crate) fn next_object(text: &str, at: usize, array: bool) -> Option<usize> {
     let rest = &text.as_bytes()[at..];
-    let between = |byte: &&u8| byte.is_ascii_whitespace() || (array && **byte == b',');
+    let between = |byte: &&u8| is_json_blank(**byte) || (array && **byte == b',');
     let gap = rest.iter().take_while(between).count();
     (gap < rest.len()).then_some(at + gap)
 }

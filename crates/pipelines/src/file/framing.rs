@@ -53,7 +53,7 @@ impl Framing {
     pub(super) fn separator(self, text: &[u8]) -> Result<(usize, Framing), (usize, &'static str)> {
         let blank = match self {
             Framing::Csv => return Ok((blank_lines(text), self)),
-            _ => text.iter().take_while(|byte| byte.is_ascii_whitespace()).count(),
+            _ => text.iter().take_while(|byte| is_json_blank(**byte)).count(),
         };
         let next = match (self, text.get(blank)) {
             (_, None) => return Ok((blank, self)),
@@ -217,11 +217,16 @@ fn next_object(text: &[u8], expected: usize) -> Option<usize> {
         match byte {
             b'{' => return (commas == expected).then_some(at),
             b',' => commas += 1,
-            byte if byte.is_ascii_whitespace() => {}
+            byte if is_json_blank(*byte) => {}
             _ => return None,
         }
     }
     None
+}
+
+/// Whether the byte is a blank between json values; a form feed is none.
+pub(crate) fn is_json_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// The length of the json object with which `text` begins, if it is all there: braces balanced outside strings.

@@ -50,6 +50,7 @@ const WORDS: &[&str] = &[
     "{\"a\":1}",
     "{\"a\":1},",
     "\n,\n",
+    "\x0c",
     "\"2020-01-01T00:00:00Z\"",
 ];
 
@@ -131,6 +132,17 @@ fn a_comma_before_the_object_of_a_line_is_refused() {
         let source = scratch.source(FileFormat::Json, text.as_bytes());
         assert!(Sample::of(&source).is_err(), "{text}");
         assert_eq!(all_objects(&source, Budget::DEFAULT), None, "{text}");
+    }
+}
+
+#[test]
+fn a_form_feed_is_no_blank_between_objects() {
+    let scratch = Scratch::new("f.json");
+    for text in ["[]\x0c", "[\x0c\n]", "{\"a\":1}\n\x0c\n", "[{\"a\":1},\x0c{\"a\":2}]", "{\n}\x0c{\n}"] {
+        let source = scratch.source(FileFormat::Json, text.as_bytes());
+        for bytes in [1, 100] {
+            assert_eq!(all_objects(&source, Budget { rows: 1, bytes }), None, "{text:?}");
+        }
     }
 }
 
