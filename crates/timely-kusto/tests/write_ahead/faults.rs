@@ -164,6 +164,22 @@ fn statuses_that_cannot_be_read_for_longer_than_the_retry_timeout_are_given_up_f
 }
 
 #[test]
+fn an_attempt_after_one_that_was_throttled_keeps_to_retry_after() {
+    let place = Place::new();
+    let wait = Duration::from_secs(1);
+    let busy = Fault::Throttle { retry_after: Some(wait) };
+    place.handle().add_fault(FaultRule::new(Endpoint::Table, busy).operation("GetEntity").times(1));
+    let write = write().retry_timeout(Duration::from_millis(50));
+    all_well(&send(&place.ahead_with(write, |options| options), 1, ROWS, ROWS));
+    place.holds(0..ROWS);
+    let requests = place.handle().requests();
+    let at: Vec<_> = requests.iter().filter(|it| it.operation == "PutMessage").map(|it| it.at).collect();
+    assert!(at.len() >= 2, "{at:?}");
+    // A lower bound only: however slow the machine is, it holds.
+    assert!(at[1].duration_since(at[0]).unsigned_abs() >= wait, "{at:?}");
+}
+
+#[test]
 fn a_status_that_the_caller_may_not_read_stops_the_sink() {
     let place = Place::new();
     let refused = Fault::Fail { status: 403, retry_after: None };
