@@ -393,8 +393,8 @@ where
     }
 }
 
-const LONG: &str = "the service cuts strings there and stores dynamics as null, unless the column's encoding policy has a \
-                    larger MaxValueSize";
+const LONG: &str = "the service cuts strings there and stores dynamics as null, whatever the encoding policies of the \
+                    table say: rows pass through a staging table, which does not have them; use SinkV2 for such values";
 
 impl<T: Timestamp, D, E> Drop for Logger<T, D, E> {
     fn drop(&mut self) {

@@ -5,7 +5,7 @@
 //! committed. What the service refuses for good stops the sink with the chunk's name.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use commit_protocol::{Attempt, StagedChunk, StagingName, Tag};
@@ -51,6 +51,7 @@ impl Process {
                 }
                 Err(error) => error,
             };
+            let retry_after = retry_after(&error);
             match next(error, tag) {
                 Next::Stop(error) => return Err(error),
                 Next::Again => {}
@@ -65,12 +66,17 @@ impl Process {
                 }
             }
             self.courier.counters.retried();
-            self.pause(&backoff, &mut failures).await?;
+            self.pause(&backoff, &mut failures, retry_after).await?;
         }
     }
 
-    async fn pause(&self, backoff: &Backoff, failures: &mut u32) -> Result<(), WriteAheadError> {
-        tokio::time::sleep(backoff.pause(*failures, rand::random(), None)).await;
+    async fn pause(
+        &self,
+        backoff: &Backoff,
+        failures: &mut u32,
+        retry_after: Option<Duration>,
+    ) -> Result<(), WriteAheadError> {
+        tokio::time::sleep(backoff.pause(*failures, rand::random(), retry_after)).await;
         *failures += 1;
         if self.is_over() { Err(WriteAheadError::Ended) } else { Ok(()) }
     }
@@ -124,6 +130,11 @@ fn next(error: SinkError, tag: Tag) -> Next {
             (false, _) if source.kind() == ErrorKind::NotFound => Next::NewAttempt,
             (false, _) => Next::Stop(WriteAheadError::Service { doing: format!("staging {tag}"), source }),
         },
+        // The rows may be in the staging table, under a tag that is not committed once there is another attempt.
+        SinkError::StatusUnread { source, .. } if is_readable_later(&source) => Next::NewAttempt,
+        SinkError::StatusUnread { source, .. } => {
+            Next::Stop(WriteAheadError::Service { doing: format!("reading the status of {tag}"), source })
+        }
         SinkError::Ingestion { ref status, .. } => match status.error_code.as_deref() {
             Some(code) if code.contains("TableNotExist") || code.contains("EntityNotFound") => Next::NoTable,
             // The blob was read by a message that came twice, whose first ingestion deleted it.
@@ -132,6 +143,19 @@ fn next(error: SinkError, tag: Tag) -> Next {
             _ => Next::Stop(refused(tag, &error)),
         },
         error => Next::Stop(refused(tag, &error)),
+    }
+}
+
+/// Whether a status that could not be read says nothing about the next attempt's.
+fn is_readable_later(error: &kusto_client::Error) -> bool {
+    error.is_transient() || matches!(error.kind(), ErrorKind::Protocol | ErrorKind::NotFound)
+}
+
+/// How long the service asked to be left alone.
+fn retry_after(error: &SinkError) -> Option<Duration> {
+    match error {
+        SinkError::Service { source, .. } | SinkError::StatusUnread { source, .. } => source.retry_after(),
+        _ => None,
     }
 }
 

@@ -137,3 +137,55 @@ fn a_storm_of_faults_from_a_seed_loses_no_row_and_repeats_none() {
         place.holds(0..400);
     }
 }
+
+#[test]
+fn statuses_that_cannot_be_read_for_longer_than_the_retry_timeout_are_given_up_for_a_new_attempt() {
+    let away = Fault::Fail { status: 503, retry_after: None };
+    let busy = Fault::Throttle { retry_after: Some(Duration::from_secs(1)) };
+    let gone = Fault::Fail { status: 404, retry_after: None };
+    for fault in [away, busy, gone] {
+        let place = Place::new();
+        let handle = place.handle();
+        handle.add_fault(FaultRule::new(Endpoint::Table, fault).operation("GetEntity"));
+        let ahead = place.ahead_with(write().retry_timeout(Duration::from_millis(50)), |options| options);
+        let outcomes = on_workers(1, move |worker| {
+            let mut run = Run::open(worker, &ahead)?;
+            run.feed(ROWS, ROWS);
+            // One chunk: a second message is a second attempt.
+            let messages = || handle.requests().iter().filter(|it| it.operation == "PutMessage").count();
+            run.step_until(worker, |_| messages() >= 2);
+            assert!(run.committed.less_than(&run.epoch), "nothing can be confirmed");
+            handle.clear_faults();
+            run.finish(worker)
+        });
+        all_well(&outcomes);
+        place.holds(0..ROWS);
+    }
+}
+
+#[test]
+fn an_attempt_after_one_that_was_throttled_keeps_to_retry_after() {
+    let place = Place::new();
+    let wait = Duration::from_secs(1);
+    let busy = Fault::Throttle { retry_after: Some(wait) };
+    place.handle().add_fault(FaultRule::new(Endpoint::Table, busy).operation("GetEntity").times(1));
+    let write = write().retry_timeout(Duration::from_millis(50));
+    all_well(&send(&place.ahead_with(write, |options| options), 1, ROWS, ROWS));
+    place.holds(0..ROWS);
+    let requests = place.handle().requests();
+    let at: Vec<_> = requests.iter().filter(|it| it.operation == "PutMessage").map(|it| it.at).collect();
+    assert!(at.len() >= 2, "{at:?}");
+    // A lower bound only: however slow the machine is, it holds.
+    assert!(at[1].duration_since(at[0]).unsigned_abs() >= wait, "{at:?}");
+}
+
+#[test]
+fn a_status_that_the_caller_may_not_read_stops_the_sink() {
+    let place = Place::new();
+    let refused = Fault::Fail { status: 403, retry_after: None };
+    place.handle().add_fault(FaultRule::new(Endpoint::Table, refused).operation("GetEntity"));
+    let outcome = send(&place.ahead(), 1, ROWS, ROWS).remove(0);
+    let error = outcome.unwrap_err().to_string();
+    assert!(error.contains("reading the status of"), "{error}");
+    assert!(place.ids().is_empty());
+}
