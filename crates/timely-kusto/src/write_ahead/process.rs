@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::message::{Message, Opened};
-use super::pressure::Pressure;
+use super::pressure::{Pressure, STAGING};
 use super::service::Desk;
 use super::shelf::Shelf;
 use super::{WriteAheadError, WriteAheadOptions, names};
@@ -116,7 +116,7 @@ impl Process {
         let pressure = Pressure::new(Arc::clone(&budget), log_budget, options.most_open_epochs());
         let pressure = Arc::new(pressure);
         let told = Arc::clone(&pressure);
-        let _ = courier.watch.set(Watch(Box::new(move |error| told.stalled(error)))); // just made
+        let _ = courier.watch.set(Watch(Box::new(move |error| told.stalled(STAGING, error)))); // just made
         Ok(Arc::new(Process {
             id: rand::random(),
             options,
