@@ -81,3 +81,20 @@ fn a_panic_while_a_chunk_is_staged_ends_the_run_on_all_workers() {
     all_well(&send(&place.ahead(), 2, 30, 10));
     place.holds(0..30);
 }
+
+#[test]
+fn an_ingestor_of_a_table_that_is_called_admins_is_not_taken_for_an_admin() {
+    let place = Place::new();
+    let roles = |command: &str, mut table: Table| {
+        if command.ends_with("principal roles") {
+            let role = table.position("Role").unwrap();
+            table.rows.iter_mut().for_each(|row| row[role] = "Table Admins Ingestor".into());
+        }
+        table
+    };
+    for outcome in send(&ahead(&place, |_| {}, roles), 1, 30, 10) {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{error}");
+        assert!(error.to_string().contains("Table Admin on"), "{error}");
+    }
+}

@@ -10,12 +10,18 @@ use kusto_client::{ErrorKind, Role, quote_name};
 use super::{Asked, Desk, EPOCHS};
 use crate::write_ahead::WriteAheadError;
 
+/// Whether one of the roles is of such a kind. The kind is the end of a role's text (`AllDatabasesAdmin`, `Table Admin`);
+/// a name may stand before it, and may contain anything.
+fn any(roles: &[String], kinds: &[&str]) -> bool {
+    roles.iter().any(|role| kinds.iter().any(|kind| role.ends_with(kind)))
+}
+
 impl Desk {
     /// Checks that the caller may do all that a start does.
     pub(in super::super) async fn check_rights(&self) -> Result<(), WriteAheadError> {
         let asked = |source| WriteAheadError::Service { doing: "looking at the rights".to_owned(), source };
         let on_target = self.roles(&format!("table {}", quote_name(&self.table))).await.map_err(asked)?;
-        if !on_target.iter().any(|role| role.contains("Admin")) {
+        if !any(&on_target, &["Admin"]) {
             return Err(self.missing(Role::TableAdmin { table: self.table.clone() }).await);
         }
         let names = self.names().await.map_err(asked)?;
@@ -23,13 +29,13 @@ impl Desk {
         if names.staging.is_empty() && !names.anchor || !epochs {
             let in_database =
                 self.roles(&format!("database {}", quote_name(&self.database))).await.map_err(asked)?;
-            if !in_database.iter().any(|role| role.contains("Admin") || role.ends_with("User")) {
+            if !any(&in_database, &["Admin", "User"]) {
                 return Err(self.missing(Role::DatabaseUser { database: self.database.clone() }).await);
             }
         }
         if epochs {
             let on_epochs = self.roles(&format!("table {EPOCHS}")).await.map_err(asked)?;
-            if !on_epochs.iter().any(|role| role.contains("Admin") || role.contains("Ingestor")) {
+            if !any(&on_epochs, &["Admin", "Ingestor"]) {
                 return Err(self.missing(Role::TableIngestor { table: EPOCHS.to_owned() }).await);
             }
         }
