@@ -169,7 +169,7 @@ pub enum LogError {
     /// Columns of a logged chunk do not fit the target any more.
     #[error(
         "chunk {chunk} was logged with columns ({logged}) and the target has ({target}): \
-         put the columns back, or drop the chunk's rows by hand with `resolve`"
+         put the columns back under these names and types, and start again"
     )]
     Columns {
         /// Which chunk.

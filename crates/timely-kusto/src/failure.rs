@@ -1,10 +1,18 @@
 //! The first failure of a sink, seen by all its workers in the process.
 
+use std::any::Any;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use timely::scheduling::activate::SyncActivator;
 
 use crate::SinkError;
+
+/// What a panic said.
+pub(crate) fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
+}
 
 /// Holds at most one error, for good, and wakes the operators when it comes.
 #[derive(Default)]

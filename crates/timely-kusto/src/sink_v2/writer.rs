@@ -4,7 +4,6 @@
 //! number. A chunk has one lease, that of the earliest row in it; a delivered chunk drops its own, so the clock can
 //! pass. That is all the progress state there is.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
@@ -22,6 +21,7 @@ use crate::budget::Reservation;
 use crate::chunk::{Buffers, Chunk};
 use crate::delivery::Delivered;
 use crate::encode::{EncodeError, Encoder};
+use crate::failure::said;
 use crate::{Result, SinkError};
 
 /// Keeps the clock from passing `time` while it lives.
@@ -333,12 +333,6 @@ impl<T: Ord + Clone, C, D, E: Encoder<D>> Writer<T, C, D, E> {
             self.stuck = Some(lease);
         }
     }
-}
-
-/// What a panic said.
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "delivery".to_owned())
 }
 
 impl<T, C, D, E> Drop for Writer<T, C, D, E> {

@@ -32,7 +32,14 @@ struct Waiting {
     wake: Vec<SyncActivator>,
     open: BTreeMap<u32, u64>,
     doing: String,
-    stalled: Option<Stalled>,
+    /// By kind of request: what succeeds beside it does not end a stall.
+    stalled: BTreeMap<&'static str, Stalled>,
+}
+
+impl Waiting {
+    fn longest(&self) -> Option<&Stalled> {
+        self.stalled.values().min_by_key(|stalled| stalled.since)
+    }
 }
 
 impl std::fmt::Debug for Waiting {
@@ -48,6 +55,9 @@ struct Stalled {
     told: bool,
     reason: String,
 }
+
+/// Uploads, messages and statuses, as a kind of request.
+pub(super) const STAGING: &str = "staging";
 
 /// A pause of the service that is shorter is not worth a line.
 const WORTH_A_LINE: Duration = Duration::from_secs(5);
@@ -123,7 +133,7 @@ impl Pressure {
     /// What the sink is waiting for, for people.
     pub(super) fn doing(&self) -> Option<String> {
         let waiting = self.lock();
-        let stalled = waiting.stalled.as_ref().filter(|stalled| stalled.since.elapsed() >= WORTH_A_LINE);
+        let stalled = waiting.longest().filter(|stalled| stalled.since.elapsed() >= WORTH_A_LINE);
         match (stalled, waiting.doing.as_str()) {
             (Some(stalled), _) => {
                 Some(format!("the service, for {} s: {}", stalled.since.elapsed().as_secs(), stalled.reason))
@@ -133,10 +143,10 @@ impl Pressure {
         }
     }
 
-    /// A request failed in a way that may pass: one line, once it lasts.
-    pub(super) fn stalled(&self, reason: &dyn std::fmt::Display) {
+    /// A request of this kind failed in a way that may pass: one line, once it lasts.
+    pub(super) fn stalled(&self, kind: &'static str, reason: &dyn std::fmt::Display) {
         let mut waiting = self.lock();
-        let stalled = waiting.stalled.get_or_insert_with(|| Stalled {
+        let stalled = waiting.stalled.entry(kind).or_insert_with(|| Stalled {
             since: Instant::now(),
             told: false,
             reason: reason.to_string(),
@@ -144,20 +154,29 @@ impl Pressure {
         if !stalled.told && stalled.since.elapsed() >= WORTH_A_LINE {
             stalled.told = true;
             tracing::warn!(
-                "the service does not answer as it should; rows are kept in epoch files until it does: {reason}"
+                "the service does not answer as it should ({kind}); rows are kept in epoch files until it does: {reason}"
             );
         }
     }
 
-    /// A request went through.
-    pub(super) fn moving(&self) {
-        if let Some(stalled) = self.lock().stalled.take().filter(|stalled| stalled.told) {
-            tracing::info!("the service answers again, after {} s", stalled.since.elapsed().as_secs());
+    /// A request of this kind went through; it says nothing about others.
+    pub(super) fn moving(&self, kind: &'static str) {
+        let stalled = self.lock().stalled.remove(kind);
+        if let Some(stalled) = stalled.filter(|stalled| stalled.told) {
+            let seconds = stalled.since.elapsed().as_secs();
+            tracing::info!("the service answers again ({kind}), after {seconds} s");
         }
+    }
+
+    /// A start or a commit took effect: whatever failed on the way there was settled, be it by a look. Staging goes on
+    /// beside it.
+    pub(super) fn settled(&self) {
+        let kinds: Vec<_> = self.lock().stalled.keys().copied().filter(|kind| *kind != STAGING).collect();
+        kinds.into_iter().for_each(|kind| self.moving(kind));
     }
 
     /// Since when the service has not done what it was asked.
     pub(super) fn stalled_for(&self) -> Option<Duration> {
-        self.lock().stalled.as_ref().map(|stalled| stalled.since.elapsed())
+        self.lock().longest().map(|stalled| stalled.since.elapsed())
     }
 }

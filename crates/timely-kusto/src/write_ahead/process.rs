@@ -1,26 +1,30 @@
 //! What the workers of a process share: the connection, the limits, the logs, and how a run goes.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use commit_protocol::Lineage;
 use crossbeam_channel::{Receiver, Sender};
+use futures::FutureExt;
 use kusto_client::Service;
 use timely::scheduling::activate::SyncActivator;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::error::Told;
 use super::message::{Message, Opened};
-use super::pressure::Pressure;
+use super::pressure::{Pressure, STAGING};
 use super::service::Desk;
 use super::shelf::Shelf;
 use super::{WriteAheadError, WriteAheadOptions, names};
 use crate::budget::Budget;
 use crate::codec::{Codec, Gzip};
 use crate::delivery::{Courier, Watch};
-use crate::failure::Failure;
+use crate::failure::{Failure, said};
 use crate::options::WriteOptions;
 use crate::{Result, SinkError};
 
@@ -116,7 +120,7 @@ impl Process {
         let pressure = Pressure::new(Arc::clone(&budget), log_budget, options.most_open_epochs());
         let pressure = Arc::new(pressure);
         let told = Arc::clone(&pressure);
-        let _ = courier.watch.set(Watch(Box::new(move |error| told.stalled(error)))); // just made
+        let _ = courier.watch.set(Watch(Box::new(move |error| told.stalled(STAGING, error)))); // just made
         Ok(Arc::new(Process {
             id: rand::random(),
             options,
@@ -241,18 +245,39 @@ impl Process {
         self.courier.options.chunk_bytes(*lock(&self.operators))
     }
 
-    /// Runs `task` on the sink's threads; after shutdown it is dropped.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    /// Runs `task` on the sink's threads; after shutdown it is dropped. If it panics, the sink fails: others wait for
+    /// what it would have said.
+    pub(super) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+        let process = Arc::clone(self);
         if let Some(runtime) = &self.runtime {
-            runtime.spawn(task);
+            runtime.spawn(async move {
+                if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
+                    process.broke(&*panic);
+                }
+            });
         }
     }
 
-    /// Runs `work`, which touches files, on a thread made for it.
-    pub(super) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+    /// Runs `work`, which touches files, on a thread made for it; a panic is as one of a task.
+    pub(super) fn spawn_blocking(self: &Arc<Self>, work: impl FnOnce() + Send + 'static) {
+        let process = Arc::clone(self);
         if let Some(runtime) = &self.runtime {
-            runtime.spawn_blocking(work);
+            runtime.spawn_blocking(move || process.guard(work));
         }
+    }
+
+    /// Runs `work` here; if it panics, the sink fails.
+    pub(super) fn guard(&self, work: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+            self.broke(&*panic);
+        }
+    }
+
+    fn broke(&self, panic: &(dyn Any + Send)) {
+        let error = SinkError::Broken(said(panic));
+        let told = Told { exit_code: error.exit_code(), message: error.to_string() };
+        self.post(Message::Trouble { told, look: false });
+        self.fail(error);
     }
 }
 

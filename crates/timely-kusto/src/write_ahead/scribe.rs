@@ -69,8 +69,9 @@ impl Scribe {
         let (tell, sealed) = unbounded();
         let signs: Arc<Signs> = Arc::default();
         let name = format!("kt-log-{}", writer.id().worker);
+        let guard = Arc::clone(&process);
         let mut hand = Hand { process, writer, files: Vec::new(), signs: Arc::clone(&signs), tell, wake };
-        let thread = thread::Builder::new().name(name).spawn(move || hand.work(&orders));
+        let thread = thread::Builder::new().name(name).spawn(move || guard.guard(|| hand.work(&orders)));
         let thread = thread.map_err(WriteAheadError::Thread)?;
         Ok(Scribe { jobs, sealed, signs, thread: Some(thread) })
     }
@@ -91,7 +92,7 @@ impl Drop for Scribe {
         self.signs.stop.store(true, SeqCst);
         self.give(Job::End);
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join(); // a panic of it was printed
+            let _ = thread.join(); // a panic of it was caught, and is the sink's failure
         }
     }
 }

@@ -12,6 +12,7 @@ use commit_protocol::{Attempt, StagedChunk, StagingName, Tag};
 use kusto_client::{Backoff, Effect, ErrorKind};
 
 use super::message::Message;
+use super::pressure::STAGING;
 use super::process::Process;
 use super::shelf::Place;
 use super::{WriteAheadError, failpoint};
@@ -46,7 +47,7 @@ impl Process {
             let error = match self.attempt(&place, tag, into).await {
                 Ok(()) => {
                     failpoint::reach("after staged");
-                    self.pressure.moving();
+                    self.pressure.moving(STAGING);
                     return Ok(StagedChunk { tag, rows: place.rows });
                 }
                 Err(error) => error,
@@ -100,7 +101,7 @@ impl Process {
         let sealed = Sealed { body, rows, raw_bytes, memory };
         self.courier.stage(sealed, &staging, (turn, room)).await.inspect_err(|error| {
             if !matches!(error, SinkError::Stopped) {
-                self.pressure.stalled(error);
+                self.pressure.stalled(STAGING, error);
             }
         })
     }

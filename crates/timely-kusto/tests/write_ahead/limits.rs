@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kusto_emulator::{Endpoint, Fault, FaultRule};
+use timely_kusto::Deadlines;
 
 use crate::support::*;
 
@@ -93,4 +94,68 @@ fn a_damaged_epoch_file_stops_the_next_start_and_is_never_taken_for_no_rows() {
     std::fs::write(&file, whole).unwrap();
     all_well(&send(&place.ahead(), 2, 300, 50));
     place.holds(0..300);
+}
+
+/// Of refusals that do not pass.
+fn impatient() -> Deadlines {
+    Deadlines { refused: Duration::from_millis(300), ..Deadlines::default() }
+}
+
+#[test]
+fn a_target_that_somebody_drops_under_a_run_ends_it_and_is_named() {
+    let place = Place::new();
+    let handle = place.handle();
+    let ahead = place.ahead_with(write(), |options| options.deadlines(impatient()));
+    let outcome = on_workers(1, move |worker| {
+        let mut run = Run::open(worker, &ahead)?;
+        run.feed(u64::MAX, 5);
+        let last = run.epoch;
+        run.step_until(worker, |run| !run.committed.less_than(&last));
+        handle.command(DATABASE, &format!(".drop table {TABLE}")).unwrap();
+        run.feed(u64::MAX, 5);
+        run.finish(worker)
+    })
+    .remove(0);
+    let error = outcome.unwrap_err();
+    assert_eq!(error.exit_code(), 4, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("is refused again and again") && text.contains(TABLE), "{text}");
+}
+
+#[test]
+fn a_command_that_keeps_failing_is_told_although_other_requests_go_through() {
+    let place = Place::new();
+    let handle = place.handle();
+    let ahead = place.ahead();
+    let outcomes = on_workers(1, move |worker| {
+        let mut run = Run::open(worker, &ahead)?;
+        let late = Fault::Fail { status: 504, retry_after: None };
+        let hits = handle.add_fault(FaultRule::new(Endpoint::Management, late).operation(".move extents"));
+        run.feed(u64::MAX, 5);
+        let stalled = |run: &Run| run.handle.limits().stalled_for.is_some_and(|it| it.as_millis() > 500);
+        run.step_until(worker, |run| hits.count() > 5 && stalled(run));
+        handle.clear_faults();
+        let last = run.epoch;
+        run.step_until(worker, |run| !run.committed.less_than(&last));
+        run.step_until(worker, |run| run.handle.limits().stalled_for.is_none());
+        run.finish(worker)
+    });
+    all_well(&outcomes);
+    place.holds(0..5 * PARTITIONS);
+}
+
+#[test]
+fn answers_that_nobody_can_read_are_waited_out_for_a_while_only() {
+    let place = Place::new();
+    let handle = place.handle();
+    let ahead = place.ahead_with(write(), |options| options.deadlines(impatient()));
+    let outcome = on_workers(1, move |worker| {
+        let mut run = Run::open(worker, &ahead)?;
+        handle.add_fault(FaultRule::new(Endpoint::Management, Fault::Garble).operation(".show"));
+        run.feed(u64::MAX, 5);
+        run.finish(worker)
+    })
+    .remove(0);
+    let text = outcome.unwrap_err().to_string();
+    assert!(text.contains("listing the staging table"), "{text}");
 }

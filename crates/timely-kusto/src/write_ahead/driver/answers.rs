@@ -11,6 +11,9 @@ use super::{Driver, Heard};
 use crate::write_ahead::WriteAheadError;
 use crate::write_ahead::message::{Answer, Order};
 
+/// What is asked first, as a kind of request.
+const RIGHTS: &str = "looking at the rights";
+
 impl Driver {
     /// Waits until all workers are there; whether any process has logs.
     pub(super) async fn gather(&mut self) -> Result<bool, WriteAheadError> {
@@ -38,11 +41,14 @@ impl Driver {
                 Err(WriteAheadError::Service { source, .. })
                     if source.is_transient() && !self.process.is_over() =>
                 {
-                    self.process.pressure.stalled(&source);
+                    self.process.pressure.stalled(RIGHTS, &source);
                     self.pace.again(attempts, source.retry_after()).await;
                     attempts += 1;
                 }
-                checked => return checked,
+                checked => {
+                    self.process.pressure.moving(RIGHTS);
+                    return checked;
+                }
             }
         }
     }

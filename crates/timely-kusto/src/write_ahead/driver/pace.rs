@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use commit_protocol::{Action, Patience};
-use kusto_client::Backoff;
+use kusto_client::{Backoff, Error, ErrorKind};
 
 use crate::write_ahead::options::Deadlines;
 
@@ -66,6 +66,12 @@ impl Pace {
         };
         self.refused = Some((request, since));
         Self::patience(since, self.deadlines.refused)
+    }
+
+    /// Whether an answer to a read that makes no sense is waited out: a gateway's page may pass, a proxy's does not.
+    pub(super) fn bears(&self, error: &Error, since: &mut Option<Instant>) -> bool {
+        error.kind() == ErrorKind::Protocol
+            && since.get_or_insert_with(Instant::now).elapsed() < self.deadlines.refused
     }
 
     /// A request took effect.

@@ -6,7 +6,7 @@ use commit_protocol::{
     AppendPermit, CreatePermit, Fact, MovePermit, Names, Patience, Refusal, RenamePermit, Reply, StagingName,
     Tag,
 };
-use kusto_client::{Error, ErrorKind};
+use kusto_client::Error;
 
 use super::Driver;
 use crate::write_ahead::WriteAheadError;
@@ -22,15 +22,15 @@ impl Driver {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let mut attempts = 0;
+        let (mut attempts, mut garbled) = (0, None);
         loop {
             match attempt(self.process.desk.clone()).await {
                 Ok(read) => {
-                    self.process.pressure.moving();
+                    self.process.pressure.moving(doing);
                     return Ok(read);
                 }
-                Err(source) if source.is_transient() || source.kind() == ErrorKind::Protocol => {
-                    self.process.pressure.stalled(&source);
+                Err(source) if source.is_transient() || self.pace.bears(&source, &mut garbled) => {
+                    self.process.pressure.stalled(doing, &source);
                     self.process.courier.counters.retried();
                     self.pace.again(attempts, source.retry_after()).await;
                     attempts = attempts.saturating_add(1);
@@ -77,16 +77,17 @@ impl Driver {
         let error = match answer {
             Ok(done) => {
                 self.pace.done(request);
-                self.process.pressure.moving();
+                self.process.pressure.moving(request);
                 return Ok(done);
             }
             Err(error) => error,
         };
         tracing::debug!(request, "failed: {error}");
-        self.process.pressure.stalled(&error);
-        let patience = match error.kind() {
-            ErrorKind::NotFound => Patience::Left,
-            _ => self.pace.with_refusals(request),
+        self.process.pressure.stalled(request, &error);
+        // What may pass is waited for as long as it takes, and does not use up the patience with refusals.
+        let patience = match error.is_transient() {
+            true => Patience::Left,
+            false => self.pace.with_refusals(request),
         };
         self.process.courier.counters.retried();
         let reply = reply(&error, patience);

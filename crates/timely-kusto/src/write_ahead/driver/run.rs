@@ -39,6 +39,7 @@ impl Driver {
         };
         self.told = opened.first_epoch;
         self.process.pressure.say("");
+        self.process.pressure.settled();
         tracing::info!(
             "start {} of pipeline {} is open; the first epoch is {}",
             permit.start(),
@@ -60,6 +61,7 @@ impl Driver {
         let below = permit.below().0;
         tracing::debug!(below, rows = permit.rows(), "committed");
         self.process.tell_progress(|progress| progress.below = below);
+        self.process.pressure.settled();
         self.commits += 1;
         if self.commits.is_multiple_of(COMMITS_PER_SWEEP) {
             self.sweep(coordinator).await;

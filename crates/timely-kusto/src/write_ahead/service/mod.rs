@@ -95,6 +95,10 @@ pub(super) fn reply(error: &Error, patience: Patience) -> Reply {
             let role = error.advice().unwrap_or("a role or a valid sign-in").to_owned();
             Reply::Refused(Refusal::Rights { role, message: error.message().to_owned() })
         }
+        // Neither passes: to stop is safe whatever took effect, and the names are looked at before.
+        ErrorKind::Protocol | ErrorKind::NotFound if patience == Patience::Over => {
+            Reply::Refused(Refusal::Other { message, patience })
+        }
         // An answer that cannot be read says nothing about the effect.
         ErrorKind::Protocol => Reply::Lost,
         _ if error.effect() == Effect::Unknown => Reply::Lost,

@@ -10,6 +10,12 @@ use kusto_client::{ErrorKind, Role, quote_name};
 use super::{Asked, Desk, EPOCHS};
 use crate::write_ahead::WriteAheadError;
 
+/// Whether one of the roles is of such a kind. The kind is the end of a role's text (`AllDatabasesAdmin`, `Table Admin`);
+/// a name may stand before it, and may contain anything.
+fn any(roles: &[String], kinds: &[&str]) -> bool {
+    roles.iter().any(|role| kinds.iter().any(|kind| role.ends_with(kind)))
+}
+
 impl Desk {
     /// Checks that the caller may do all that a start does.
     pub(in super::super) async fn check_rights(&self) -> Result<(), WriteAheadError> {
@@ -32,7 +38,7 @@ impl Desk {
     async fn missing_roles(&self) -> Asked<Vec<Role>> {
         let mut missing = Vec::new();
         let on_target = self.roles(&format!("table {}", quote_name(&self.table))).await?;
-        if !on_target.iter().any(|role| role.contains("Admin")) {
+        if !any(&on_target, &["Admin"]) {
             missing.push(Role::TableAdmin { table: self.table.clone() });
         }
         let in_database = Role::DatabaseUser { database: self.database.clone() };
@@ -46,13 +52,13 @@ impl Desk {
         };
         if !complete || !epochs {
             let held = self.roles(&format!("database {}", quote_name(&self.database))).await?;
-            if !held.iter().any(|role| role.contains("Admin") || role.ends_with("User")) {
+            if !any(&held, &["Admin", "User"]) {
                 missing.insert(0, in_database);
             }
         }
         if epochs {
             let on_epochs = self.roles(&format!("table {EPOCHS}")).await?;
-            if !on_epochs.iter().any(|role| role.contains("Admin") || role.contains("Ingestor")) {
+            if !any(&on_epochs, &["Admin", "Ingestor"]) {
                 missing.push(Role::TableIngestor { table: EPOCHS.to_owned() });
             }
         }
