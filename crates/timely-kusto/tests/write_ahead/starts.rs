@@ -1,12 +1,13 @@
 //! Starts: two at once, zombies, rights, and what needs a person.
 
 use std::thread;
+use std::time::Duration;
 
 use futures::executor::block_on;
 use kusto_client::ConnectionOptions;
 use kusto_emulator::{Emulator, Endpoint, Fault, FaultRule, Grant, HoldPoint, ResolvedNames};
 use tempfile::TempDir;
-use timely_kusto::{WriteAhead, WriteAheadOptions};
+use timely_kusto::{Deadlines, WriteAhead, WriteAheadOptions};
 
 use crate::support::*;
 
@@ -46,6 +47,13 @@ fn the_later_of_two_starts_runs_and_the_other_ends_as_fenced() {
 
 /// A request of a run is held at a point of its way, while another start takes over; then it goes on.
 fn zombie(command: &str, point: HoldPoint, names: ResolvedNames, late: bool) {
+    // Without patience, too: a refusal is then final at once, and the names say that it is a zombie's.
+    for refused in [Deadlines::default().refused, Duration::ZERO] {
+        zombie_with(Deadlines { refused, ..Deadlines::default() }, command, point, names, late);
+    }
+}
+
+fn zombie_with(deadlines: Deadlines, command: &str, point: HoldPoint, names: ResolvedNames, late: bool) {
     let place = Place::new();
     let handle = place.handle();
     let mut doubts = handle.assumptions();
@@ -53,7 +61,7 @@ fn zombie(command: &str, point: HoldPoint, names: ResolvedNames, late: bool) {
     handle.assume(doubts);
     all_well(&send(&place.ahead(), 1, 60, 20));
     handle.add_fault(FaultRule::new(Endpoint::Management, Fault::Hold(point)).operation(command).times(1));
-    let first = place.ahead();
+    let first = place.ahead_with(write(), |options| options.deadlines(deadlines));
     let old = thread::spawn(move || send(&first, 1, 300, 100));
     block_on(handle.until_held(1));
     if !late {

@@ -82,6 +82,11 @@ impl Pace {
         }
     }
 
+    /// A start or a commit took effect: refusals before it are over.
+    pub(super) fn settled(&mut self) {
+        self.refused = None;
+    }
+
     /// A request failed: waits a little before anything else.
     pub(super) async fn failed(&mut self, retry_after: Option<Duration>) {
         tokio::time::sleep(self.backoff.pause(self.failures, rand::random(), retry_after)).await;

@@ -39,7 +39,7 @@ impl Driver {
         };
         self.told = opened.first_epoch;
         self.process.pressure.say("");
-        self.process.pressure.settled();
+        self.settled();
         tracing::info!(
             "start {} of pipeline {} is open; the first epoch is {}",
             permit.start(),
@@ -61,7 +61,7 @@ impl Driver {
         let below = permit.below().0;
         tracing::debug!(below, rows = permit.rows(), "committed");
         self.process.tell_progress(|progress| progress.below = below);
-        self.process.pressure.settled();
+        self.settled();
         self.commits += 1;
         if self.commits.is_multiple_of(COMMITS_PER_SWEEP) {
             self.sweep(coordinator).await;
@@ -70,6 +70,12 @@ impl Driver {
             return Ok(Fact::News(std::mem::take(&mut self.news))); // the rest of what is staged
         }
         self.next_news(coordinator).await
+    }
+
+    /// What failed on the way here does not count any more, also where it was settled by a look.
+    fn settled(&mut self) {
+        self.pace.settled();
+        self.process.pressure.settled();
     }
 
     /// Waits until there is something to commit, or the end.
