@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use kusto_emulator::Emulator;
+use kusto_emulator::{Emulator, Endpoint, Fault, FaultRule};
 use serde::{Deserialize, Serialize};
 
 use crate::options::DATABASE;
+use crate::resilience::{Idle, Latency, Paced, idle, paced};
 use crate::send::{Send, Sent, send};
 use crate::{Error, Result};
 
@@ -19,12 +20,24 @@ use crate::{Error, Result};
 #[non_exhaustive]
 pub enum Task {
     /// Is the cluster: prints its URL, and when its input ends, what it counted.
-    Emulator {
-        /// Added to the time of every request.
-        latency: Duration,
-    },
+    Emulator(Manners),
     /// Makes an end-to-end run, and prints what it did.
     Send(Send),
+    /// Sends rows at a steady pace, and prints how long they took.
+    Paced(Paced),
+    /// Keeps a dataflow open through which nothing comes, and prints what that costs.
+    Idle(Idle),
+}
+
+/// How a cluster behaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Manners {
+    /// Added to the time of every request.
+    pub latency: Duration,
+    /// The share of requests that fail with 503 before they have an effect.
+    pub failing: f64,
+    /// How long blobs gather before they are ingested; `None`: they are counted and dropped.
+    pub batching: Option<Duration>,
 }
 
 /// What an emulator counted.
@@ -56,16 +69,16 @@ pub enum Helpers {
 /// Those of the task; the caller prints them to stderr and exits with a code other than 0.
 pub fn perform(task: &str) -> Result<()> {
     match serde_json::from_str(task).map_err(Error::sink)? {
-        Task::Emulator { latency } => be_emulator(latency),
-        Task::Send(run) => {
-            say(&send(&run)?);
-            Ok(())
-        }
+        Task::Emulator(manners) => return be_emulator(manners),
+        Task::Send(run) => say(&send(&run)?),
+        Task::Paced(run) => say(&paced(&run)?),
+        Task::Idle(run) => say(&idle(&run)?),
     }
+    Ok(())
 }
 
-fn be_emulator(latency: Duration) -> Result<()> {
-    let emulator = emulator(latency)?;
+fn be_emulator(manners: Manners) -> Result<()> {
+    let emulator = emulator(manners)?;
     say(emulator.cluster_url());
     // The input ends when the starter says so, and also when it is gone.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
@@ -73,9 +86,21 @@ fn be_emulator(latency: Duration) -> Result<()> {
     Ok(())
 }
 
-fn emulator(latency: Duration) -> Result<Emulator> {
-    let emulator = Emulator::builder().database(DATABASE).accept_only(true).latency(latency).start();
-    emulator.map_err(|error| Error::HelperFailed { role: CLUSTER, why: error.to_string() })
+fn emulator(manners: Manners) -> Result<Emulator> {
+    let builder = Emulator::builder().database(DATABASE).latency(manners.latency);
+    let builder = match manners.batching {
+        Some(time) => builder.batching_time(time),
+        None => builder.accept_only(true),
+    };
+    let emulator =
+        builder.start().map_err(|error| Error::HelperFailed { role: CLUSTER, why: error.to_string() })?;
+    if manners.failing > 0.0 {
+        let busy = Fault::Fail { status: 503, retry_after: None };
+        for endpoint in [Endpoint::Blob, Endpoint::Queue, Endpoint::Table, Endpoint::Management] {
+            emulator.handle().add_fault(FaultRule::new(endpoint, busy).probability(manners.failing));
+        }
+    }
+    Ok(emulator)
 }
 
 fn counted(emulator: &Emulator) -> Counted {
@@ -103,16 +128,15 @@ pub(crate) enum Cluster {
 
 impl Helpers {
     /// Starts a cluster and waits for its URL.
-    pub(crate) fn cluster(&self, latency: Duration) -> Result<(Cluster, String)> {
+    pub(crate) fn cluster(&self, manners: Manners) -> Result<(Cluster, String)> {
         match self {
             Helpers::InProcess => {
-                let emulator = emulator(latency)?;
+                let emulator = emulator(manners)?;
                 let url = emulator.cluster_url().to_owned();
                 Ok((Cluster::InProcess(Box::new(emulator)), url))
             }
             Helpers::Processes { executable, arguments } => {
-                let mut process =
-                    Process::start(CLUSTER, executable, arguments, &Task::Emulator { latency })?;
+                let mut process = Process::start(CLUSTER, executable, arguments, &Task::Emulator(manners))?;
                 let url = process.hear()?;
                 Ok((Cluster::Process(process), url))
             }
@@ -121,10 +145,29 @@ impl Helpers {
 
     /// Makes an end-to-end run.
     pub(crate) fn send(&self, run: Send) -> Result<Sent> {
+        self.perform(run, send, Task::Send)
+    }
+
+    /// Sends rows at a steady pace.
+    pub(crate) fn paced(&self, run: Paced) -> Result<Latency> {
+        self.perform(run, paced, Task::Paced)
+    }
+
+    /// Sends nothing.
+    pub(crate) fn idle(&self, run: Idle) -> Result<f64> {
+        self.perform(run, idle, Task::Idle)
+    }
+
+    fn perform<R, T: for<'de> Deserialize<'de>>(
+        &self,
+        run: R,
+        here: impl Fn(&R) -> Result<T>,
+        task: impl Fn(R) -> Task,
+    ) -> Result<T> {
         match self {
-            Helpers::InProcess => send(&run),
+            Helpers::InProcess => here(&run),
             Helpers::Processes { executable, arguments } => {
-                Process::start(SENDER, executable, arguments, &Task::Send(run))?.hear()
+                Process::start(SENDER, executable, arguments, &task(run))?.hear()
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::bars::bars;
 use crate::bound::Bound;
-use crate::helper::Helpers;
+use crate::helper::{Helpers, Manners};
 use crate::options::write_options;
 use crate::report::{EndToEnd, Machine, Report};
 use crate::rows::RowKind;
@@ -76,7 +76,7 @@ impl Run {
 
     fn make(self, options: &Options, helpers: &Helpers) -> Result<EndToEnd> {
         let Run { kind, rows, latency } = self;
-        let (cluster, url) = helpers.cluster(latency)?;
+        let (cluster, url) = helpers.cluster(Manners { latency, ..Manners::default() })?;
         let Options { workers, settings, .. } = options;
         let run = Send { cluster: url, kind, rows, workers: *workers, settings: settings.clone() };
         let sent = helpers.send(run)?;

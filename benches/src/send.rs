@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use kusto_client::{Client, ConnectionOptions, Service};
+use kusto_client::{Client, ConnectionOptions, ServiceExt};
 use pipelines::generator::Storm;
 use serde::{Deserialize, Serialize};
 use timely::dataflow::operators::probe::Probe;
@@ -107,10 +107,10 @@ fn send_rows<R: Generated>(run: &Send) -> Result<Sent> {
 }
 
 /// Creates the table, with a client and a runtime that are gone before anything is measured.
-fn create_table(connection: &ConnectionOptions, kind: RowKind) -> Result<()> {
+pub(crate) fn create_table(connection: &ConnectionOptions, kind: RowKind) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::sink)?;
     let client = Client::connect(connection.clone()).map_err(Error::sink)?;
-    runtime.block_on(client.command(DATABASE, &kind.create_command())).map_err(Error::sink)?;
+    runtime.block_on(client.command_at_start(DATABASE, &kind.create_command())).map_err(Error::sink)?;
     Ok(())
 }
 

@@ -46,6 +46,11 @@ fn try_build(arguments: &[&str]) -> Result<(), String> {
     if built.status.success() { Ok(()) } else { Err(format!("{cargo:?}:\n{stderr}")) }
 }
 
+/// Where cargo puts what it builds.
+pub fn target_dir() -> PathBuf {
+    profile_dir().parent().unwrap().to_owned()
+}
+
 /// `<target>/<profile>`: the test itself lies in `deps` below it.
 fn profile_dir() -> PathBuf {
     let test = std::env::current_exe().unwrap();

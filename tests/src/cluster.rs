@@ -21,12 +21,17 @@ pub struct Cluster {
 impl Cluster {
     /// Starts one in `place`, on a port that the system chooses.
     pub fn start(place: &Place) -> Self {
-        Self::at(place, place.path().join("cluster"), 0)
+        Self::start_with(place, &[])
     }
 
-    fn at(place: &Place, data: PathBuf, port: u16) -> Self {
+    /// Starts one with further arguments.
+    pub fn start_with(place: &Place, arguments: &[&str]) -> Self {
+        Self::at(place, place.path().join("cluster"), 0, arguments)
+    }
+
+    fn at(place: &Place, data: PathBuf, port: u16, more: &[&str]) -> Self {
         let (dir, port) = (data.to_str().unwrap().to_owned(), port.to_string());
-        let mut process = place.start_command(&[
+        let mut arguments = vec![
             "emulator",
             "--json",
             "--database",
@@ -37,7 +42,9 @@ impl Cluster {
             &port,
             "--batching-time",
             "50ms",
-        ]);
+        ];
+        arguments.extend(more);
+        let mut process = place.start_command(&arguments);
         let urls: Value = until("the emulator's line", || {
             assert!(process.runs(), "the emulator ended: {}", process.stderr());
             let stdout = process.stdout();
@@ -53,7 +60,7 @@ impl Cluster {
         self.process.kill();
         while_gone();
         let port = url.rsplit(':').next().unwrap().parse().unwrap();
-        Self::at(place, data, port)
+        Self::at(place, data, port, &[])
     }
 
     /// Stops it by a signal; its exit code.

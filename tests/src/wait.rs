@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 /// Longer than anything takes on a machine that is busy with something else.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Looks again and again until `condition` gives something.
 ///
 /// # Panics
-/// When it does not in two minutes; `what` says what was waited for.
+/// When it does not in five minutes; `what` says what was waited for.
 pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {

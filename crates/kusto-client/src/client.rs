@@ -1,6 +1,7 @@
 //! The real service: a cluster at the other end of the network.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 
@@ -9,7 +10,10 @@ use crate::http::Http;
 use crate::ingest::Ingest;
 use crate::options::ConnectionOptions;
 use crate::rest::{NO_DATABASE, Rest, Side};
-use crate::{Blob, Ingestion, IngestionStatus, Result, Service, Table, Ticket, UploadedBlob, is_command};
+use crate::{
+    Backoff, Blob, ErrorKind, Ingestion, IngestionStatus, Result, Service, Table, Ticket, UploadedBlob,
+    is_command,
+};
 
 /// A connection to a cluster. Cheap to clone; clones share connections, tokens and ingestion resources.
 ///
@@ -73,6 +77,10 @@ impl Service for Client {
         self.0.rest.command(Side::Engine, database, command).boxed()
     }
 
+    fn principal(&self) -> Option<String> {
+        self.0.options.principal()
+    }
+
     fn query<'a>(&'a self, database: &'a str, query: &'a str) -> BoxFuture<'a, Result<Vec<Table>>> {
         self.0.rest.query(database, query).boxed()
     }
@@ -88,6 +96,42 @@ pub trait ServiceExt: Service {
             self.query(database, text)
         }
     }
+
+    /// Runs a command that may be repeated without harm, as one does at a start: a moment's trouble of the service is
+    /// passed over, five attempts in some seconds. A host that cannot be reached at all is an error at once: at a start
+    /// it is more likely that its address is wrong.
+    fn command_at_start<'a>(&'a self, database: &'a str, command: &'a str) -> BoxFuture<'a, Result<Table>> {
+        async move {
+            let mut attempt = 0;
+            loop {
+                let error = match self.command(database, command).await {
+                    Ok(table) => return Ok(table),
+                    Err(error) => error,
+                };
+                let passes = error.is_transient() || error.kind() == ErrorKind::Protocol;
+                let wait = error.retry_after().unwrap_or_default();
+                attempt += 1;
+                if !passes
+                    || error.kind() == ErrorKind::Unreachable
+                    || attempt == START_ATTEMPTS
+                    || wait > START_WAIT
+                {
+                    return Err(error);
+                }
+                if attempt == 1 {
+                    tracing::warn!("will be tried again: {error}");
+                }
+                tokio::time::sleep(START_BACKOFF.pause(attempt - 1, rand::random(), Some(wait))).await;
+            }
+        }
+        .boxed()
+    }
 }
 
 impl<S: Service + ?Sized> ServiceExt for S {}
+
+/// Attempts of [`ServiceExt::command_at_start`]: three seconds of pauses in all.
+const START_ATTEMPTS: u32 = 5;
+const START_BACKOFF: Backoff = Backoff { initial: Duration::from_millis(200), max: Duration::from_secs(2) };
+/// The longest wait at a start that the service can ask for.
+const START_WAIT: Duration = Duration::from_secs(30);

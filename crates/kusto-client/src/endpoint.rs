@@ -178,4 +178,28 @@ mod tests {
         }
         assert_eq!(parse("cluster_url", " https://c ").unwrap().as_str(), "https://c/");
     }
+
+    #[test]
+    fn no_damage_to_an_address_makes_the_reader_panic_or_shows_a_password() {
+        let examples = [
+            "https://c.westeurope.kusto.windows.net",
+            "https://ingest-c.kusto.windows.net:444/",
+            "http://[::1]:8080",
+            "https://user:s3cret-1@c/",
+            "https://xn--bcher-kva.example/?sig=s3cret-1",
+            "http://127.1",
+        ];
+        crate::fuzz::fuzz("address", &examples, |text| {
+            match parse("cluster_url", &String::from_utf8_lossy(text)) {
+                Ok(url) => {
+                    assert!(matches!(url.scheme(), "http" | "https") && url.path() == "/", "{url}");
+                    assert!(url.username().is_empty() && url.password().is_none(), "{url}");
+                    assert_eq!(parse("cluster_url", url.as_str()).unwrap(), url);
+                    assert_eq!(ingestion_of(&ingestion_of(&url)), ingestion_of(&url));
+                    is_loopback(&cluster_of(&url));
+                }
+                Err(error) => assert!(!error.to_string().is_empty()),
+            }
+        });
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::http::{Answer, Attempt};
+use crate::http::{Answer, Attempt, PROXY_ADVICE};
 use crate::redact::{excerpt, redact};
 use crate::{Effect, Error, ErrorKind};
 
@@ -151,11 +151,12 @@ pub(crate) fn from_failure(
         "" => meaning(status).to_owned(),
         message => message.to_owned(),
     };
-    Error::new(kind, attempt.operation, &attempt.target, message)
+    let error = Error::new(kind, attempt.operation, &attempt.target, message)
         .with_effect(effect(status, attempt.effect))
         .with_http_status(status)
         .with_code(failure.code)
-        .with_retry_after(retry_after)
+        .with_retry_after(retry_after);
+    if status == 407 { error.with_advice(PROXY_ADVICE) } else { error }
 }
 
 /// Says for an answer without words what its status means.

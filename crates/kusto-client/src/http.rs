@@ -17,9 +17,10 @@ use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use url::{Host, Url};
 
+use crate::clock::Skew;
 use crate::options::Timeouts;
 use crate::redact::redact;
-use crate::{Effect, Error, ErrorKind, Result, endpoint};
+use crate::{Effect, Error, ErrorKind, Result, endpoint, proxy};
 
 /// The largest answer to a command or a query. The service cuts results at 64 MB by default; written as JSON and with
 /// the limit raised by request, this leaves room and still bounds the memory.
@@ -65,6 +66,11 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     }
 
+    /// How far the clock of who answered is ahead of ours.
+    pub(crate) fn skew(&self) -> Option<Skew> {
+        Skew::of(&self.header("date")?, SystemTime::now())
+    }
+
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         retry_after(|name| self.header(name), SystemTime::now())
     }
@@ -89,8 +95,7 @@ impl Http {
 
     /// The client through which this address is reached.
     pub(crate) fn client(&self, url: &Url) -> &reqwest::Client {
-        let link_local = matches!(url.host(), Some(Host::Ipv4(address)) if address.is_link_local());
-        if link_local || endpoint::is_loopback(url) { &self.direct } else { &self.proxied }
+        if is_direct(url) { &self.direct } else { &self.proxied }
     }
 
     /// Sends a request and reads the whole answer, whatever its status.
@@ -118,6 +123,12 @@ impl Http {
         })?;
         Ok(Answer { status, headers, body })
     }
+}
+
+/// Whether no proxy can help to reach this address.
+pub(crate) fn is_direct(url: &Url) -> bool {
+    let link_local = matches!(url.host(), Some(Host::Ipv4(address)) if address.is_link_local());
+    link_local || endpoint::is_loopback(url)
 }
 
 /// Why an answer could not be read to its end.
@@ -163,20 +174,30 @@ pub(crate) fn send_error(error: reqwest::Error, attempt: &Attempt, url: &Url) ->
 pub(crate) fn unreachable(url: &Url, target: &str, operation: &str, reason: &str) -> Error {
     let host = endpoint::host_and_port(url);
     let lower = reason.to_ascii_lowercase();
-    let advice = if lower.contains("dns error") || lower.contains("lookup address") {
+    let nameless = ["dns error", "lookup address", "invalid dns name"];
+    let by_proxy = proxy::named_for(url);
+    let advice = if by_proxy.is_some() {
+        PROXY_ADVICE
+    } else if nameless.iter().any(|sign| lower.contains(sign)) {
         "Check the host name and the region in the URL. A cluster with a private endpoint needs DNS that knows it."
     } else if lower.contains("certificate") || lower.contains("tls") {
         "Check the time of this machine and the certificates it trusts; something on the way may intercept TLS."
-    } else if lower.contains("proxy") || lower.contains("tunnel") {
-        "Check the proxy in HTTPS_PROXY or HTTP_PROXY, and whether NO_PROXY should name the host."
     } else if endpoint::is_loopback(url) {
         "Check that the local cluster runs and listens on this port."
     } else {
         "Check the port, a firewall on the way, the cluster's network rules, and HTTPS_PROXY if there is a proxy."
     };
-    let message = format!("no connection to {host}: {reason}");
+    let message = match by_proxy {
+        Some(proxy) => format!("no connection to {host} {proxy}: {reason}"),
+        None => format!("no connection to {host}: {reason}"),
+    };
     Error::new(ErrorKind::Unreachable, operation, target, message).with_advice(advice)
 }
+
+/// What to do about a proxy that is in the way.
+pub(crate) const PROXY_ADVICE: &str = "Check the proxy in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: that it runs, that it \
+    lets this host pass, and its user and password if it wants them (http://user:password@host:port). Hosts in NO_PROXY \
+    are reached without it.";
 
 /// The innermost causes of an error, without repeating what the outer ones say.
 pub(crate) fn cause(error: &(dyn StdError + 'static)) -> String {
@@ -221,6 +242,27 @@ mod tests {
     }
 
     #[test]
+    fn no_connection_says_what_to_look_at() {
+        let url = Url::parse("https://c.kusto.windows.net").unwrap();
+        for (reason, advice) in [
+            (
+                "dns error: failed to lookup address information: Name or service not known",
+                "needs DNS that knows it",
+            ),
+            ("invalid peer certificate: UnknownIssuer", "certificates it trusts"),
+            (
+                "invalid peer certificate: certificate expired: verification time 1 (UNIX)",
+                "time of this machine",
+            ),
+            ("tunnel error: proxy authorization required", "HTTPS_PROXY"),
+            ("tcp connect error: deadline has elapsed", "a firewall on the way"),
+        ] {
+            let error = unreachable(&url, "t", "ask", reason);
+            assert!(error.advice().is_some_and(|said| said.contains(advice)), "{error}");
+        }
+    }
+
+    #[test]
     fn a_wait_is_read_as_seconds_milliseconds_or_a_date() {
         assert_eq!(wait(&[]), None);
         assert_eq!(wait(&[("retry-after", "7")]), Some(Duration::from_secs(7)));
@@ -232,5 +274,20 @@ mod tests {
         );
         assert_eq!(wait(&[("retry-after", "soon")]), None);
         assert_eq!(wait(&[("retry-after", "99999999")]), Some(Duration::from_secs(3600)));
+    }
+
+    #[test]
+    fn no_damage_to_a_header_makes_the_reader_panic_or_the_wait_long() {
+        let examples =
+            ["7", "Wed, 21 Oct 2015 07:28:00 GMT", "-1", "99999999999999999999", "21 Oct 15 07:28 +0000"];
+        crate::fuzz::fuzz("retry-after", &examples, |text| {
+            let text = String::from_utf8_lossy(text);
+            let waits = wait(&[("retry-after", &text)]).max(wait(&[("x-ms-retry-after-ms", &text)]));
+            assert!(waits.unwrap_or_default() <= Duration::from_secs(3600));
+            if let Some(skew) = Skew::of(&text, SystemTime::now()) {
+                _ = skew.ours(SystemTime::now());
+                assert!(!skew.to_string().is_empty());
+            }
+        });
     }
 }

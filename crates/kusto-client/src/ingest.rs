@@ -168,11 +168,6 @@ impl Ingest {
             return error;
         }
         let role = Role::TableIngestor { table: ingestion.table.clone() };
-        let command = self.options.grant(&role);
-        error.with_advice(format!(
-            "This needs the role {} in the database {}. Somebody who may grant it runs: {command}",
-            role.name(),
-            ingestion.database
-        ))
+        error.with_advice(self.options.advice(&role, &ingestion.database))
     }
 }

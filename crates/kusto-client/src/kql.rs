@@ -131,6 +131,50 @@ const WORDS: &[&str] = &[
     "with",
 ];
 
+/// The name of an entity at the start of `text`, as [`quote_name`] or a person writes it: bare, `['..']`, `[".."]`, or
+/// verbatim `[@'..']`.
+pub(crate) fn entity_name(text: &str) -> Option<String> {
+    let text = text.trim_start();
+    let name = match text.strip_prefix('[') {
+        Some(quoted) => unquoted(quoted.trim_start())?,
+        None => text.split(|c: char| c.is_whitespace() || "(|<,;".contains(c)).next()?.to_owned(),
+    };
+    (!name.is_empty()).then_some(name)
+}
+
+/// The value of the string literal at the start of `text`.
+fn unquoted(text: &str) -> Option<String> {
+    let (text, verbatim) = text.strip_prefix('@').map_or((text, false), |rest| (rest, true));
+    let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    let (mut value, mut rest) = (String::new(), text[1..].chars());
+    loop {
+        match rest.next()? {
+            c if c == quote && verbatim && rest.as_str().starts_with(quote) => {
+                value.push(quote);
+                rest.next();
+            }
+            c if c == quote => return Some(value),
+            '\\' if !verbatim => value.push(escaped(&mut rest)?),
+            c => value.push(c),
+        }
+    }
+}
+
+/// The character that an escape stands for; `rest` begins behind the backslash.
+fn escaped(rest: &mut std::str::Chars<'_>) -> Option<char> {
+    match rest.next()? {
+        'n' => Some('\n'),
+        'r' => Some('\r'),
+        't' => Some('\t'),
+        'u' => {
+            let digits = rest.as_str().get(..4)?;
+            *rest = rest.as_str()[4..].chars();
+            char::from_u32(u32::from_str_radix(digits, 16).ok()?)
+        }
+        c => Some(c),
+    }
+}
+
 /// Whether the text is a management command: its first character that is no white space is a dot
 /// (`data-explorer/kusto/management/index.md`).
 pub fn is_command(text: &str) -> bool {
@@ -149,4 +193,24 @@ pub(crate) fn first_word(text: &str) -> String {
         .next()
         .unwrap_or_default()
         .to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_quoted_is_read_back() {
+        let names = ["T", "a.b", "it's", "a\\b", "x\ny", "with ]' in it", "\u{7f}", "ünïcode", "table", "1a"];
+        for name in names {
+            assert_eq!(entity_name(&quote_name(name)).as_deref(), Some(name));
+        }
+        crate::fuzz::fuzz("entity name", &names, |text| {
+            let name = String::from_utf8_lossy(text);
+            _ = entity_name(&name);
+            if !name.is_empty() {
+                assert_eq!(entity_name(&quote_name(&name)).as_deref(), Some(&*name));
+            }
+        });
+    }
 }

@@ -15,15 +15,19 @@
 mod auth;
 mod cache;
 mod client;
+mod clock;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod endpoint;
 mod error;
 mod failure;
+#[cfg(test)]
+mod fuzz;
 mod http;
 mod ingest;
 mod kql;
 mod options;
+mod proxy;
 mod redact;
 mod rest;
 pub mod service;
@@ -33,7 +37,7 @@ pub mod testing;
 mod transport;
 mod trust;
 
-pub use auth::Token;
+pub use auth::{Certificate, Token};
 pub use client::{Client, ServiceExt};
 pub use error::{Effect, Error, ErrorKind};
 pub use kql::{is_command, quote_name, quote_string};

@@ -1,6 +1,7 @@
 //! Where the cluster is, who asks, and how long anything may take.
 
 mod builder;
+mod connection_string;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,14 +29,17 @@ use crate::trust::Trust;
 /// # }
 /// ```
 ///
-/// Proxies of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) hold for every host, storage and sign-in
-/// included; loopback and the metadata address of virtual machines (169.254.169.254) are reached directly.
+/// Proxies of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, in either case) hold for every host,
+/// storage and sign-in included; loopback and the metadata address of virtual machines (169.254.169.254) are reached
+/// directly. TLS trusts the system's roots, or those of `SSL_CERT_FILE`: for a proxy that opens TLS, put its root there.
 #[derive(Clone)]
 pub struct ConnectionOptions(pub(crate) Arc<Settings>);
 
 pub(crate) struct Settings {
     pub(crate) cluster: Url,
     pub(crate) ingestion: Url,
+    /// The database that is meant where none is named.
+    pub(crate) database: Option<String>,
     pub(crate) auth: Auth,
     pub(crate) application: String,
     pub(crate) user: String,
@@ -61,6 +65,27 @@ impl ConnectionOptions {
         ConnectionOptionsBuilder::default()
     }
 
+    /// Reads a Kusto connection string that says everything:
+    /// [`ConnectionOptionsBuilder::connection_string`] and nothing else.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidOption`](crate::ErrorKind::InvalidOption) that names the keyword, and
+    /// [`ErrorKind::UntrustedHost`](crate::ErrorKind::UntrustedHost).
+    pub fn from_connection_string(text: impl AsRef<str>) -> crate::Result<Self> {
+        Self::builder().connection_string(text).build()
+    }
+
+    /// The options as a Kusto connection string, with `****` in place of a secret. Sign-ins that no connection string
+    /// can carry (managed and workload identities, callbacks) are written as `AAD Federated Security=True` alone.
+    pub fn connection_string(&self) -> String {
+        connection_string::describe(&self.0)
+    }
+
+    /// The database that is meant where none is named.
+    pub fn database(&self) -> Option<&str> {
+        self.0.database.as_deref()
+    }
+
     /// Address of the engine, with a slash at its end.
     pub fn cluster_url(&self) -> &str {
         self.0.cluster.as_str()
@@ -77,9 +102,10 @@ impl ConnectionOptions {
         self.0.auth.principal()
     }
 
-    /// The command that grants `role` to the principal that asks, with a blank where the principal is not known.
-    pub fn grant(&self, role: &Role) -> String {
-        role.grant(self.principal().as_deref().unwrap_or("aadapp=<application id>;<tenant id>"))
+    /// Says that `role` is missing, and the commands that grant it to the principal that asks, with a blank where the
+    /// principal is not known.
+    pub fn advice(&self, role: &Role, database: &str) -> String {
+        role.advice(database, self.principal().as_deref().unwrap_or(Role::SOMEBODY))
     }
 
     /// Whether requests carry a token.

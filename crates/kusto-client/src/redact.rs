@@ -9,6 +9,7 @@ const MARKS: &[&str] = &[
     "sig%3d",
     "bearer ",
     "client_secret=",
+    "client_assertion=",
     "accountkey=",
     "sharedaccesssignature=",
     "access_token=",
@@ -83,5 +84,22 @@ mod tests {
         for text in ["", "sig", "a=b&c=d", "İstanbul sıg"] {
             assert_eq!(redact(text), text);
         }
+    }
+
+    #[test]
+    fn no_damage_around_a_secret_brings_it_to_light() {
+        let examples = [
+            "GET https://a/b?sv=1&sig=s3cret&se=2 failed",
+            "Authorization: Bearer s3cret",
+            "{\"access_token\":\"s3cret\",\"x\":1}",
+            "client_secret=s3cret&client_id=a",
+            "İÅ sig=s3cret\u{2028}ß",
+        ];
+        crate::fuzz::fuzz("redaction", &examples, |text| {
+            let text = String::from_utf8_lossy(text);
+            let clean = redact(&text);
+            assert!(!clean.to_ascii_lowercase().contains("sig=s3cret"), "{clean}");
+            assert!(excerpt(&text, 20).chars().count() <= 21);
+        });
     }
 }

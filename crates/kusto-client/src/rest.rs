@@ -22,7 +22,8 @@ use crate::{Effect, Error, ErrorKind, Result, Table, endpoint, failure, kql};
 /// The revision of the REST interface that this client speaks
 /// (`Azure/azure-kusto-python azure-kusto-data/azure/kusto/data/client_details.py`).
 const REST_VERSION: &str = "2024-12-12";
-/// What is added to the service's own limit, so that its answer is heard; as the official clients do.
+/// What is added to the service's own limit, so that its answer is heard; as the official clients do. A shorter limit
+/// is doubled.
 const GRACE: Duration = Duration::from_secs(30);
 /// The database named where a command needs none.
 pub(crate) const NO_DATABASE: &str = "NetDefaultDB";
@@ -100,7 +101,7 @@ impl Rest {
             Side::Engine => format!("database {database} at {host}"),
             Side::DataManagement => format!("data management at {host}"),
         };
-        Attempt { operation, target, effect, timeout: timeout + GRACE }
+        Attempt { operation, target, effect, timeout: timeout + GRACE.min(timeout) }
     }
 
     fn url(&self, side: Side) -> &Url {
@@ -135,7 +136,12 @@ impl Rest {
                 retried = true;
                 continue;
             }
-            return Err(advise(failure::refusal(&answer, attempt)));
+            let refusal = failure::refusal(&answer, attempt);
+            let clock = (answer.status == 401).then(|| answer.skew()?.advice()).flatten();
+            return Err(match clock {
+                Some(advice) => refusal.with_advice(advice),
+                None => advise(refusal),
+            });
         }
     }
 
@@ -165,7 +171,7 @@ impl Rest {
             "db": database,
             "csl": text.trim_start(),
             "properties": {"Options": {
-                "servertimeout": timespan(attempt.timeout.saturating_sub(GRACE)),
+                "servertimeout": timespan(served(attempt.timeout)),
                 // The service's default, said aloud: decisions are made from what is read
                 // (`data-explorer/kusto/concepts/query-consistency.md`).
                 "queryconsistency": "strongconsistency",
@@ -189,7 +195,10 @@ impl Rest {
     fn inside(&self, failure: Inside, answer: &Answer, attempt: &Attempt) -> Error {
         let error = match failure {
             Inside::Garbled(message) => {
-                Error::new(ErrorKind::Protocol, attempt.operation, &attempt.target, message)
+                Error::new(ErrorKind::Protocol, attempt.operation, &attempt.target, message).with_advice(
+                    "Check that the URL is that of a Kusto cluster; a gateway, a proxy or the login page of a network \
+                     may have answered in its place.",
+                )
             }
             Inside::Failed(failure) => {
                 let kind = match failure.permanent {
@@ -204,6 +213,11 @@ impl Rest {
             .with_http_status(answer.status)
             .with_ids(answer.header("x-ms-client-request-id"), answer.header("x-ms-activity-id"))
     }
+}
+
+/// The service's part of a deadline.
+fn served(deadline: Duration) -> Duration {
+    deadline.saturating_sub(GRACE).max(deadline / 2)
 }
 
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
@@ -244,6 +258,12 @@ fn column_type(data_type: &str) -> &'static str {
         "Object" => "dynamic",
         _ => "string",
     }
+}
+
+/// The first table of an answer, for tests of what reads it.
+#[cfg(test)]
+pub(crate) fn first_table(body: &[u8]) -> Result<Table, Inside> {
+    v1::parse(body)
 }
 
 #[cfg(test)]

@@ -46,6 +46,12 @@ pub trait Service: fmt::Debug + Send + Sync + 'static {
     /// Runs a management command (it starts with a dot) and returns its result table.
     fn command<'a>(&'a self, database: &'a str, command: &'a str) -> BoxFuture<'a, Result<Table>>;
 
+    /// Who asks, as commands name a principal (`aadapp=<id>;<tenant>`), where that can be told: for the command in an
+    /// error that grants a missing role.
+    fn principal(&self) -> Option<String> {
+        None
+    }
+
     /// Runs a query and returns its primary results, in order.
     fn query<'a>(&'a self, database: &'a str, query: &'a str) -> BoxFuture<'a, Result<Vec<Table>>>;
 }

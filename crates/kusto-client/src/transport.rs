@@ -16,6 +16,7 @@ use azure_core::http::{
 };
 use url::Url;
 
+use crate::clock::Observed;
 use crate::failure::{self, Failure};
 use crate::http::{self, Attempt, Http, ReadError, SMALL_LIMIT};
 use crate::redact::{excerpt, redact};
@@ -37,11 +38,33 @@ pub(crate) struct Lent {
     timeout: Duration,
     /// Where sign-in requests go instead, on loopback.
     redirect: Option<Url>,
+    /// A parameter of the query that goes by another name.
+    rename: Option<(&'static str, &'static str)>,
+    /// What answers tell about the time.
+    clock: Observed,
+    /// Whether a success must carry the header that every answer of Azure Storage has.
+    of_storage: bool,
 }
 
 impl Lent {
     pub(crate) fn new(http: Http, timeout: Duration) -> Self {
-        Lent { http, timeout, redirect: None }
+        Lent { http, timeout, redirect: None, rename: None, clock: Observed::default(), of_storage: false }
+    }
+
+    /// Notes what answers tell about the time.
+    pub(crate) fn observed(self, clock: Observed) -> Self {
+        Lent { clock, ..self }
+    }
+
+    /// Sends the parameter `from` of each query under the name `to`.
+    pub(crate) fn renamed(self, from: &'static str, to: &'static str) -> Self {
+        Lent { rename: Some((from, to)), ..self }
+    }
+
+    /// For requests to storage: a success that something else answered in its place (a gateway, the login page of a
+    /// network) is none.
+    pub(crate) fn for_storage(self) -> Self {
+        Lent { of_storage: true, ..self }
     }
 
     /// Sends every request to `address` instead, keeping path and query.
@@ -55,10 +78,13 @@ impl Lent {
     }
 
     fn target(&self, url: &Url) -> Url {
-        let Some(address) = &self.redirect else { return url.clone() };
-        let mut target = address.clone();
+        let mut target = self.redirect.as_ref().unwrap_or(url).clone();
         target.set_path(url.path());
         target.set_query(url.query());
+        if let Some((from, to)) = self.rename {
+            let renamed = |(name, value)| (if name == from { to.into() } else { name }, value);
+            target.query_pairs_mut().clear().extend_pairs(url.query_pairs().map(renamed));
+        }
         target
     }
 
@@ -76,13 +102,27 @@ impl Lent {
         };
         let response = builder.send().await.map_err(azure_error)?;
         let status = response.status().as_u16();
+        self.clock.note(response.headers().get("date").and_then(|date| date.to_str().ok()));
         let headers = headers(response.headers());
         let body = http::read(response, SMALL_LIMIT).await.map_err(|error| match error {
             ReadError::Http(error) => azure_error(error),
             ReadError::TooLong => AzureError::with_message(AzureErrorKind::Io, "the answer is too long"),
         })?;
+        if self.of_storage && status < 300 && !from_storage(&headers) {
+            return Err(AzureError::with_message(AzureErrorKind::DataConversion, NOT_STORAGE));
+        }
         Ok(AsyncRawResponse::from_bytes(status.into(), headers, body))
     }
+}
+
+/// What is said of an answer that claims a success and is not storage's.
+pub(crate) const NOT_STORAGE: &str =
+    "something else than Azure Storage answered: a gateway, a proxy, or the login page of a network";
+
+/// Every answer of the storage services has the id of its request
+/// (`MicrosoftDocs/azure-docs-rest-apis docs-ref-conceptual/StorageServices/common-rest-api-headers`).
+fn from_storage(headers: &Headers) -> bool {
+    headers.get_optional_str(&HeaderName::from_static("x-ms-request-id")).is_some()
 }
 
 /// Written out by hand what `#[async_trait]` would make of it.

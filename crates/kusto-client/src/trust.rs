@@ -3,7 +3,8 @@
 //! A mistyped or planted URL must not collect tokens. Every official client keeps the same list of hosts that belong
 //! to Kusto (`Azure/azure-kusto-python azure-kusto-data/azure/kusto/data/wellKnownKustoEndpoints.json`); this is that
 //! list, of all clouds at once, since an address of one cloud is safe to be asked for by a client of another: a token
-//! is good for its own cloud only. Loopback is always trusted, everything else only over https.
+//! is good for its own cloud only. Loopback is always trusted, everything else only over https. Without a sign-in there
+//! is no token to protect, but http is refused as well, unless it stays on this machine or the host is named.
 
 use url::Url;
 
@@ -86,7 +87,27 @@ impl Trust {
         }
         let message = "the host is not known to belong to Kusto, so no token goes there";
         Err(Error::new(ErrorKind::UntrustedHost, "send a token", &host, message).with_advice(format!(
-            "Check the URL for a typing error. If the host is yours, say so: .trusted_host(\"{host}\")"
+            "Check the URL for a typing error. If the host is yours, say so: .trusted_host(\"{host}\"), or \
+             trusted_hosts = [\"{host}\"] in a pipeline file."
+        )))
+    }
+
+    /// Says whether this address may be spoken to without a token: rows and the signatures of storage are worth
+    /// protecting, too.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidOption`] for http that leaves this machine, unless the host was named as trusted.
+    pub(crate) fn check_clear_text(&self, url: &Url) -> Result<()> {
+        let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+        let named = || self.extra.iter().any(|trusted| matches(trusted, &host));
+        if url.scheme() == "https" || endpoint::is_loopback(url) || named() {
+            return Ok(());
+        }
+        let message = "over http everybody on the way could read the rows and change them; allowed are https, or http \
+                       on loopback (localhost, 127.0.0.1, [::1])";
+        Err(Error::new(ErrorKind::InvalidOption, "use http", &host, message).with_advice(format!(
+            "If the network between is yours, say so: .trusted_host(\"{host}\"), or trusted_hosts = [\"{host}\"] in \
+             a pipeline file."
         )))
     }
 }
@@ -140,6 +161,19 @@ mod tests {
             assert_eq!(check(&Trust::default(), text), Some(ErrorKind::UntrustedHost), "{text}");
         }
         assert_eq!(check(&Trust::default(), "http://c.kusto.windows.net"), Some(ErrorKind::InvalidOption));
+    }
+
+    #[test]
+    fn without_a_token_https_goes_anywhere_and_http_only_to_hosts_that_are_named() {
+        let check = |trust: &Trust, text: &str| trust.check_clear_text(&Url::parse(text).unwrap());
+        for text in ["https://any.example", "http://127.0.0.1:8080", "http://[::1]", "http://a.localhost"] {
+            check(&Trust::default(), text).unwrap();
+        }
+        let error = check(&Trust::default(), "http://kustainer:8080").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidOption);
+        assert!(error.to_string().contains(".trusted_host(\"kustainer\")"), "{error}");
+        check(&Trust::with(["Kustainer".to_owned()]), "http://kustainer:8080").unwrap();
+        check(&Trust::with([".lab".to_owned()]), "http://kustainer.lab").unwrap();
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! The client against the local cluster, which was written by others from the same documents: the conformance suite
 //! with and without sign-in, with the least rights, and with faults on the wire.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod support;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use kusto_client::conformance::{self, Fixture};
 use kusto_client::{
     Blob, Client, ConnectionOptions, ConnectionOptionsBuilder, Effect, ErrorKind, Ingestion,
-    IngestionMapping, IngestionState, IngestionStatus, Report, Service, ServiceExt, Ticket,
+    IngestionMapping, IngestionState, IngestionStatus, Service, ServiceExt, Ticket,
 };
 use kusto_emulator::seed::Seed;
 use kusto_emulator::{Emulator, Endpoint, Fault, FaultRule, Grant};
+use support::{blob, ingestion_into};
 use uuid::Uuid;
 
 const TENANT: &str = "contoso.example";
@@ -40,28 +42,8 @@ fn least_rights() -> [Grant; 2] {
     [Grant::database("db", "users"), Grant::table("db", "Conformance", "ingestors")]
 }
 
-fn blob(body: &'static str) -> Blob {
-    let body = Bytes::from_static(body.as_bytes());
-    Blob { name: format!("{}.csv", Uuid::new_v4()), rows: 1, raw_bytes: body.len() as u64, body }
-}
-
 fn ingestion() -> Ingestion {
-    Ingestion {
-        source_id: Uuid::new_v4(),
-        database: "db".into(),
-        table: "Conformance".into(),
-        format: "csv".into(),
-        mapping: None,
-        ignore_first_record: false,
-        additional_tags: vec![],
-        ingest_by_tags: vec![],
-        drop_by_tags: vec![],
-        ingest_if_not_exists: vec![],
-        creation_time: None,
-        flush_immediately: true,
-        retain_blob_on_success: true,
-        report: Report::Table,
-    }
+    Ingestion { flush_immediately: true, ..ingestion_into("Conformance") }
 }
 
 async fn outcome(client: &Client, ticket: &Ticket) -> IngestionStatus {
@@ -117,6 +99,25 @@ async fn the_client_conforms_while_requests_fail_before_and_after_their_effect()
         emulator.handle().add_fault(FaultRule::new(endpoint, fault).probability(0.2));
     }
     conformance::all(&client, &fixture()).await;
+}
+
+#[tokio::test]
+async fn a_blob_that_was_stored_without_an_answer_is_stored_again_when_the_look_at_it_failed_too() {
+    let emulator = emulator(false);
+    let client = client(&emulator, |builder| builder.no_auth());
+    let rule = |fault, operation: &str, times| {
+        emulator.handle().add_fault(FaultRule::new(Endpoint::Blob, fault).operation(operation).times(times))
+    };
+    // More often than there are containers, so that an attempt meets the blob of an earlier one.
+    rule(Fault::LoseAnswer, "PutBlob", 20);
+    let looks = rule(Fault::Fail { status: 503, retry_after: None }, "GetBlobProperties", 1);
+    let blob = blob("1,x\n");
+    let mut errors = 0;
+    while let Err(error) = client.upload(blob.clone()).await {
+        assert!(error.is_transient(), "{error}");
+        errors += 1;
+    }
+    assert!(errors > 1 && looks.count() == 1, "{errors} errors, {} looks", looks.count());
 }
 
 #[tokio::test]

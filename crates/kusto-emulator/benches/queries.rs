@@ -5,8 +5,9 @@
 //! at least 200,000 rows like those of the `StormEvents` sample each second.
 #![allow(missing_docs)]
 
+mod storms;
+
 use std::error::Error;
-use std::fmt::Write;
 use std::time::Instant;
 
 use kusto_emulator::Emulator;
@@ -87,33 +88,6 @@ impl Bench {
     }
 }
 
-/// Rows as wide as those of the sample: instants, names, counts, places, a sentence, and a property bag.
-fn storms(rows: u64) -> String {
-    const STATES: [&str; 5] = ["TEXAS", "KANSAS", "FLORIDA", "NEW YORK", "NORTH DAKOTA"];
-    const KINDS: [&str; 4] = ["Thunderstorm Wind", "Hail", "Flash Flood", "Winter Storm"];
-    let mut text = String::with_capacity(rows as usize * 260);
-    for row in 0..rows {
-        let (day, hour, minute) = (row % 28 + 1, row % 24, row % 60);
-        let (state, kind) = (STATES[row as usize % 5], KINDS[row as usize % 4]);
-        let _ = writeln!(
-            text,
-            "2007-01-{day:02}T{hour:02}:{minute:02}:00Z,2007-01-{day:02}T{hour:02}:{minute:02}:59Z,{},{row},{state},{kind},{},{},{},{},\
-             {},0,Trained Spotter,{}.25,-{}.75,\"Trees and power lines were blown down, \"\"some\"\" of them over roads near mile {row}\",\
-             \"{{\"\"TotalDamages\"\":{},\"\"Details\"\":{{\"\"Location\"\":\"\"{state}\"\",\"\"Event\"\":{row}}}}}\"",
-            row / 7,
-            row % 3,
-            row % 2,
-            row % 5,
-            row % 4,
-            row * 100,
-            row % 60 + 20,
-            row % 60 + 70,
-            row * 10,
-        );
-    }
-    text
-}
-
 async fn measure() -> Outcome<bool> {
     let emulator = Emulator::builder().database(DATABASE).start()?;
     let bench = Bench { emulator, http: reqwest::Client::builder().no_proxy().build()? };
@@ -123,24 +97,25 @@ async fn measure() -> Outcome<bool> {
     );
     let filled = bench.ask("/v1/rest/mgmt", &fill).await?.1;
     println!("  {GROUPED_ROWS} rows set from a query: {:.3} s", filled.clock);
-    bench.ask(
-        "/v1/rest/mgmt",
-        ".create table Storms (StartTime:datetime, EndTime:datetime, EpisodeId:int, EventId:int, State:string, EventType:string, \
-         InjuriesDirect:int, InjuriesIndirect:int, DeathsDirect:int, DeathsIndirect:int, DamageProperty:int, DamageCrops:int, \
-         Source:string, BeginLat:real, BeginLon:real, EpisodeNarrative:string, StormSummary:dynamic)",
-    )
-    .await?;
+    bench.ask("/v1/rest/mgmt", &format!(".create table Storms {}", storms::COLUMNS)).await?;
     let mut met = true;
     for (name, csl) in [
         ("count() by a long of 100 values", "Numbers | summarize count() by few"),
         ("count() by a string of 1,000 values", "Numbers | summarize count() by name"),
         ("count() by the day of an instant", "Numbers | summarize count() by bin(at, 1d)"),
         ("count() by a key of 5,000,000 values, counted", "Numbers | summarize count() by n | count"),
+        ("count()", "Numbers | count"),
+        ("count where a long is in a range", "Numbers | where n between (1000 .. 2000000) | count"),
         ("count where a string has a term", "Numbers | where name has '500' | count"),
+        ("sum(), min(), max() by a long of 100 values", "Numbers | summarize sum(n), min(at), max(n) by few"),
+        ("max() by a key of 5,000,000 values, counted", "Numbers | summarize max(few) by n | count"),
+        ("hash_md5() of 5,000,000 texts", "Numbers | summarize max(hash_md5(name))"),
+        ("top 10 by a long", "Numbers | top 10 by n"),
+        ("sort of 5,000,000 rows, then 10", "Numbers | sort by name asc, n | take 10"),
     ] {
         met &= bench.query(name, csl, 2.0).await?;
     }
-    met &= bench.ingest(&storms(STORM_ROWS)).await?;
+    met &= bench.ingest(&storms::rows(STORM_ROWS)).await?;
     Ok(met)
 }
 

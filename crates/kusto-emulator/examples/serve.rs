@@ -1,4 +1,5 @@
-//! A local cluster for other people's clients: prints its addresses as one line of JSON and runs until it is killed.
+//! A local cluster for other people's clients: prints its addresses and the connection strings of its storage accounts as
+//! one line of JSON and runs until it is killed.
 //!
 //! `cargo run -p kusto-emulator --example serve -- [--accept-only] [DATABASE]...`
 
@@ -13,7 +14,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
     }
     let emulator = options.start()?;
-    println!("{}", serde_json::to_string(emulator.urls())?);
+    let mut shown = serde_json::to_value(emulator.urls())?;
+    shown["storage"] = emulator.storage_connection_strings().into();
+    println!("{shown}");
     emulator.wait();
     Ok(())
 }

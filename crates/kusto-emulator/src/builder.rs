@@ -20,15 +20,21 @@ pub struct EmulatorBuilder {
     pub(crate) address: IpAddr,
     pub(crate) port: u16,
     pub(crate) allow_remote: bool,
+    pub(crate) tls: bool,
     pub(crate) sign_in: bool,
     pub(crate) tenant: String,
     pub(crate) token_lifetime: Duration,
     pub(crate) accept_only: bool,
+    pub(crate) max_connections: usize,
+    pub(crate) client_patience: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) seed: Seed,
     pub(crate) latency: Duration,
     pub(crate) storage_accounts: usize,
     pub(crate) storage_limit: Option<u64>,
+    pub(crate) storage_ports: [u16; 3],
+    /// Connection strings: never shown.
+    pub(crate) outside: Vec<Hidden>,
     pub(crate) sas_lifetime: Duration,
     pub(crate) batching_time: Duration,
     pub(crate) threads: usize,
@@ -43,15 +49,20 @@ impl Default for EmulatorBuilder {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
             allow_remote: false,
+            tls: false,
             sign_in: false,
             tenant: "6babcaad-604b-40ac-a9d7-9fd97c0b779f".to_owned(),
             token_lifetime: Duration::from_secs(3600),
             accept_only: false,
+            max_connections: 4096,
+            client_patience: Duration::from_secs(60),
             clock: Arc::new(SystemClock),
             seed: Seed::from_entropy(),
             latency: Duration::ZERO,
             storage_accounts: 2,
             storage_limit: None,
+            storage_ports: [0; 3],
+            outside: Vec::new(),
             sas_lifetime: Duration::from_secs(24 * 3600),
             batching_time: Duration::from_secs(1),
             threads: 2,
@@ -88,10 +99,17 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Listens on addresses that others can reach. There is no TLS: keys, tokens and rows are then on the network in the
-    /// clear.
+    /// Listens on addresses that others can reach. Without [`EmulatorBuilder::tls`] keys, tokens and rows are then on the
+    /// network in the clear.
     pub fn allow_remote(mut self, allow: bool) -> Self {
         self.allow_remote = allow;
+        self
+    }
+
+    /// Whether it speaks https, with a certificate made at start; default false. Clients are told to trust the file that
+    /// [`Emulator::ca_file`] names. With a data directory it is the same at every start.
+    pub fn tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
         self
     }
 
@@ -117,6 +135,20 @@ impl EmulatorBuilder {
     /// as ingested. Rows are counted by the blob's metadata `rows`, raw bytes by `rawbytes`.
     pub fn accept_only(mut self, accept_only: bool) -> Self {
         self.accept_only = accept_only;
+        self
+    }
+
+    /// Connections at a time, 1 to 65536; more wait in the listener's queue until one ends. Default 4096: more than any
+    /// test opens, and a process may usually have more files open than that.
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.max_connections = count;
+        self
+    }
+
+    /// How long a client may be silent in the middle of a request's head or body, or between two requests of a
+    /// connection, before it is cut off; measured by the system's clock, since it guards real sockets. Default 1 minute.
+    pub fn client_patience(mut self, patience: Duration) -> Self {
+        self.client_patience = patience;
         self
     }
 
@@ -152,14 +184,32 @@ impl EmulatorBuilder {
         self
     }
 
+    /// The TCP ports of blob, queue and table storage for other people's storage clients; 0 (default) lets the system
+    /// choose. Addresses that the cluster gives to clients for ingestion are on its own port
+    /// ([`EmulatorBuilder::port`]).
+    pub fn storage_ports(mut self, blob: u16, queue: u16, table: u16) -> Self {
+        self.storage_ports = [blob, queue, table];
+        self
+    }
+
+    /// Uses an account of other storage instead of this emulator's own: Azurite, or Azure's; may be called for several.
+    /// Containers, queues and a table are made there, clients get addresses there, signed with the account's key, and data
+    /// management reads that storage's queues and blobs and writes its status rows.
+    ///
+    /// What only this emulator's own storage can do does not happen then: fault rules, statistics and the request log know
+    /// nothing of blobs, messages and rows. Other storage lives by the real time: keep the system's clock with it.
+    pub fn storage(mut self, connection_string: impl Into<String>) -> Self {
+        self.outside.push(Hidden(connection_string.into()));
+        self
+    }
+
     /// How long the SAS in ingestion resources are valid; default 24 hours.
     pub fn sas_lifetime(mut self, lifetime: Duration) -> Self {
         self.sas_lifetime = lifetime;
         self
     }
 
-    /// How long blobs gather before they are ingested, for tables without a batching policy of their own (or with one
-    /// that equals the service's default). The service's default is 5 minutes; here it is 1 second, so that nobody waits
+    /// How long blobs gather before they are ingested, for tables without a batching policy in force. The service's default is 5 minutes; here it is 1 second, so that nobody waits
     /// for a demonstration. 500 items and 1 GB seal a batch as in the service.
     pub fn batching_time(mut self, time: Duration) -> Self {
         self.batching_time = time;
@@ -196,6 +246,9 @@ impl EmulatorBuilder {
         if !(1..=16).contains(&self.storage_accounts) {
             return invalid("storage_accounts", self.storage_accounts.to_string(), "1 to 16");
         }
+        if !(1..=65536).contains(&self.max_connections) {
+            return invalid("max_connections", self.max_connections.to_string(), "1 to 65536");
+        }
         if !(1..=64).contains(&self.threads) {
             return invalid("threads", self.threads.to_string(), "1 to 64");
         }
@@ -204,5 +257,15 @@ impl EmulatorBuilder {
             return invalid("tenant", self.tenant.clone(), "letters, digits, '-' and '.'");
         }
         Ok(SocketAddr::new(self.address, self.port))
+    }
+}
+
+/// A text that is not shown.
+#[derive(Clone)]
+pub(crate) struct Hidden(pub(crate) String);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
     }
 }

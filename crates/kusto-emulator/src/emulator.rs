@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::builder::EmulatorBuilder;
+use crate::builder::{EmulatorBuilder, Hidden};
 use crate::dm::{DataManagement, DmOptions, Parts, Resources};
 use crate::engine::{Access, Engine, EngineOptions, Principal};
 use crate::error::EmulatorError;
@@ -22,7 +22,8 @@ use crate::http::{self, Front, Shared};
 use crate::requests::RequestLog;
 use crate::secrets::Secrets;
 use crate::signin::{ManagedIdentity, SignIn, SignInOptions};
-use crate::storage::{Account, Storage};
+use crate::storage::{Account, Connection, Depot, Outside, Service, Storage};
+use crate::tls::{CaFile, Tls};
 use crate::{files, storage};
 
 /// Where the parts of an emulator are: everything a client needs to know but a secret.
@@ -41,6 +42,16 @@ pub struct Urls {
     pub identity: String,
     /// The directory's id.
     pub tenant: String,
+    /// Blob storage of all accounts: an account is at `<blob>/<account>`. With storage outside of the emulator this and
+    /// the next two are those of its first account.
+    pub blob: String,
+    /// Queue storage of all accounts.
+    pub queue: String,
+    /// Table storage of all accounts.
+    pub table: String,
+    /// The file with the certificate that clients are to trust, where there is TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A local cluster; it stops when this is dropped.
@@ -51,6 +62,7 @@ pub struct Emulator {
     stop: CancellationToken,
     runtime: Option<Runtime>,
     tasks: Vec<JoinHandle<()>>,
+    _ca_file: Option<CaFile>,
     _lock: Option<File>,
 }
 
@@ -63,29 +75,51 @@ impl Emulator {
     pub(crate) fn start(options: EmulatorBuilder) -> Result<Self, EmulatorError> {
         let address = options.validate()?;
         let lock = options.data_dir.as_deref().map(lock).transpose()?;
-        let listener = listen(address)?;
-        let address = listener.local_addr().map_err(|source| EmulatorError::Listen { address, source })?;
-        let urls = urls(address, &options.tenant);
-        let front = build(&options, &urls)?;
+        let accounts = connections(&options)?;
+        let (listener, address) = listen(address)?;
+        let doors = if accounts.is_empty() { Doors::open(&options, address)? } else { Doors(Vec::new()) };
+        let tls = options.tls.then(|| Tls::open(options.data_dir.as_deref(), address.ip())).transpose();
+        let (acceptor, ca_file) =
+            tls.map_err(EmulatorError::Tls)?.map(|tls| (tls.acceptor, tls.ca_file)).unzip();
+        let urls =
+            urls(address, &options.tenant, ca_file.as_ref(), |service, scheme| match accounts.first() {
+                Some(account) => account.endpoint(service).to_owned(),
+                None => doors.base(service, scheme),
+            });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(options.threads)
             .thread_name("kusto-emulator")
             .enable_all()
             .build()
             .map_err(EmulatorError::Threads)?;
+        let outside = outside(accounts, runtime.handle())?;
+        let front = build(&options, &urls, outside.clone())?;
+        front.engine.known_as(&urls.cluster);
         let stop = CancellationToken::new();
-        let listener = {
+        let limits =
+            http::ClientLimits { connections: options.max_connections, patience: options.client_patience };
+        let serve = |listener: TcpListener, address, router| {
             let _context = runtime.enter();
             tokio::net::TcpListener::from_std(listener)
-                .map_err(|source| EmulatorError::Listen { address, source })?
+                .map(|listener| {
+                    runtime.spawn(http::serve(listener, router, limits, acceptor.clone(), stop.clone()))
+                })
+                .map_err(|source| EmulatorError::Listen { address, source })
         };
         let data_management = Arc::clone(&front.data_management);
-        let tasks = vec![
-            runtime.spawn(http::serve(listener, http::router(front.clone()), stop.clone())),
+        let mut tasks = vec![
+            serve(listener, address, http::router(front.clone()))?,
             runtime.spawn(data_management.run(stop.clone())),
         ];
+        for (service, listener, address) in doors.0 {
+            tasks.push(serve(listener, address, http::service_router(front.clone(), service))?);
+        }
+        if let Some(outside) = outside {
+            let stop = stop.clone();
+            tasks.push(runtime.spawn(async move { outside.keep_hold(stop).await }));
+        }
         let handle = Handle::new(front, stop.clone(), runtime.handle().clone());
-        Ok(Self { urls, handle, stop, runtime: Some(runtime), tasks, _lock: lock })
+        Ok(Self { urls, handle, stop, runtime: Some(runtime), tasks, _ca_file: ca_file, _lock: lock })
     }
 
     /// All addresses.
@@ -93,9 +127,14 @@ impl Emulator {
         &self.urls
     }
 
-    /// The address of the engine, `http://127.0.0.1:<port>`.
+    /// The address of the engine, `http://127.0.0.1:<port>` (or https).
     pub fn cluster_url(&self) -> &str {
         &self.urls.cluster
+    }
+
+    /// The file with the certificate to trust, in PEM; none without [`EmulatorBuilder::tls`].
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.urls.ca_file.as_deref()
     }
 
     /// The address of data management.
@@ -106,6 +145,11 @@ impl Emulator {
     /// The address where applications get tokens.
     pub fn token_url(&self) -> &str {
         &self.urls.token
+    }
+
+    /// The connection string of each storage account, for other people's storage clients: with its key, a secret.
+    pub fn storage_connection_strings(&self) -> Vec<String> {
+        self.handle.storage_connection_strings()
     }
 
     /// What a test does behind the clients' backs; stays usable (but idle) after the end.
@@ -159,7 +203,11 @@ impl Drop for Emulator {
 const MEMORY_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
 
 /// Puts the parts together.
-fn build(options: &EmulatorBuilder, urls: &Urls) -> Result<Front, EmulatorError> {
+fn build(
+    options: &EmulatorBuilder,
+    urls: &Urls,
+    outside: Option<Arc<Outside>>,
+) -> Result<Front, EmulatorError> {
     let in_directory = |source| EmulatorError::Directory {
         directory: options.data_dir.clone().unwrap_or_else(|| PathBuf::from("(memory)")),
         source,
@@ -170,10 +218,19 @@ fn build(options: &EmulatorBuilder, urls: &Urls) -> Result<Front, EmulatorError>
         Secrets::open(directory, options.storage_accounts, &seed.stream("secrets")).map_err(in_directory)?;
     let ids = |purpose: &str| seed.stream(&format!("{purpose} {}", secrets.starts));
     let storage = Arc::new(open_storage(options, &secrets, ids("storage")).map_err(in_directory)?);
-    let names: Vec<_> = (0..options.storage_accounts).map(account_name).collect();
+    let (names, depot) = match outside {
+        None => {
+            let names = storage.accounts().iter().map(|account| account.name.clone()).collect();
+            (names, Depot::Inside(Arc::clone(&storage)))
+        }
+        Some(outside) => (outside.names(), Depot::Outside(outside)),
+    };
     let resources = Resources::of(&names);
-    resources.create(&storage).map_err(|error| in_directory(io::Error::other(error)))?;
-    let engine = open_engine(options, &storage)?;
+    resources.create(&depot).map_err(|error| match &depot {
+        Depot::Inside(_) => in_directory(io::Error::other(error)),
+        Depot::Outside(_) => EmulatorError::Storage { account: names.join("', '"), reason: error.message },
+    })?;
+    let engine = open_engine(options, &depot)?;
     let sign_in = SignInOptions {
         tenant: options.tenant.clone(),
         secret: secrets.token_key(),
@@ -189,7 +246,7 @@ fn build(options: &EmulatorBuilder, urls: &Urls) -> Result<Front, EmulatorError>
     });
     let (faults, requests) = (Arc::new(Faults::new(ids("faults"))), Arc::new(RequestLog::default()));
     let parts = Parts {
-        storage: Arc::clone(&storage),
+        depot,
         engine: Arc::clone(&engine),
         sign_in: Arc::clone(&sign_in),
         faults: Arc::clone(&faults),
@@ -203,6 +260,9 @@ fn build(options: &EmulatorBuilder, urls: &Urls) -> Result<Front, EmulatorError>
     };
     Ok(Front::new(Shared {
         base: urls.cluster.clone(),
+        blob_base: urls.blob.clone(),
+        queue_base: urls.queue.clone(),
+        table_base: urls.table.clone(),
         clock: Arc::clone(&options.clock),
         engine,
         storage,
@@ -212,8 +272,33 @@ fn build(options: &EmulatorBuilder, urls: &Urls) -> Result<Front, EmulatorError>
         requests,
         sign_in_required: options.sign_in,
         latency: options.latency,
+        client_patience: options.client_patience,
         sas_lifetime: options.sas_lifetime,
     }))
+}
+
+/// Accounts of other storage, if any were given.
+fn connections(options: &EmulatorBuilder) -> Result<Vec<Connection>, EmulatorError> {
+    let parse = |text: &Hidden| {
+        Connection::parse(&text.0)
+            .map_err(|reason| EmulatorError::Storage { account: "(no name)".to_owned(), reason })
+    };
+    options.outside.iter().map(parse).collect()
+}
+
+/// What speaks to these accounts; nothing if there are none.
+fn outside(
+    accounts: Vec<Connection>,
+    runtime: &tokio::runtime::Handle,
+) -> Result<Option<Arc<Outside>>, EmulatorError> {
+    if accounts.is_empty() {
+        return Ok(None);
+    }
+    let account = accounts.iter().map(|account| account.account.as_str()).collect::<Vec<_>>().join("', '");
+    let outside = Outside::new(accounts, runtime.clone());
+    outside
+        .map(|outside| Some(Arc::new(outside)))
+        .map_err(|reason| EmulatorError::Storage { account, reason })
 }
 
 fn open_storage(
@@ -222,7 +307,8 @@ fn open_storage(
     ids: crate::seed::Chance,
 ) -> io::Result<Storage> {
     let account = |number| Account { name: account_name(number), key: secrets.account_key(number) };
-    let accounts = (0..options.storage_accounts).map(account).collect();
+    let count = if options.outside.is_empty() { options.storage_accounts } else { 0 };
+    let accounts = (0..count).map(account).collect();
     let directory = options.data_dir.as_ref().map(|directory| directory.join("storage"));
     let limit = options.storage_limit.unwrap_or(if directory.is_some() { u64::MAX } else { MEMORY_LIMIT });
     let place = match (&directory, options.accept_only) {
@@ -233,13 +319,13 @@ fn open_storage(
     Storage::open(accounts, place, Arc::clone(&options.clock), ids)
 }
 
-fn open_engine(options: &EmulatorBuilder, storage: &Arc<Storage>) -> Result<Arc<Engine>, EmulatorError> {
+fn open_engine(options: &EmulatorBuilder, depot: &Depot) -> Result<Arc<Engine>, EmulatorError> {
     let engine = Engine::new(EngineOptions {
         clock: Arc::clone(&options.clock),
         seed: options.seed,
         data_dir: options.data_dir.as_ref().map(|directory| directory.join("engine")),
         access: if options.sign_in { Access::ByRole } else { Access::Open },
-        blobs: Arc::clone(storage) as Arc<_>,
+        blobs: depot.blobs(),
         assumptions: options.assumptions,
     })
     .map_err(|error| EmulatorError::Engine(error.to_string()))?;
@@ -260,18 +346,50 @@ fn account_name(number: usize) -> String {
     format!("storage{number:02}")
 }
 
-fn urls(address: SocketAddr, tenant: &str) -> Urls {
+/// The ports of the storage services.
+struct Doors(Vec<(Service, TcpListener, SocketAddr)>);
+
+impl Doors {
+    fn open(options: &EmulatorBuilder, main: SocketAddr) -> Result<Self, EmulatorError> {
+        let services = [Service::Blob, Service::Queue, Service::Table].into_iter().zip(options.storage_ports);
+        let open = |(service, port)| {
+            listen(SocketAddr::new(main.ip(), port)).map(|(listener, address)| (service, listener, address))
+        };
+        services.map(open).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn base(&self, service: Service, scheme: &str) -> String {
+        let door = self.0.iter().find(|(known, ..)| *known == service);
+        door.map(|(_, _, address)| base(*address, scheme)).unwrap_or_default()
+    }
+}
+
+fn urls(
+    address: SocketAddr,
+    tenant: &str,
+    ca_file: Option<&CaFile>,
+    storage: impl Fn(Service, &str) -> String,
+) -> Urls {
+    let scheme = if ca_file.is_some() { "https" } else { "http" };
+    let cluster = base(address, scheme);
+    Urls {
+        ingestion: cluster.clone(),
+        authority: format!("{cluster}/{tenant}"),
+        token: format!("{cluster}/{tenant}/oauth2/v2.0/token"),
+        identity: format!("{cluster}/msi/token"),
+        tenant: tenant.to_owned(),
+        blob: storage(Service::Blob, scheme),
+        queue: storage(Service::Queue, scheme),
+        table: storage(Service::Table, scheme),
+        ca_file: ca_file.map(|file| file.path.clone()),
+        cluster,
+    }
+}
+
+fn base(address: SocketAddr, scheme: &str) -> String {
     // Clients tell a loopback address from a remote one by its name; 0.0.0.0 is none of either.
     let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { host(address) };
-    let base = format!("http://{host}:{}", address.port());
-    Urls {
-        ingestion: base.clone(),
-        authority: format!("{base}/{tenant}"),
-        token: format!("{base}/{tenant}/oauth2/v2.0/token"),
-        identity: format!("{base}/msi/token"),
-        tenant: tenant.to_owned(),
-        cluster: base,
-    }
+    format!("{scheme}://{host}:{}", address.port())
 }
 
 fn host(address: SocketAddr) -> String {
@@ -281,11 +399,13 @@ fn host(address: SocketAddr) -> String {
     }
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener, EmulatorError> {
+/// A listener, and the port that it got.
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), EmulatorError> {
     let failed = |source| EmulatorError::Listen { address, source };
     let listener = TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
-    Ok(listener)
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 /// One emulator per directory: two would write into one journal.

@@ -18,10 +18,10 @@ pub enum EmulatorError {
         /// What is allowed.
         allowed: &'static str,
     },
-    /// Others could reach it, without TLS.
+    /// Others could reach it.
     #[error(
-        "the emulator does not listen on {0}: it speaks http without TLS, so keys and rows would be on the network in \
-         the clear; use 127.0.0.1, or allow it with allow_remote(true)"
+        "the emulator does not listen on {0}: others would reach it, and without TLS keys and rows would be on the \
+         network in the clear; use 127.0.0.1, or allow it with allow_remote(true)"
     )]
     NotLoopback(IpAddr),
     /// The port is taken, or may not be used.
@@ -43,6 +43,16 @@ pub enum EmulatorError {
         /// Why.
         source: io::Error,
     },
+    /// Other storage cannot be used.
+    #[error(
+        "cannot use the storage account '{account}': {reason}; check the connection string and whether it runs"
+    )]
+    Storage {
+        /// Its name, if the connection string says one.
+        account: String,
+        /// Why, without any secret.
+        reason: String,
+    },
     /// The engine's part of the directory cannot be used, or a database cannot be made.
     #[error("the engine does not start: {0}")]
     Engine(String),
@@ -54,6 +64,9 @@ pub enum EmulatorError {
         /// The service's message.
         reason: String,
     },
+    /// No certificate could be made or written.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(io::Error),
     /// The runtime could not start its threads.
     #[error("cannot start threads: {0}")]
     Threads(io::Error),

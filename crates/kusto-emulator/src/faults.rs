@@ -21,6 +21,8 @@
 //! | `LoseAnswer` | yes | the connection closes without an answer |
 //! | `FailAfter` | yes | an error in the form of the endpoint |
 //! | `Truncate` | yes | the head and the first bytes of the answer, then the connection closes |
+//! | `Lengthen` | yes | the answer, and behind it so many blanks more |
+//! | `Garble` | none | 200 and a page in HTML, as something between client and service answers |
 //! | `Delay` | as without it | the same, later on the emulator's clock |
 //! | `Hold` | when it is released, or never | the answer, when there is one |
 //! | `Merge` | yes, after the database's extents were merged | what that leads to |
@@ -75,6 +77,13 @@ pub enum Fault {
         /// Bytes of the body that are sent.
         bytes: usize,
     },
+    /// The request takes effect, and the answer's body, whose length is not said, goes on with this many blanks.
+    Lengthen {
+        /// Bytes behind the body.
+        bytes: u64,
+    },
+    /// Nothing happens, and the answer says 200 with a page in HTML: what a gateway or a login page of a network does.
+    Garble,
     /// The request waits this long on the emulator's clock before anything happens.
     Delay(#[serde(with = "seconds")] Duration),
     /// The request stops at this point of its way until it is released ([`crate::Handle::release`]). For commands and
@@ -112,9 +121,11 @@ pub enum Fault {
     DelayMessage(#[serde(with = "seconds")] Duration),
 }
 
-/// What a fault does to the inside of a request.
+/// What a fault does to the inside of a request, and what the request tells of its answer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mischief {
+    /// How long the answer takes after the effect.
+    pub(crate) takes: Takes,
     /// Somebody wants to hold it.
     pub(crate) hold: Option<Arc<Hold>>,
     /// How many transactions ago it reads.
@@ -138,6 +149,20 @@ pub(crate) struct Delivery {
 impl Default for Delivery {
     fn default() -> Self {
         Self { times: 1, first: Duration::ZERO, apart: Duration::ZERO }
+    }
+}
+
+/// A time on the emulator's clock that grows while a request is worked on; in nanoseconds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Takes(Arc<AtomicU64>);
+
+impl Takes {
+    pub(crate) fn add(&self, more: Duration) {
+        self.0.fetch_add(u64::try_from(more.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the owner of an emulator does behind its clients' backs: look, move, spoil, grant and revoke.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 use tokio::runtime;
@@ -14,7 +16,8 @@ use crate::faults::{FaultHits, FaultRule, Mischief};
 use crate::holds::HeldRequest;
 use crate::http::{Front, control};
 use crate::requests::Request;
-use crate::signin::{App, ManagedIdentity};
+use crate::signin::{Credential, ManagedIdentity};
+use crate::storage::Account;
 
 /// A role for a principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +142,12 @@ impl Handle {
         control::release(&self.front, Some(id), true) > 0
     }
 
+    /// What the service does when the node that does the work goes away and another one takes its place: held requests die
+    /// without an effect, blobs that gather are gathered anew, operations in progress are `Abandoned`.
+    pub fn fail_over(&self) {
+        control::fail_over(&self.front);
+    }
+
     /// The answers to what is not documented.
     pub fn assumptions(&self) -> Assumptions {
         self.front.engine.assumptions()
@@ -175,10 +184,50 @@ impl Handle {
     /// # Errors
     /// If a role cannot be given, for instance on a table that does not exist.
     pub fn add_app(&self, id: &str, key: &str, grants: &[Grant]) -> Result<String, EmulatorError> {
-        self.front.sign_in.add_app(App { id: id.to_owned(), key: key.to_owned() });
+        self.front.sign_in.add_key(id, key);
         let principal = self.front.sign_in.principal(id).fqn();
         self.grant(&principal, grants)?;
         Ok(principal)
+    }
+
+    /// Makes the key of an application one that has expired.
+    pub fn expire_key(&self, id: &str) {
+        self.front.sign_in.expire_key(id);
+    }
+
+    /// Lets an application sign in with a certificate (in DER, RSA), beside what it has, and gives its principal roles.
+    /// Returns the principal's name. Certificates are not kept over restarts.
+    ///
+    /// # Errors
+    /// If a role cannot be given.
+    pub fn add_certificate(&self, id: &str, der: &[u8], grants: &[Grant]) -> Result<String, EmulatorError> {
+        self.add_credential(id, Credential::Certificate(der.to_vec()), grants)
+    }
+
+    /// Lets an application sign in with the tokens of a workload (`system:serviceaccount:<namespace>:<name>`), and gives
+    /// its principal roles. Returns the principal's name. [`Handle::workload_token`] makes the tokens.
+    ///
+    /// # Errors
+    /// If a role cannot be given.
+    pub fn add_federated(&self, id: &str, subject: &str, grants: &[Grant]) -> Result<String, EmulatorError> {
+        self.add_credential(id, Credential::Federated(subject.to_owned()), grants)
+    }
+
+    fn add_credential(
+        &self,
+        id: &str,
+        credential: Credential,
+        grants: &[Grant],
+    ) -> Result<String, EmulatorError> {
+        self.front.sign_in.add_credential(id, credential);
+        let principal = self.front.sign_in.principal(id).fqn();
+        self.grant(&principal, grants)?;
+        Ok(principal)
+    }
+
+    /// A token of a workload: what a Kubernetes cluster puts into the file that `AZURE_FEDERATED_TOKEN_FILE` names.
+    pub fn workload_token(&self, subject: &str) -> String {
+        self.front.sign_in.workload_token(subject)
     }
 
     /// Adds a user-assigned managed identity beside the system-assigned one, and gives it roles. Returns its name.
@@ -194,6 +243,21 @@ impl Handle {
         self.front.sign_in.add_identity(identity);
         self.grant(&principal, grants)?;
         Ok(principal)
+    }
+
+    /// The connection string of each storage account: with its key, a secret.
+    pub fn storage_connection_strings(&self) -> Vec<String> {
+        let front = &self.front;
+        let protocol = if front.base.starts_with("https:") { "https" } else { "http" };
+        let connection = |account: &Account| {
+            let (name, key) = (&account.name, STANDARD.encode(&account.key));
+            format!(
+                "DefaultEndpointsProtocol={protocol};AccountName={name};AccountKey={key};BlobEndpoint={}/{name};\
+                 QueueEndpoint={}/{name};TableEndpoint={}/{name};",
+                front.blob_base, front.queue_base, front.table_base
+            )
+        };
+        front.storage.accounts().iter().map(connection).collect()
     }
 
     /// The name of the system-assigned managed identity's principal.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! 1. A held request keeps what its names meant when it came, and nothing else: locks, snapshots of rows and rights are
-//!    taken when it goes on.
+//!    taken when it goes on (rights: unless `Assumptions::rights` says otherwise).
 //! 2. The client may hang up; the request takes effect all the same when it is released.
 //! 3. At most [`MAX_HELD`] requests are held; one more passes by. When the emulator stops, the held ones die.
 

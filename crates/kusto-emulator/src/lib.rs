@@ -14,7 +14,7 @@
 //!
 //! # The house
 //! ```text
-//!              one port on 127.0.0.1
+//!        one port on 127.0.0.1 (and one for each storage service)
 //!                      │
 //!   http/ ─────────────┼──────────────────────────────────────────────┐  requests.rs: what was asked
 //!     │ commands       │ resources, identity token    │ blobs,        │  faults.rs: rules that spoil it
@@ -31,7 +31,7 @@
 //! from a [`seed::Seed`].
 //!
 //! # What holds
-//! 1. It listens on loopback only, unless told otherwise: there is no TLS.
+//! 1. It listens on loopback only, unless told otherwise. It speaks http, or https with a certificate made at start.
 //! 2. Nothing made up: what it does not understand, it refuses in the service's error form.
 //! 3. With a data directory everything acknowledged survives a kill of the process (not a power failure: nothing is
 //!    flushed to the device): databases, blobs, queue messages, status rows, keys. Files are private to their owner.
@@ -45,8 +45,8 @@
 //! - Blobs gather for 1 second, not 5 minutes, unless the table has a batching policy
 //!   ([`EmulatorBuilder::batching_time`]).
 //! - A status row of a blob that `ingestIfNotExists` skipped says `Skipped`.
-//! - The storage services of an account share its address and tell containers, queues and tables apart by name.
-//! - SAS by stored access policy or user delegation, shared key authorization, listing, and leases are not there.
+//! - Storage: `docs/storage.md` of this crate lists what is there, and how it differs from Azurite. It may also be
+//!   outside ([`EmulatorBuilder::storage`]).
 //! - Not yet: streaming ingestion, REST queued ingestion.
 
 mod assumptions;
@@ -65,13 +65,18 @@ mod secrets;
 pub mod seed;
 mod signin;
 mod storage;
+mod tls;
 
 mod data;
 #[allow(dead_code, unused_imports)]
 mod engine;
 mod kql;
 
-pub use assumptions::{Assumptions, FailedSources, IngestIfNotExists, Merges, MissingExtents, ResolvedNames};
+pub use assumptions::{
+    Assumptions, BlobsVisible, CreatedRange, DirectManagedIdentity, FailedSources, GzipMembers,
+    IngestIfNotExists, Merges, MissingExtents, OperationColumns, RaggedRecords, RepeatedMessages,
+    ResolvedNames, RightsOfWaiting, SkippedStatus, Undocumented, UnknownSize, WeakReads,
+};
 pub use builder::EmulatorBuilder;
 pub use dm::Statistics;
 pub use emulator::{Emulator, Urls};

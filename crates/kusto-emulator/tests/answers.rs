@@ -3,6 +3,7 @@
 
 mod support;
 
+use kusto_emulator::seed::Seed;
 use serde_json::{Value, json};
 use support::{Answer, Cluster, DATABASE};
 
@@ -85,22 +86,100 @@ async fn a_result_beyond_the_limit_is_a_failure_inside_a_200() {
         (&last["HasErrors"], &last["OneApiErrors"][0]["error"]["code"]),
         (&json!(true), &json!("LimitsExceeded"))
     );
+    let rows = frames[2]["Rows"].as_array().unwrap();
     assert_eq!(
-        frames[2]["Rows"][0]["OneApiErrors"][0]["error"]["innererror"]["code"],
-        "E_QUERY_RESULT_SET_TOO_LARGE"
+        (rows.len(), &rows[..5]),
+        (6, &[json!([1]), json!([2]), json!([3]), json!([4]), json!([5])][..])
     );
+    assert_eq!(rows[5]["OneApiErrors"][0]["error"]["innererror"]["code"], "E_QUERY_RESULT_SET_TOO_LARGE");
     let options = limit("results_v2_fragment_primary_tables", json!(true));
     let mut at_end = options.clone();
     at_end["results_error_reporting_placement"] = json!("end_of_table");
     let frames = query(&cluster, "/v2/rest/query", csl, at_end).await.json();
-    assert_eq!(frames[3]["FrameType"], "TableCompletion");
-    assert_eq!(frames[3]["OneApiErrors"][0]["error"]["code"], "LimitsExceeded");
+    assert_eq!(frames[3]["Rows"].as_array().unwrap().len(), 5);
+    assert_eq!((&frames[4]["FrameType"], &frames[4]["RowCount"]), (&json!("TableCompletion"), &json!(5)));
+    assert_eq!(frames[4]["OneApiErrors"][0]["error"]["code"], "LimitsExceeded");
     let v1 = query(&cluster, "/v1/rest/query", csl, limit("x", json!(1))).await;
     assert_eq!(v1.status, 200);
     assert!(v1.json()["Exceptions"][0].as_str().unwrap().contains("E_QUERY_RESULT_SET_TOO_LARGE"));
+    let rows = &v1.json()["Tables"][0]["Rows"];
+    assert_eq!((&rows[4], rows[5]["Exceptions"].as_array().unwrap().len()), (&json!([5]), 1));
     let taken = query(&cluster, "/v2/rest/query", csl, json!({"query_take_max_records": 5})).await.json();
     assert_eq!(taken[2]["Rows"].as_array().unwrap().len(), 5);
     let now = json!({"query_now": "2020-01-02T03:04:05Z"});
     let told = query(&cluster, "/v2/rest/query", "print now()", now).await.json();
     assert_eq!(told[2]["Rows"], json!([["2020-01-02T03:04:05.0000000Z"]]));
+}
+
+#[tokio::test]
+async fn a_size_limit_sends_the_rows_that_fit_and_then_the_failure() {
+    let cluster = Cluster::start();
+    let csl = "set truncationmaxsize=1000; set notruncation; range x from 1 to 100000 step 1";
+    let frames = query(&cluster, "/v2/rest/query", csl, json!({})).await.json();
+    let rows = frames[2]["Rows"].as_array().unwrap();
+    assert!((2..=126).contains(&rows.len()), "{} rows of 8 bytes within 1000", rows.len());
+    assert!(rows.last().unwrap()["OneApiErrors"].is_array());
+}
+
+#[tokio::test]
+async fn a_query_that_runs_too_long_is_a_504_that_may_be_tried_again() {
+    let cluster = Cluster::start();
+    let endless = "range x from 0 to 9000000000000000000 step 1 | where x < 0 | count";
+    for path in ["/v1/rest/query", "/v2/rest/query"] {
+        let answer = query(&cluster, path, endless, json!({"servertimeout": "00:00:00.05"})).await;
+        let error = &answer.json()["error"];
+        assert_eq!(answer.status, 504, "{error}");
+        assert_eq!(error["@type"], "Kusto.Data.Exceptions.KustoServiceTimeoutException");
+        assert_eq!(
+            (&error["code"], &error["@permanent"]),
+            (&json!("RequestExecutionTimeout"), &json!(false))
+        );
+    }
+}
+
+#[tokio::test]
+async fn several_statements_answer_with_a_table_each() {
+    let cluster = Cluster::start();
+    let csl = "let m = materialize(print x = 1); m; m | extend y = 2;";
+    let frames = query(&cluster, "/v2/rest/query", csl, json!({})).await.json();
+    assert_eq!((&frames[2]["Rows"], &frames[3]["Rows"]), (&json!([[1]]), &json!([[1, 2]])));
+    assert_eq!((&frames[2]["TableId"], &frames[3]["TableId"]), (&json!(1), &json!(2)));
+    let v1 = query(&cluster, "/v1/rest/query", csl, json!({})).await.json();
+    let contents = v1["Tables"].as_array().unwrap().last().unwrap()["Rows"].clone();
+    assert_eq!(
+        (&contents[0][1], &contents[1][1], &contents[2][1]),
+        (&json!("QueryResult"), &json!("QueryResult"), &json!("QueryProperties"))
+    );
+}
+
+#[tokio::test]
+async fn chance_in_queries_comes_from_the_seed() {
+    let draw = async |seed: u64| {
+        let cluster = Cluster::start_with(|options| options.seed(Seed::new(seed)));
+        let csl = "range n from 1 to 20 step 1 | extend r = rand(), w = rand(100), g = new_guid() | sample 5";
+        let first = query(&cluster, "/v2/rest/query", csl, json!({})).await.json()[2]["Rows"].clone();
+        let second = query(&cluster, "/v2/rest/query", csl, json!({})).await.json()[2]["Rows"].clone();
+        assert_ne!(first, second, "each query draws anew");
+        first
+    };
+    let (one, same, other) = (draw(1).await, draw(1).await, draw(2).await);
+    assert_eq!(one, same);
+    assert_ne!(one, other);
+}
+
+#[tokio::test]
+async fn the_own_cluster_may_be_named_and_others_are_out_of_reach() {
+    let cluster = Cluster::start();
+    cluster.command(".ingest inline into table T <| 1,one").await;
+    let url = cluster.url("");
+    let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    for name in [url.clone(), address.clone()] {
+        let csl = format!("cluster('{name}').database('{DATABASE}').T | count");
+        assert_eq!(cluster.query(&csl).await, json!([[1]]), "{csl}");
+    }
+    assert_eq!(cluster.query("print current_cluster_endpoint()").await, json!([[address]]));
+    let other = format!("cluster('help').database('{DATABASE}').T | count");
+    let refused = query(&cluster, "/v2/rest/query", &other, json!({})).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text.contains("another cluster"), "{}", refused.text);
 }

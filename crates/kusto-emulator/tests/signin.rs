@@ -158,3 +158,58 @@ async fn without_sign_in_everybody_may_do_everything_whatever_token_he_has() {
     cluster.token = Some("whatever".to_owned());
     assert_eq!(cluster.command(".drop table U").await.status, 200);
 }
+
+/// Presents an assertion instead of a key.
+async fn assert_as(cluster: &Cluster, id: &str, assertion: &str) -> Answer {
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", id),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("client_assertion", assertion),
+        ("scope", &format!("{RESOURCE}/.default")),
+    ];
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let url = cluster.emulator.token_url();
+    cluster.send(Method::POST, url, &[("content-type", "application/x-www-form-urlencoded")], body).await
+}
+
+#[tokio::test]
+async fn a_workload_gets_a_token_for_the_application_that_trusts_it_and_for_no_other() {
+    let mut cluster = start();
+    let handle = cluster.emulator.handle();
+    let pod = "system:serviceaccount:default:loader";
+    handle.add_federated("loader", pod, &[Grant::database("Samples", "users")]).unwrap();
+    let answer = assert_as(&cluster, "loader", &handle.workload_token(pod)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    cluster.token = Some(answer.json()["access_token"].as_str().unwrap().to_owned());
+    assert_eq!(cluster.command(".show tables").await.status, 200);
+
+    let other = handle.workload_token("system:serviceaccount:default:other");
+    let of_ours = handle.workload_token(pod);
+    let cluster_token = cluster.token.clone().unwrap();
+    for (id, assertion, code) in [
+        ("loader", other.as_str(), "AADSTS700213"),
+        ("reader", of_ours.as_str(), "AADSTS700213"),
+        ("loader", cluster_token.as_str(), "AADSTS700211"),
+        ("loader", "a.b.c", "AADSTS50027"),
+        ("loader", "", "AADSTS50027"),
+        ("nobody", of_ours.as_str(), "AADSTS700016"),
+    ] {
+        let answer = assert_as(&cluster, id, assertion).await;
+        assert!(!answer.status.is_success() && answer.text.contains(code), "{id}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_has_expired_is_told_from_a_wrong_one() {
+    let cluster = start();
+    cluster.emulator.handle().expire_key("reader");
+    let scope = format!("{RESOURCE}/.default");
+    for (key, code) in [("secret", "AADSTS7000222"), ("wrong", "AADSTS7000215")] {
+        let answer = ask(&cluster, cluster.emulator.token_url(), "reader", key, &scope).await;
+        assert!(answer.status == 401 && answer.text.contains(code), "{}", answer.text);
+    }
+    cluster.emulator.handle().add_app("reader", "newer", &[]).unwrap();
+    let answer = ask(&cluster, cluster.emulator.token_url(), "reader", "newer", &scope).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+}

@@ -164,7 +164,13 @@ async fn each_way_to_misuse_a_sas_is_refused_with_its_own_code() {
     );
     let messages = item(&cluster.resource("FailedIngestionsQueue").await, "messages");
     let list = blob.replace("/x?", "?") + "&restype=container&comp=list";
-    cluster.send(Method::GET, &list, &[], "").await.refused(400, "UnsupportedOperation");
+    assert_eq!(cluster.send(Method::GET, &list, &[], "").await.status, 200, "l is in sp");
+    cluster
+        .send(Method::PUT, &format!("{blob}&comp=lease"), &[], "")
+        .await
+        .refused(400, "UnsupportedOperation");
+    let whole = blob.replace("/x?", "?") + "&restype=container";
+    cluster.send(Method::GET, &whole, &[], "").await.refused(403, "AuthorizationPermissionMismatch");
     assert_eq!(cluster.send(Method::GET, &messages, &[], "").await.status, 200);
     assert_eq!(put(&blob).await.status, 201);
     cluster.clock.advance(Duration::from_secs(24 * 3600 - 1));

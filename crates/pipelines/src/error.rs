@@ -28,8 +28,10 @@ struct Inner {
 pub enum ErrorKind {
     /// An option that cannot work, alone or beside another one: mend the configuration.
     Options,
-    /// A source could not be listed, opened or read, or has changed since the positions were kept.
+    /// A source could not be listed, opened or read.
     Source,
+    /// A source has changed since the positions were kept, or while it was read.
+    SourceChanged,
     /// A record is malformed, or a field does not fit the type of its column.
     Record,
     /// Source and table do not fit: a table or a column is missing.
@@ -56,10 +58,13 @@ impl ErrorKind {
         matches!(self, ErrorKind::Options | ErrorKind::Schema | ErrorKind::OtherPipeline)
     }
 
-    /// Whether starting again cannot help, and no change of the configuration either: a person has to look at what is
-    /// kept, and to decide.
+    /// Whether starting again cannot help, and no change of the configuration either: a person has to look at the
+    /// source or at what is kept, and to decide.
     pub fn needs_person(self) -> bool {
-        matches!(self, ErrorKind::Damaged | ErrorKind::Undecided)
+        matches!(
+            self,
+            ErrorKind::Damaged | ErrorKind::Record | ErrorKind::SourceChanged | ErrorKind::Undecided
+        )
     }
 }
 

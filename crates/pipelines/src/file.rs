@@ -5,7 +5,7 @@
 //!   (one partition,       │         csv: outside quotes                (line number of its first record)
 //!    one reader)          └─ .gz: decompressed on the way
 //!                                   json lines: at line ends
-//!                                   json array: at depth zero, outside strings
+//!                                   json array, objects: at depth zero, outside strings
 //! ```
 //!
 //! - One file is one partition, read by one worker in blocks of whole records; finding where records end is all that
@@ -14,8 +14,8 @@
 //! - **csv**: RFC 4180, comma; records end with LF or CRLF, the last one with or without; a quote opens a quoted field
 //!   only where a field begins (elsewhere it is a character like others); blank lines are skipped; a UTF-8 byte order
 //!   mark is skipped. With a header the first record names the fields.
-//! - **json**: the first character decides. `{`: one object per line, blank lines skipped. `[`: one array of objects,
-//!   over any number of lines.
+//! - **json**: the first character decides. `[`: one array of objects, over any number of lines. `{`: objects, one per line
+//!   if the first line holds a whole one, else one after another over any number of lines. Blank lines are skipped.
 //! - **Position**: the offset in the uncompressed text, the number of the line there, and a fingerprint of the file as
 //!   it is stored (length, SHA-256 of its head, tail and sixteen samples between). A file with another fingerprint is
 //!   refused when a reader is opened, and so is one whose length changes while it is read: rows may be lost or
@@ -60,7 +60,7 @@ pub struct FileOptions {
 pub enum FileFormat {
     /// Comma-separated values, RFC 4180.
     Csv,
-    /// JSON objects, one per line or in one array.
+    /// JSON objects, one per line, one after another, or in one array.
     Json,
 }
 
@@ -170,7 +170,7 @@ pub struct Block {
     pub file: u32,
     /// The number of the line on which the first record begins, counted from 1.
     pub line: u64,
-    /// Whether the records are elements of a json array; else each json object has a line of its own.
+    /// Whether json objects end where their braces balance; else each has a line of its own.
     pub array: bool,
     /// The records. csv and json lines: with line ends, the last one may lack its own. json array: objects, with blanks,
     /// line ends and commas between them.

@@ -34,6 +34,6 @@ pub use error::{Error, ErrorKind, Result};
 pub use options::PipelineOptions;
 pub use pipeline::Pipeline;
 pub use runner::{
-    EncodedSinkV2, EncodedWriteAhead, Gauge, Job, PipelineSink, Progress, Report, RunOptions, Stage,
-    StopHandle, Times, Topology, Unchanged, run,
+    EncodedSinkV2, EncodedWriteAhead, Gauge, Job, PipelineSink, Progress, Report, RetriedFor, RunOptions,
+    Stage, StopHandle, Times, Topology, Unchanged, run, tell_others,
 };

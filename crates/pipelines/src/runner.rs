@@ -59,7 +59,7 @@ mod throttle;
 mod write_ahead;
 
 pub use convert::{Stage, Unchanged};
-pub use report::{Progress, Report, Times};
+pub use report::{Progress, Report, RetriedFor, Times};
 pub use sink::{Gauge, PipelineSink};
 pub use sink_v2::EncodedSinkV2;
 pub use stop::StopHandle;
@@ -173,10 +173,11 @@ where
     let started = Instant::now();
     let shared = Arc::new(Shared::new(options.clone(), stop.clone(), Box::new(observe)));
     let job = Arc::new(job);
+    let report = || shared.report(&job.sink.stats(), job.sink.retry_causes(), started.elapsed());
     let (workers_job, workers_shared) = (Arc::clone(&job), Arc::clone(&shared));
     let Some((builders, threads)) = communication(&shared)? else {
         shared.stopped(true);
-        return Ok(shared.report(&job.sink.stats(), started.elapsed()));
+        return Ok(report());
     };
     let guards = execute_from(builders, threads, WorkerConfig::default(), move |worker| {
         guarded(worker, &workers_job, &workers_shared);
@@ -191,7 +192,7 @@ where
     }
     match shared.take_error() {
         Some(error) => Err(error),
-        None => Ok(shared.report(&job.sink.stats(), started.elapsed())),
+        None => Ok(report()),
     }
 }
 
@@ -221,6 +222,14 @@ fn communication(shared: &Shared) -> Result<Option<Communication>> {
     let built = initialize_networking_from_sockets(local, sockets, process, workers, hooks);
     let (builders, threads) = built.map_err(|error| not_started(error.to_string()))?;
     Ok(Some((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(threads))))
+}
+
+/// Tells the other processes of the pipeline that this one failed before it could run, so that they do not wait for it.
+/// Takes a few seconds where they are not there.
+pub fn tell_others(topology: &Topology, error: &Error, stop: &StopHandle) {
+    if topology.is_cluster() {
+        network::take_leave(topology, error, stop);
+    }
 }
 
 fn not_started(error: String) -> Error {

@@ -1,6 +1,6 @@
 //! The table: made for the source if asked to, never altered, and bound to the source's fields by name.
 
-use kusto_client::{ErrorKind as ServiceErrorKind, Service, quote_name};
+use kusto_client::{ErrorKind as ServiceErrorKind, Service, ServiceExt, quote_name};
 use serde::Deserialize;
 
 use crate::convert::BoundColumn;
@@ -63,7 +63,7 @@ impl TableSchema {
     /// that is not known.
     pub async fn read(service: &dyn Service, database: &str, table: &str) -> Result<Option<Self>> {
         let command = format!(".show table {} schema as json", quote_name(table));
-        let answer = match service.command(database, &command).await {
+        let answer = match service.command_at_start(database, &command).await {
             Ok(answer) => answer,
             Err(error) if is_missing_table(&error) => return Ok(None),
             Err(error) if is_missing(&error) => return Err(no_database(database, error)),
@@ -111,7 +111,7 @@ impl TableSchema {
             return Err(Error::new(ErrorKind::Schema, text)
                 .with_advice(format!("set `create = true`, or create it, for example with\n  {command}")));
         }
-        let answer = service.command(database, &command).await;
+        let answer = service.command_at_start(database, &command).await;
         answer.map_err(|error| service_error(format!("create the table {database}.{table}"), error))?;
         let schema = Self::read(service, database, table).await?.ok_or_else(|| {
             Error::new(ErrorKind::Sink, format!("{database}.{table} was created and then was not there"))
@@ -224,12 +224,14 @@ fn is_missing_table(error: &kusto_client::Error) -> bool {
     is_missing(error) && !database
 }
 
-/// What was asked for is not there: the table, or else the database.
+/// What was asked for is not there: the table, or else the database. A 404 without a word of the service is an address
+/// where there is no cluster.
 fn is_missing(error: &kusto_client::Error) -> bool {
     let code = error.code().unwrap_or_default();
+    let says_so = code.contains("EntityNotFound") || code.contains("NotExist");
     match error.kind() {
-        ServiceErrorKind::NotFound => true,
-        ServiceErrorKind::BadRequest => code.contains("EntityNotFound") || code.contains("NotExist"),
+        ServiceErrorKind::NotFound => says_so || error.http_status() != Some(404),
+        ServiceErrorKind::BadRequest => says_so,
         _ => false,
     }
 }

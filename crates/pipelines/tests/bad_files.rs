@@ -71,6 +71,8 @@ fn json_that_is_neither_lines_nor_an_array_names_line_and_wish() {
         ("[{\"a\":1}]\n[", "line 2: malformed json: expected nothing after"),
         ("[{\"a\":1}", "ends within the array"),
         ("[{\"a\":1},\n{\"a\":", "line 2: malformed json: the file ends within an object"),
+        ("{\n\"a\":1}\n{\"a\":2}\n3", "line 4: malformed json: expected another object"),
+        ("{\"a\":1\n{\"a\":1}\n", "line 1: malformed json: the file ends within the object"),
     ];
     for (text, expected) in cases {
         let error = read_error(&common::json(&common::write(dir.path(), "a.json", text)));

@@ -23,7 +23,8 @@ Exit codes:
   1    failed: nothing is claimed that is not so, start it again
   2    bad configuration or arguments
   3    fenced by a newer start of the same pipeline
-  4    needs a person
+  4    needs a person: a record that makes no row, a source that changed, or damaged state; starting again
+       gives the same error
   130  stopped by Ctrl-C, 143 by SIGTERM, after finishing what was in hand";
 
 #[derive(Debug, Subcommand)]
@@ -54,6 +55,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   timely-kusto query --cluster http://127.0.0.1:8080 --database Samples 'T | count'
+  timely-kusto query --cluster 'https://c.westeurope.kusto.windows.net/Samples;Fed=true' 'T | take 5'
+                                                       as whoever `az login` signed in
   timely-kusto query --config pipeline.toml 'T | take 5'
   timely-kusto query --config pipeline.toml '.show tables' --json")]
     Query(QueryArguments),
@@ -69,6 +72,17 @@ Examples:
     /// Look into epoch files, which the write-ahead mode keeps under `state`; needs no cluster
     #[command(after_help = crate::log::EXAMPLES)]
     Log(crate::log::LogArguments),
+    /// Ask a cluster what exactly once leans on, and say what the answers mean
+    #[command(after_help = "\
+Examples:
+  timely-kusto assumptions http://127.0.0.1:8080 --database Samples
+  timely-kusto assumptions --config pipeline.toml      with the sign-in of a pipeline
+  timely-kusto assumptions --config pipeline.toml --json
+
+The questions are put in tables of their own, named kt_ask_..., which are dropped at the end; nothing else
+is touched. The principal needs Database User: it creates the tables. It takes some minutes on a real cluster.
+Exit codes: 0 everything holds, 1 a question stayed unanswered, 4 an answer breaks the promise.")]
+    Assumptions(AssumptionsArguments),
     /// Measure what each stage can do on this machine, and which one bounds the whole
     #[command(after_help = "\
 Examples:
@@ -130,12 +144,21 @@ pub(crate) struct EmulatorArguments {
     /// Print one line of JSON with the URLs when ready
     #[arg(long)]
     pub(crate) json: bool,
+    /// Speak https, with a certificate made at start; the file to trust is printed
+    #[arg(long)]
+    pub(crate) tls: bool,
     /// Ask for tokens, and check roles
     #[arg(long)]
     pub(crate) sign_in: bool,
     /// An application that may sign in and do everything (may be repeated; turns sign-in on)
     #[arg(long, value_name = "ID:KEY")]
     pub(crate) application: Vec<String>,
+    /// Use this account of other storage (Azurite, Azure) for blobs, messages and status rows (may be repeated)
+    #[arg(long, value_name = "CONNECTION_STRING", env = "TIMELY_KUSTO_STORAGE", hide_env_values = true)]
+    pub(crate) storage: Vec<String>,
+    /// Ports of blob, queue and table storage for other people's storage clients; 0 takes a free one
+    #[arg(long, value_name = "BLOB,QUEUE,TABLE", value_parser = three_ports, conflicts_with = "storage")]
+    pub(crate) storage_ports: Option<[u16; 3]>,
     /// For benchmarks: check signatures and headers, count bytes, drop blob bodies, ingest nothing
     #[arg(long)]
     pub(crate) accept_only: bool,
@@ -152,16 +175,43 @@ pub(crate) struct QueryArguments {
     /// A query, or a management command
     #[arg(value_name = "KQL")]
     pub(crate) text: String,
-    /// URL of the cluster, without a sign-in
+    /// The cluster: a URL, asked without a sign-in, or a Kusto connection string (other users of this machine can read
+    /// arguments: take secrets from a pipeline's file)
     #[arg(long, value_name = "URL", conflicts_with = "config", required_unless_present = "config")]
     pub(crate) cluster: Option<String>,
     /// Take cluster, sign-in and database from this pipeline's file
     #[arg(long, value_name = "PIPELINE.TOML")]
     pub(crate) config: Option<PathBuf>,
-    /// The database; the pipeline's by default
-    #[arg(long, value_name = "NAME", required_unless_present = "config")]
+    /// The database; the pipeline's or the connection string's by default
+    #[arg(long, value_name = "NAME")]
     pub(crate) database: Option<String>,
     /// Print JSON: an array of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AssumptionsArguments {
+    /// The cluster: a URL, asked without a sign-in, or a Kusto connection string (other users of this machine can read
+    /// arguments: take secrets from a pipeline's file)
+    #[arg(value_name = "URL", conflicts_with = "config", required_unless_present = "config")]
+    pub(crate) cluster: Option<String>,
+    /// Take cluster, sign-in and database from this pipeline's file
+    #[arg(long, value_name = "PIPELINE.TOML")]
+    pub(crate) config: Option<PathBuf>,
+    /// The database to ask in; the pipeline's or the connection string's by default
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// Put only this question, by its name in the JSON report (may be repeated)
+    #[arg(long, value_name = "NAME", value_parser = question_name)]
+    pub(crate) only: Vec<String>,
+    /// How long a queued blob may take until its status is final
+    #[arg(long, value_name = "DURATION", default_value = "10min", value_parser = duration)]
+    pub(crate) ingestion_deadline: Duration,
+    /// How long to go on looking at what should change soon, such as an old name
+    #[arg(long, value_name = "DURATION", default_value = "1min", value_parser = duration)]
+    pub(crate) grace: Duration,
+    /// Print one JSON object on stdout at the end
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -186,6 +236,23 @@ pub(crate) struct BenchArguments {
     /// What a helper process does, in JSON
     #[arg(long, hide = true, value_name = "JSON")]
     pub(crate) task: Option<String>,
+}
+
+fn question_name(text: &str) -> Result<String, String> {
+    let mut names = timely_kusto::assumptions::questions().map(|(name, _)| name);
+    if names.clone().any(|name| name == text) {
+        return Ok(text.to_owned());
+    }
+    let first = names.next().unwrap_or_default();
+    Err(names.fold(format!("the questions are {first}"), |list, name| format!("{list}, {name}")))
+}
+
+fn three_ports(text: &str) -> Result<[u16; 3], String> {
+    let ports: Result<Vec<u16>, _> = text.split(',').map(str::parse).collect();
+    ports
+        .ok()
+        .and_then(|ports| ports.try_into().ok())
+        .ok_or_else(|| "must be three ports, as in 0,0,0".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

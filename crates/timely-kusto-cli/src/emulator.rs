@@ -14,7 +14,7 @@ pub(crate) fn emulator(arguments: &EmulatorArguments) -> Result<Exit, Stop> {
     let runtime = runtime()?;
     let emulator = Arc::new(start(arguments)?);
     let handle = emulator.handle().clone();
-    let signalled = signals::watch(&runtime, move || handle.stop())?;
+    let signalled = signals::watch(&runtime, "stopping", move || handle.stop())?;
     announce(&emulator, arguments);
     emulator.wait();
     Ok(signalled.get().map_or(Exit::Done, Exit::Signalled))
@@ -24,8 +24,13 @@ fn start(arguments: &EmulatorArguments) -> Result<Emulator, Stop> {
     let mut builder = Emulator::builder()
         .port(arguments.port)
         .accept_only(arguments.accept_only)
+        .tls(arguments.tls)
         .sign_in(arguments.sign_in || !arguments.application.is_empty());
     builder = arguments.database.iter().fold(builder, |builder, name| builder.database(name));
+    builder = arguments.storage.iter().fold(builder, |builder, account| builder.storage(account));
+    if let Some([blob, queue, table]) = arguments.storage_ports {
+        builder = builder.storage_ports(blob, queue, table);
+    }
     if let Some(directory) = &arguments.data {
         builder = builder.data_dir(directory);
     }
@@ -45,12 +50,19 @@ fn start(arguments: &EmulatorArguments) -> Result<Emulator, Stop> {
 
 fn announce(emulator: &Emulator, arguments: &EmulatorArguments) {
     if arguments.json {
-        println!("{}", serde_json::json!(emulator.urls()));
+        let mut urls = serde_json::json!(emulator.urls());
+        urls["storage"] = emulator.storage_connection_strings().into();
+        println!("{urls}");
         return;
     }
     println!("cluster and ingestion: {}", emulator.cluster_url());
     if arguments.sign_in || !arguments.application.is_empty() {
         println!("sign-in: {}", emulator.urls().authority);
+    }
+    let urls = emulator.urls();
+    println!("blobs: {}, queues: {}, tables: {}", urls.blob, urls.queue, urls.table);
+    if let Some(file) = emulator.ca_file() {
+        println!("certificate to trust: {}", file.display());
     }
     match &arguments.data {
         Some(directory) => println!("data: {}", directory.display()),

@@ -16,7 +16,8 @@ pub(crate) enum Exit {
     BadConfiguration,
     /// A newer start of the same pipeline has taken over.
     Fenced,
-    /// A person has to decide before it can go on.
+    /// A person has to look and decide before it can go on: a record makes no row, the source changed, what is kept is
+    /// damaged, or what became of a commit cannot be told.
     NeedsPerson,
     /// Stopped by a signal, after finishing what was in hand.
     Signalled(Signal),

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod args;
+mod assumptions;
 mod audit;
 mod bench;
 mod cluster;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Audit(arguments) => audit::audit(arguments),
         Command::Resolve(arguments) => resolve::resolve(arguments),
         Command::Log(arguments) => log::log(arguments),
+        Command::Assumptions(arguments) => assumptions::assumptions(arguments),
         Command::Bench(arguments) => bench::bench(arguments),
     });
     done.unwrap_or_else(|stop| {

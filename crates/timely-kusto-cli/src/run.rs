@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indicatif::{HumanBytes, HumanCount};
 use kusto_client::{Service, ServiceExt, Table};
-use pipelines::{Pipeline, Report, StopHandle, Topology};
+use pipelines::{Pipeline, Report, RetriedFor, StopHandle, Topology};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -48,11 +48,13 @@ fn run_pipeline(arguments: &RunArguments) -> Result<Done, Stop> {
     let connected = connect(configuration.cluster, &options.job.state, &database)?;
     let stop = StopHandle::new();
     let asked = stop.clone();
-    let signalled = signals::watch(&runtime, move || asked.stop())?;
+    let words = "stopping: delivering what was read (again to stop at once)";
+    let signalled = signals::watch(&runtime, words, move || asked.stop())?;
 
     let target = format!("{database}.{}", options.sink.write.table());
     let pipeline = Pipeline::prepare(options, &*connected.service, &connected.name);
-    let pipeline = runtime.block_on(pipeline)?;
+    let pipeline =
+        runtime.block_on(pipeline).inspect_err(|error| pipelines::tell_others(&topology, error, &stop))?;
     if let Some(command) = pipeline.created() {
         eprintln!("created the table with\n  {command}");
     }
@@ -128,6 +130,9 @@ pub(crate) fn answer(
     runtime.block_on(service.execute(database, text)).map_err(Stop::failed)
 }
 
+/// Causes of repetition that are shown to people: a service has few reasons, and a screen has little room.
+const SHOWN_CAUSES: usize = 8;
+
 fn summary(report: &Report, target: &str) -> String {
     let how = if report.stopped { "stopped; delivered" } else { "delivered" };
     let mut text = format!(
@@ -145,6 +150,9 @@ fn summary(report: &Report, target: &str) -> String {
     ];
     for (count, what) in asides.into_iter().filter(|(count, _)| *count > 0) {
         text.push_str(&format!(", {} {what}", HumanCount(count)));
+    }
+    for RetriedFor { operation, cause, retries, .. } in report.retry_causes.iter().take(SHOWN_CAUSES) {
+        text.push_str(&format!("\n  repeated {}: {operation}: {cause}", HumanCount(*retries)));
     }
     text
 }

@@ -18,8 +18,12 @@ impl Signalled {
     }
 }
 
-/// Calls `stop` on the first signal; a second one ends the process at once.
-pub(crate) fn watch(runtime: &Runtime, stop: impl Fn() + Send + 'static) -> Result<Signalled, Stop> {
+/// Says `words` and calls `stop` on the first signal; a second one ends the process at once.
+pub(crate) fn watch(
+    runtime: &Runtime,
+    words: &'static str,
+    stop: impl Fn() + Send + 'static,
+) -> Result<Signalled, Stop> {
     let _guard = runtime.enter();
     let failed = |error| Stop::failed(format!("signals cannot be watched: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -36,7 +40,7 @@ pub(crate) fn watch(runtime: &Runtime, stop: impl Fn() + Send + 'static) -> Resu
                 eprintln!("stopped at once; what was not delivered is read again at the next start");
                 std::process::exit(Exit::Signalled(signal).code());
             }
-            eprintln!("stopping: delivering what was read (again to stop at once)");
+            eprintln!("{words}");
             stop();
         }
     });

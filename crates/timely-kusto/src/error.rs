@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kusto_client::{IngestionStatus, quote_name};
+use kusto_client::IngestionStatus;
 use uuid::Uuid;
 
 use crate::codec::CodecError;
@@ -59,7 +59,7 @@ pub enum SinkError {
          `.show ingestion failures` has the service's record{}{}",
         describe(.status),
         partly(.status),
-        grant(.status, .table)
+        next_line(.advice)
     )]
     Ingestion {
         /// Rows in the blob.
@@ -70,15 +70,16 @@ pub enum SinkError {
         blob: String,
         /// Id of the ingestion.
         source_id: Uuid,
+        /// What a person can do about it, if anything is known.
+        advice: Option<String>,
         /// What the service said.
         status: Box<IngestionStatus>,
     },
     /// The service did not say in time what became of the rows.
     #[error(
         "{rows} rows for {table} are queued, and the service has not said for {} s whether they are ingested: they \
-         may still arrive\n  blob {blob}, source id {source_id}; if the table's batching policy \
-         (`.show table T policy ingestionbatching`) seals later than `poll_timeout`, raise `poll_timeout` or lower \
-         MaximumBatchingTimeSpan",
+         may still arrive\n  blob {blob}, source id {source_id}; if the table's batching policy (`{policy}`) seals \
+         later than `poll_timeout`, raise `poll_timeout` or lower MaximumBatchingTimeSpan",
         waited.as_secs()
     )]
     Unconfirmed {
@@ -90,8 +91,33 @@ pub enum SinkError {
         blob: String,
         /// Id of the ingestion.
         source_id: Uuid,
+        /// The command that shows the table's batching policy.
+        policy: String,
         /// How long the status was looked at.
         waited: Duration,
+    },
+    /// The service has the rows, and what became of them cannot be read.
+    #[error(
+        "{rows} rows for {table} are queued, and what became of them cannot be read{}: they may still arrive, or be \
+         there already\n  {source}\n  blob {blob}, source id {source_id}; look with `.show ingestion failures` and \
+         count the rows before you start again, which sends what is not confirmed once more",
+        tried(.attempts, .after)
+    )]
+    StatusUnread {
+        /// Rows in the blob.
+        rows: u64,
+        /// The target.
+        table: String,
+        /// The blob's name.
+        blob: String,
+        /// Id of the ingestion.
+        source_id: Uuid,
+        /// How many looks were taken.
+        attempts: u32,
+        /// How long they took.
+        after: Duration,
+        /// The last look's error.
+        source: kusto_client::Error,
     },
     /// The runtime for the sink's requests could not be started.
     #[error("the sink's threads could not be started: {0}")]
@@ -125,11 +151,15 @@ impl From<crate::WriteAheadError> for SinkError {
     }
 }
 
-fn undelivered(rows: &u64, table: &str, attempts: &u32, after: &Duration) -> String {
-    let tried = match attempts {
+fn tried(attempts: &u32, after: &Duration) -> String {
+    match attempts {
         0 | 1 => String::new(),
         n => format!(" after {n} attempts in {:.1} s", after.as_secs_f64()),
-    };
+    }
+}
+
+fn undelivered(rows: &u64, table: &str, attempts: &u32, after: &Duration) -> String {
+    let tried = tried(attempts, after);
     match rows {
         0 => format!("{table}{tried}: "),
         rows => format!("{rows} rows for {table} are not delivered{tried}: "),
@@ -154,16 +184,6 @@ fn partly(status: &IngestionStatus) -> &'static str {
     }
 }
 
-/// The command that gives the right to ingest, where it was missing. `Forbidden` is the service's code
-/// (`MicrosoftDocs/dataexplorer-docs data-explorer/error-codes.md`). `table` is `database.table`.
-fn grant(status: &IngestionStatus, table: &str) -> String {
-    if status.error_code.as_deref().is_none_or(|code| !code.contains("Forbidden")) {
-        return String::new();
-    }
-    let (database, table) = table.rsplit_once('.').unwrap_or(("", table));
-    format!(
-        "\n  who may grant the role Table Ingestor runs in {database}: .add table {} ingestors \
-         ('aadapp=<application id>;<tenant id>')",
-        quote_name(table)
-    )
+fn next_line(advice: &Option<String>) -> String {
+    advice.as_ref().map(|advice| format!("\n  {advice}")).unwrap_or_default()
 }

@@ -12,6 +12,7 @@
 //! How to connect is said by [`ConnectionOptions`], how to write by [`WriteOptions`]. How fields become text is the
 //! matter of [`encode`] and [`types`], how chunks are compressed that of [`codec`].
 
+pub mod assumptions;
 mod budget;
 mod chunk;
 pub mod codec;
@@ -28,6 +29,7 @@ pub mod types;
 mod write_ahead;
 
 pub use codec::{Codec, CodecError, Gzip};
+pub use delivery::trouble::RetryCause;
 pub use encode::{ColumnName, EncodeError, Encoder, LongValues, RawEncoder, SerdeEncoder};
 pub use error::{Result, SinkError};
 pub use mapping::{MAX_INLINE_BYTES, MappingError, inline_mapping};

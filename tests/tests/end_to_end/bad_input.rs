@@ -12,7 +12,7 @@ const BAD_CONFIGURATION: i32 = 2;
 const NEEDS_A_PERSON: i32 = 4;
 
 /// Says that a test could not be run here; past the capture of a test's output, so that it is seen.
-fn skipped(why: &str) {
+pub(crate) fn skipped(why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED {why}");
 }
 
@@ -158,11 +158,11 @@ fn a_malformed_csv_record_is_shown_with_file_line_and_column() {
         fixture.place.write(&name, text);
         fixture.cluster.ask(".create-merge table T (name: string, n: long)");
         let config = fixture.config().file(&name).state(&name.replace('.', "-"));
-        fixture.refuses(&config, FAILED, &[texts, &[name.as_str(), "mend the record"]].concat());
+        fixture.refuses(&config, NEEDS_A_PERSON, &[texts, &[name.as_str(), "mend the record"]].concat());
     }
     fixture.place.write("latin1.csv", b"name,n\na,1\n\xe4,2\n");
     let config = fixture.config().file("latin1.csv").state("latin1");
-    fixture.refuses(&config, FAILED, &["latin1.csv", "line 3", "column 1", "UTF-8"]);
+    fixture.refuses(&config, NEEDS_A_PERSON, &["latin1.csv", "line 3", "column 1", "UTF-8"]);
 }
 
 #[test]
@@ -170,8 +170,8 @@ fn malformed_json_is_shown_with_file_and_line() {
     let fixture = Fixture::new();
     fixture.cluster.ask(".create table T (a: long)");
     let cases: [(&str, i32, &[&str]); 3] = [
-        ("{\"a\":1}\n{\"a\":2,}\n", FAILED, &["bad-0.json, line 2, column 8"]),
-        ("{\"a\":1}\n[2]\n", FAILED, &["bad-1.json, line 2"]),
+        ("{\"a\":1}\n{\"a\":2,}\n", NEEDS_A_PERSON, &["bad-0.json, line 2, column 8"]),
+        ("{\"a\":1}\n[2]\n", NEEDS_A_PERSON, &["bad-1.json, line 2"]),
         ("{\"a\":1}\n{\"a\":2,\"b\":3}\n", BAD_CONFIGURATION, &["has no column for \"b\""]),
     ];
     for (index, (text, code, texts)) in cases.into_iter().enumerate() {
@@ -197,7 +197,7 @@ fn a_field_that_does_not_fit_the_column_that_was_inferred_stops_at_its_line() {
         "column n of type long",
         "string takes every text",
     ];
-    fixture.refuses(&fixture.config().file("late.csv"), FAILED, &texts);
+    fixture.refuses(&fixture.config().file("late.csv"), NEEDS_A_PERSON, &texts);
 }
 
 #[test]
@@ -207,7 +207,13 @@ fn a_value_that_the_service_would_cut_is_an_error_and_the_limit_can_be_raised() 
     let config = fixture.config().file("long.csv");
     let texts =
         ["long.csv, line 2, column 1", "too long", "1048576 bytes", "max_value_bytes", "MaxValueSize"];
-    fixture.refuses(&config, FAILED, &texts);
+    fixture.refuses(&config, NEEDS_A_PERSON, &texts);
+    let raised = config.sink("max_value_bytes = \"2MiB\"").state("raised");
+    let outcome = fixture.place.run(&raised, &[]).expect(0);
+    assert_eq!(outcome.number("rows_delivered"), 1);
+    let length = fixture.cluster.ask("T | project strlen(name)");
+    let cut = Some(1 << 20); // as the service does where the column's policy does not allow more
+    assert_eq!(length.scalar().and_then(|length| length.as_u64()), cut);
 }
 
 #[test]
@@ -257,7 +263,7 @@ fn a_file_that_changed_since_the_last_start_is_refused() {
     let fixture = Fixture::new();
     fixture.place.run(&fixture.config(), &[]).expect(0);
     fixture.place.write("rows.csv", "name,n\na,1\nb,3\n");
-    fixture.refuses(&fixture.config(), FAILED, &["rows.csv", "the file changed"]);
+    fixture.refuses(&fixture.config(), NEEDS_A_PERSON, &["rows.csv", "the file changed"]);
     assert_eq!(fixture.cluster.count("T"), 2);
 }
 
@@ -281,10 +287,10 @@ fn a_restart_with_another_table_or_format_or_source_says_so() {
 }
 
 /// A file system of one page, gone with the value.
-struct TinyDisk<'a>(&'a Path);
+pub(crate) struct TinyDisk<'a>(&'a Path);
 
 impl<'a> TinyDisk<'a> {
-    fn mount(at: &'a Path) -> Option<Self> {
+    pub(crate) fn mount(at: &'a Path) -> Option<Self> {
         std::fs::create_dir(at).unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4k", "tmpfs"]).arg(at).output();
         mounted.is_ok_and(|output| output.status.success()).then_some(TinyDisk(at))
@@ -392,7 +398,8 @@ fn arguments_that_are_none_are_refused_by_name() {
     refuses(&["run"], &["PIPELINE.TOML"]);
     refuses(&["run", "a.toml", "-w", "0"], &["--workers", "1..=1024"]);
     refuses(&["run", "a.toml", "--reprot", "json"], &["--reprot", "--report"]);
-    refuses(&["query", "T"], &["--cluster", "--database"]);
+    refuses(&["query", "T"], &["--cluster"]);
+    refuses(&["query", "--cluster", "http://127.0.0.1:1", "T"], &["no database is named", "--database"]);
     refuses(&["emulator", "--port", "70000"], &["--port", "70000"]);
     refuses(&["--log", "a=b=c", "run", "a.toml"], &["--log"]);
     refuses(&["run", "no-such.toml"], &["no-such.toml", "cannot be read"]);

@@ -22,7 +22,14 @@ fn the_readme_shows_the_lines_of_the_example_that_embeds_the_sink() {
 
 #[test]
 fn the_files_that_the_documents_link_to_are_there() {
-    let documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "benches/README.md"];
+    let documents = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "benches/README.md",
+        "docs/troubleshooting.md",
+    ];
     let mut checked = 0;
     for document in documents.iter().map(|name| repository().join(name)).filter(|path| path.exists()) {
         let text = std::fs::read_to_string(&document).unwrap();

@@ -6,5 +6,8 @@ mod bad_input;
 mod command;
 mod delivery;
 mod documents;
+mod first_failures;
 mod restarts;
+mod retries;
+mod secrets;
 mod sign_in;

@@ -179,6 +179,43 @@ fn a_signal_to_one_of_two_processes_stops_both_without_loss_or_repetition() {
 }
 
 #[test]
+fn a_signal_to_one_of_two_processes_stops_also_the_one_that_has_nothing_to_read() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = Config::new(cluster.url()).storms(ROWS).source("partitions = 1");
+    let [mut first, mut second] = start_two(&place, &slowly(config.clone()));
+    wait_for_the_middle(&mut first, &place, &cluster);
+    first.signal(Signal::TERM);
+    for outcome in [first.wait(), second.wait()] {
+        assert_eq!(outcome.expect(143).json()["outcome"], "stopped");
+    }
+    place.run(&config, &[]).expect(0);
+    assert_same_rows(&rows_of(&cluster.ask("T")), &storms(ROWS));
+}
+
+#[test]
+fn a_process_that_fails_before_it_can_join_ends_the_others_with_its_error() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    cluster.ask(".create table Narrow (name: string)");
+    let hosts = free_hosts(&place, 2);
+    let hosts = hosts.to_str().unwrap();
+    let good = Config::new(cluster.url()).storms(ROWS);
+    let bad = good.clone().existing_table().table("Narrow");
+    for failing in [0, 1] {
+        let start = |process: usize| {
+            let config = if process == failing { &bad } else { &good };
+            let process = process.to_string();
+            place.start_run(config, &["--processes", "2", "--process", &process, "--hosts", hosts])
+        };
+        let mut both = [start(0), start(1)];
+        for outcome in both.each_mut().map(timely_kusto_tests::Process::wait) {
+            outcome.refused(2, &["Samples.Narrow has no column for"]);
+        }
+    }
+}
+
+#[test]
 fn when_one_of_two_processes_is_killed_the_other_says_so_and_a_restart_lacks_no_row() {
     let place = Place::new();
     let cluster = Cluster::start(&place);

@@ -66,12 +66,11 @@ fn an_application_without_rights_is_told_the_commands_that_grant_them_and_they_d
             break outcome;
         }
         outcome.refused(1, &["Samples", "aadapp="]);
-        let start =
-            outcome.stderr.find(".add ").unwrap_or_else(|| panic!("no command in {}", outcome.stderr));
-        let command = outcome.stderr[start..].lines().next().unwrap();
-        let command = command.replace("<application id>;<tenant id>", "app-1;contoso.example");
-        emulator.handle().command("Samples", &command).unwrap();
-        granted.push(command);
+        let command = |line: &str| line.find(".add ").map(|start| line[start..].to_owned());
+        let commands: Vec<_> = outcome.stderr.lines().filter_map(command).collect();
+        assert!(!commands.is_empty(), "no command in {}", outcome.stderr);
+        commands.iter().for_each(|command| drop(emulator.handle().command("Samples", command).unwrap()));
+        granted.push(commands);
     };
     assert_eq!(outcome.expect(0).number("rows_delivered"), 2);
     assert!(!granted.is_empty(), "it worked without any right");
@@ -99,6 +98,27 @@ fn a_wrong_key_and_a_missing_one_are_told_apart() {
     let outcome = place.start(command().arg("run").arg(file)).wait();
     outcome.refused(2, &["secrets do not stand in this file", "env"]);
     assert_no_secret(&place, &outcome, &["secret.toml"]);
+}
+
+#[test]
+fn a_pipeline_and_a_query_may_name_their_cluster_by_a_connection_string() {
+    let (place, emulator) = (Place::new(), cluster(&least_rights()));
+    let url = emulator.cluster_url().trim_end_matches('/');
+    let text = format!("{url}/Samples;Fed=true;AppClientId=app-1;AppKey=\"{KEY}\";Authority Id={TENANT}");
+    let mut config = config(&emulator, &place).existing_table();
+    config.connection = "cluster = { env = \"E2E_CONNECTION\" }".into();
+    let file = place.write_config(&config);
+    let mut command = command();
+    command.env("E2E_CONNECTION", &text).args(["--log", "trace", "run", "--report", "json"]).arg(file);
+    let outcome = place.start(&mut command).wait().expect(0);
+    assert_eq!(outcome.number("rows_delivered"), 2);
+    assert_no_secret(&place, &outcome, &[]);
+    let asked = place.command(&["query", "--cluster", &text, "T | count"]).expect(0);
+    assert!(asked.stdout.contains("\n2\n"), "{}", asked.stdout);
+    let wrong = text.replace("Authority", "Autority");
+    let outcome = place.command(&["query", "--cluster", &wrong, "T | count"]);
+    outcome.refused(2, &["`Autority Id`", "did you mean `Authority Id`"]);
+    assert_no_secret(&place, &outcome, &[]);
 }
 
 /// Looks through what was printed and written.

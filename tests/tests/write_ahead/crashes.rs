@@ -88,7 +88,7 @@ fn a_second_crash_while_the_first_is_being_recovered_from_loses_no_row_and_repea
 fn kills_at_any_moment_with_rescaling_in_between_lose_no_row_and_repeat_none() {
     let place = Place::new();
     let cluster = Cluster::start(&place);
-    let config = pipeline_at(&cluster, "Killed", 1000);
+    let config = pipeline_at(&cluster, "Killed", 300);
     for workers in ["1", "4", "2"] {
         let before = cluster.count("Killed");
         let mut process = place.start_run(&config, &["-w", workers]);

@@ -19,7 +19,7 @@ fn start_cluster(place: &Place, config: &Config, processes: usize) -> Vec<Proces
 fn of_two_starts_of_one_pipeline_one_runs_and_the_other_exits_3() {
     let place = Place::new();
     let cluster = Cluster::start(&place);
-    let config = pipeline_at(&cluster, "Fenced", 1000);
+    let config = pipeline_at(&cluster, "Fenced", 200);
     let mut first = place.start_run(&config, &["-w", "2"]);
     wait_for_rows(&mut first, &cluster, &config, 0);
     let elsewhere = config.clone().state("state-elsewhere");
@@ -35,7 +35,7 @@ fn of_two_starts_of_one_pipeline_one_runs_and_the_other_exits_3() {
 fn a_paused_process_ends_as_fenced_when_it_wakes() {
     let place = Place::new();
     let cluster = Cluster::start(&place);
-    let config = pipeline_at(&cluster, "Paused", 1000);
+    let config = pipeline_at(&cluster, "Paused", 200);
     let mut first = place.start_run(&config, &["-w", "2"]);
     wait_for_rows(&mut first, &cluster, &config, 0);
     first.signal(Signal::STOP);
@@ -50,7 +50,7 @@ fn a_paused_process_ends_as_fenced_when_it_wakes() {
 fn a_start_waits_for_a_paused_process_that_holds_the_epoch_files_and_says_for_which() {
     let place = Place::new();
     let cluster = Cluster::start(&place);
-    let config = pipeline_at(&cluster, "Held", 1000);
+    let config = pipeline_at(&cluster, "Held", 200);
     let mut first = place.start_run(&config, &["-w", "2"]);
     wait_for_rows(&mut first, &cluster, &config, 0);
     first.signal(Signal::STOP);
@@ -69,7 +69,7 @@ fn a_start_waits_for_a_paused_process_that_holds_the_epoch_files_and_says_for_wh
 fn processes_with_disks_of_their_own_go_on_after_one_of_them_was_killed() {
     let place = Place::new();
     let cluster = Cluster::start(&place);
-    let config = pipeline_at(&cluster, "Hosts", 1000);
+    let config = pipeline_at(&cluster, "Hosts", 400);
     for (number, processes) in [2, 3].into_iter().enumerate() {
         let before = cluster.count("Hosts");
         let mut all = start_cluster(&place, &config, processes);
@@ -89,7 +89,7 @@ fn processes_with_disks_of_their_own_go_on_after_one_of_them_was_killed() {
 fn graceful_stops_settle_what_was_read_and_the_next_start_goes_on_elsewhere() {
     let place = Place::new();
     let cluster = Cluster::start(&place);
-    let config = pipeline_at(&cluster, "Stopped", 1000);
+    let config = pipeline_at(&cluster, "Stopped", 200);
     for state in ["state-a", "state-b"] {
         let config = config.clone().state(state);
         let before = cluster.count("Stopped");
@@ -112,7 +112,7 @@ fn graceful_stops_settle_what_was_read_and_the_next_start_goes_on_elsewhere() {
 fn a_cluster_that_goes_away_and_comes_back_stops_no_pipeline() {
     let place = Place::new();
     let mut cluster = Cluster::start(&place);
-    let config = pipeline_at(&cluster, "Away", 1000)
+    let config = pipeline_at(&cluster, "Away", 200)
         .sink("retry_backoff = \"10ms\"")
         .sink("retry_max_backoff = \"200ms\"");
     let mut process = place.start_run(&config, &["-w", "2"]);

@@ -119,4 +119,21 @@ mod tests {
             assert!(cloud(body).is_err(), "{body}");
         }
     }
+
+    #[test]
+    fn no_damage_to_metadata_makes_the_reader_panic_or_sends_a_secret_in_clear_text() {
+        let examples = [
+            r#"{"AzureAD":{"LoginEndpoint":"https://login.microsoftonline.com","LoginMfaRequired":false,
+                "KustoClientAppId":"x","KustoServiceResourceId":"https://kusto.kusto.windows.net"}}"#,
+            r#"{"AzureAD":{"LoginEndpoint":"http://127.0.0.1:1","LoginMfaRequired":true}}"#,
+            r#"{"AzureAD":null}"#,
+        ];
+        crate::fuzz::fuzz("sign-in metadata", &examples, |body| {
+            let url = Url::parse("https://c.kusto.windows.net").unwrap();
+            if let Ok(Cloud { login, scope }) = parse(body, &url) {
+                assert!(login.scheme() == "https" || endpoint::is_loopback(&login), "{login}");
+                assert!(scope.ends_with("/.default"), "{scope}");
+            }
+        });
+    }
 }

@@ -115,10 +115,14 @@ impl Tokens {
     }
 }
 
-/// Says when a token is to be replaced and when it is not used any more.
+/// Says when a token is to be replaced and when it is not used any more. From here on its life is counted on a clock that
+/// nobody sets. One that is over as it comes tells of a wrong clock rather than of a bad token: the service will say.
 fn dated(token: Token, time: SystemTime, now: Instant) -> Fresh<SecretString> {
     let known = token.expires.map(|expires| expires.duration_since(time).unwrap_or_default());
-    let life = known.unwrap_or(UNKNOWN_LIFE);
+    let life = known.filter(|life| !life.is_zero()).unwrap_or(UNKNOWN_LIFE);
+    if known.is_some_and(|life| life.is_zero()) {
+        tracing::warn!("a token came that has expired by this machine's clock; is the clock right?");
+    }
     let refresh_at = now + life.saturating_sub(AHEAD.min(life / 5));
     let discard_at = now + life.saturating_sub(MARGIN.min(life / 10));
     Fresh { value: token.secret, refresh_at, discard_at }
@@ -145,8 +149,63 @@ mod tests {
         };
         assert_eq!(fresh(3600), (3300, 3590));
         assert_eq!(fresh(100), (80, 90));
-        assert_eq!(fresh(0), (0, 0));
+        assert_eq!(fresh(0), (240, 290), "the clock is wrong, not the token");
         let unknown = dated(Token::new("t"), time, now);
         assert_eq!(unknown.refresh_at - now, Duration::from_secs(240));
+    }
+
+    /// Tokens by a callback that counts, each good for an hour. Where to sign in is known already.
+    async fn counting() -> (Tokens, Arc<std::sync::atomic::AtomicUsize>) {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&calls);
+        let provider = move |_| {
+            let number = counter.fetch_add(1, Ordering::SeqCst) + 1;
+            let token = Token::new(format!("token-{number}")).expires_in(Duration::from_secs(3600));
+            async move { Ok::<_, std::convert::Infallible>(token) }
+        };
+        let builder = ConnectionOptions::builder().cluster_url("http://127.0.0.1:1");
+        let options = builder.token_provider(provider).build().unwrap();
+        let tokens = Tokens::new(options.clone(), Http::new(&options.0.timeouts).unwrap());
+        let cloud = Cloud { login: host(), scope: "s/.default".into() };
+        let forever = Instant::now() + Duration::from_secs(1 << 30);
+        let known = Fresh { value: cloud, refresh_at: forever, discard_at: forever };
+        let clouds = entry(&tokens.clouds, &host().origin().ascii_serialization(), "sign-in metadata");
+        clouds.get(|| async { Ok(known) }).await.unwrap();
+        (tokens, calls)
+    }
+
+    fn host() -> Url {
+        Url::parse("http://127.0.0.1:1").unwrap()
+    }
+
+    async fn used(tokens: &Tokens) -> String {
+        let bearer = tokens.bearer(&host()).await.unwrap().unwrap();
+        bearer.secret.expose_secret().to_owned()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_refreshed_behind_its_users_ahead_of_its_end() {
+        let (tokens, calls) = counting().await;
+        let count = || calls.load(std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(used(&tokens).await, "token-1");
+        tokio::time::advance(Duration::from_secs(3200)).await;
+        assert_eq!((used(&tokens).await.as_str(), count()), ("token-1", 1), "nothing is due yet");
+        tokio::time::advance(Duration::from_secs(150)).await;
+        let asked = futures::future::join_all((0..8).map(|_| used(&tokens))).await;
+        assert!(asked.iter().all(|token| token == "token-1"), "nobody waits: {asked:?}");
+        while count() < 2 {
+            tokio::task::yield_now().await;
+        }
+        tokio::task::yield_now().await;
+        assert_eq!((used(&tokens).await.as_str(), count()), ("token-2", 2), "one request for all eight");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_was_not_needed_for_long_is_not_used_past_its_end() {
+        let (tokens, _) = counting().await;
+        assert_eq!(used(&tokens).await, "token-1");
+        tokio::time::advance(Duration::from_secs(3595)).await;
+        assert_eq!(used(&tokens).await, "token-2");
     }
 }

@@ -39,7 +39,9 @@ pub(crate) async fn put(
         match client.upload(RequestContent::from(blob.body.clone().into()), Some(options(blob))).await {
             Ok(_) => Ok(()),
             Err(error) => match transport::translate(&error, &attempt, &container.address) {
-                error if error.kind() == ErrorKind::Conflict => same(&client, blob, error).await,
+                error if error.kind() == ErrorKind::Conflict => {
+                    same(&client, blob, (&attempt, container), error).await
+                }
                 error => Err(error),
             },
         }
@@ -66,7 +68,7 @@ pub(super) async fn within<T>(attempt: &Attempt, work: impl Future<Output = Resu
 }
 
 fn client(http: &Http, container: &Storage, blob: &Blob, attempt: &Attempt) -> Result<BlobClient> {
-    let client_options = Lent::new(http.clone(), attempt.timeout).options(RetryOptions::none());
+    let client_options = Lent::new(http.clone(), attempt.timeout).for_storage().options(RetryOptions::none());
     let options = BlobContainerClientOptions { client_options, ..Default::default() };
     let client = BlobContainerClient::new(container.signed(), None, Some(options)).map_err(|error| {
         transport::translate(&error, attempt, &container.address).with_effect(Effect::None)
@@ -88,10 +90,22 @@ fn options(blob: &Blob) -> BlockBlobClientUploadOptions<'static> {
     .if_not_exists()
 }
 
-/// A blob of this name is there: an earlier attempt of ours if it is as long, somebody else's if not.
-async fn same(client: &BlobClient, blob: &Blob, conflict: Error) -> Result<()> {
-    let stored = client.get_properties(None).await.ok();
-    match stored.and_then(|properties| properties.content_length().ok().flatten()) {
+/// A blob of this name is there: an earlier attempt of ours if it is as long, somebody else's if not. A look that fails in
+/// passing says neither.
+async fn same(
+    client: &BlobClient,
+    blob: &Blob,
+    (attempt, container): (&Attempt, &Storage),
+    conflict: Error,
+) -> Result<()> {
+    let stored = match client.get_properties(None).await {
+        Ok(properties) => properties.content_length().ok().flatten(),
+        Err(error) => {
+            let error = transport::translate(&error, attempt, &container.address);
+            return Err(if error.is_transient() { error } else { conflict });
+        }
+    };
+    match stored {
         Some(length) if length == blob.body.len() as u64 => Ok(()),
         Some(length) => Err(conflict.with_advice(format!(
             "The blob that is there has {length} bytes, this one has {}: the name was used for other content.",

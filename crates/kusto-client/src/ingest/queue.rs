@@ -22,7 +22,7 @@ pub(crate) async fn post(http: &Http, queue: &Storage, text: String, timeout: Du
     };
     let failed = |error: &azure_core::Error| transport::translate(error, &attempt, &queue.address);
     let no_effect = |error: azure_core::Error| failed(&error).with_effect(Effect::None);
-    let client_options = Lent::new(http.clone(), timeout).options(RetryOptions::none());
+    let client_options = Lent::new(http.clone(), timeout).for_storage().options(RetryOptions::none());
     let options = QueueClientOptions { client_options, ..Default::default() };
     let client = QueueClient::new(queue.signed(), None, Some(options)).map_err(no_effect)?;
     let message = QueueMessage { message_text: Some(text) }.try_into().map_err(no_effect)?;

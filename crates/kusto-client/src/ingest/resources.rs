@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::cache::{Cached, Fresh};
 use crate::options::ConnectionOptions;
+use crate::redact::redact;
 use crate::rest::Rest;
 use crate::{Error, ErrorKind, Result, Table, endpoint};
 
@@ -40,9 +41,21 @@ impl Storage {
         Ok(Storage { address, signature, account })
     }
 
+    /// Cuts an address from its signature. One that holds a secret elsewhere than in its query is refused, since
+    /// addresses are shown.
     fn parse(root: &str) -> Result<Self> {
         let (address, signature) = root.split_once('?').unwrap_or((root, ""));
-        Self::new(address.trim_end_matches('/'), SecretString::from(signature))
+        let storage = Self::new(address.trim_end_matches('/'), SecretString::from(signature))?;
+        let shown = &storage.address;
+        if redact(shown.as_str()) != shown.as_str()
+            || !shown.username().is_empty()
+            || shown.password().is_some()
+        {
+            return Err(garbled(
+                "a storage address holds a signature or a password outside its query".to_owned(),
+            ));
+        }
+        Ok(storage)
     }
 
     /// The address with its signature: for a request, and for nothing else.
@@ -154,18 +167,22 @@ impl Lender {
         F: Future<Output = Result<T>>,
     {
         let held = self.resources().await?;
-        match work(Arc::clone(&held.value)).await {
-            Err(error) if self.is_worn(&error) && self.replace(held.stamp) => {
-                tracing::info!(%error, "storage refuses; asking for fresh ingestion resources");
-                let fresh = self.resources().await?;
-                work(fresh.value).await
-            }
-            Err(error) if error.kind() == ErrorKind::Forbidden && error.advice().is_none() => Err(error.with_advice(
+        let mut result = work(Arc::clone(&held.value)).await;
+        if let Err(error) = &result
+            && self.is_worn(error)
+            && self.replace(held.stamp)
+        {
+            tracing::info!(%error, "storage refuses; asking for fresh ingestion resources");
+            let fresh = self.resources().await?;
+            result = work(fresh.value).await;
+        }
+        result.map_err(|error| match (error.kind(), error.advice()) {
+            (ErrorKind::Forbidden, None) => error.with_advice(
                 "Fresh signatures are refused, too. Check the network rules of the cluster's storage accounts and \
                  private endpoints, and whether something between rewrites requests.",
-            )),
-            result => result,
-        }
+            ),
+            _ => error,
+        })
     }
 
     async fn resources(&self) -> Result<crate::cache::Held<Resources>> {
@@ -270,5 +287,35 @@ mod tests {
         let error = Resources::parse(&table, true).unwrap_err();
         assert!(error.to_string().contains("not https") && !error.to_string().contains("secret"), "{error}");
         assert!(Resources::parse(&table, false).is_ok());
+    }
+
+    /// As `.get ingestion resources` is answered, and with everything in it damaged.
+    #[test]
+    fn no_damage_to_an_answer_makes_the_reader_panic_or_takes_storage_without_tls() {
+        let examples = [
+            r#"{"Tables":[{"TableName":"Table_0","Columns":[{"ColumnName":"ResourceTypeName","ColumnType":"string"},
+                {"ColumnName":"StorageRoot","ColumnType":"string"}],"Rows":[
+                ["TempStorage","https://a.blob.core.windows.net/c?sv=1&sig=s3cret"],
+                ["SecuredReadyForAggregationQueue","https://a.queue.core.windows.net/q?sig=s3cret"],
+                ["IngestionsStatusTable","https://a.table.core.windows.net/t?sig=s3cret"],["FailedIngestionsQueue",null]]}]}"#,
+            r#"{"Tables":[{"Columns":[{"ColumnName":"StorageRoot"},{"ColumnName":"ResourceTypeName"}],"Rows":[["",""]]}]}"#,
+            // Found: a signature that is not in the query was shown with the address.
+            r#"{"Tables":[{"Columns":[{"ColumnName":"StorageRoot"},{"ColumnName":"ResourceTypeName"}],
+                "Rows":[["https://a.table.core.windows.net/t;sig=s3cret","IngestionsStatusTable"]]}]}"#,
+        ];
+        crate::fuzz::fuzz("ingestion resources", &examples, |body| {
+            let Ok(table) = crate::rest::first_table(body) else { return };
+            match Resources::parse(&table, true) {
+                Ok(resources) => {
+                    let all = [&resources.containers, &resources.queues, &resources.status_tables];
+                    for storage in all.into_iter().flatten() {
+                        assert_eq!(storage.address.scheme(), "https");
+                        assert!(storage.signed().host_str().is_some());
+                    }
+                    assert!(!format!("{resources:?}").contains("sig=s3cret"));
+                }
+                Err(error) => assert!(!error.to_string().contains("sig=s3cret"), "{error}"),
+            }
+        });
     }
 }

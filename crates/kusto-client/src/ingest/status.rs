@@ -18,6 +18,7 @@ use super::message::blob_address;
 use super::resources::Storage;
 use crate::http::{Answer, Attempt, Http, SMALL_LIMIT};
 use crate::redact::redact;
+use crate::transport::NOT_STORAGE;
 use crate::{
     Effect, Error, ErrorKind, FailureStatus, Ingestion, IngestionState, IngestionStatus, Result,
     UploadedBlob, failure, quote_name,
@@ -67,8 +68,10 @@ pub(crate) async fn insert(
     *request.body_mut() = Some(row.to_string().into());
     let answer = http.send(request, &attempt, SMALL_LIMIT).await?;
     match answer.status {
-        200..=299 => Ok(Inserted::New),
+        201 | 204 => Ok(Inserted::New),
         409 => Ok(Inserted::WasThere),
+        200..=299 => Err(Error::new(ErrorKind::Protocol, attempt.operation, &attempt.target, NOT_STORAGE)
+            .with_effect(Effect::Unknown)),
         _ => Err(refusal(&answer, &attempt)),
     }
 }
@@ -214,5 +217,31 @@ mod tests {
         for body in [r#"{"Status":"Sideways"}"#, "{}", "", "[]", r#"{"Status":1}"#] {
             assert_eq!(read(body).unwrap_err().kind(), ErrorKind::Protocol, "{body}");
         }
+    }
+
+    #[test]
+    fn no_damage_to_a_row_makes_the_reader_panic_or_invents_a_state() {
+        let examples = [
+            r#"{"PartitionKey":"x","RowKey":"x","Status":"Failed","FailureStatus":"Permanent","ErrorCode":"BadRequest",
+                "Details":"https://a/b?sig=abc","OperationId":"o","ActivityId":"a","UpdatedOn":"2026-01-01T00:00:00Z"}"#,
+            r#"{"Status":"PartiallySucceeded","FailureStatus":3,"ErrorCode":-2147,"Details":null}"#,
+            r#"{"odata.metadata":"m","value":[{"Status":"Pending"}]}"#,
+            "<entry><content><m:properties><d:Status>Pending</d:Status></m:properties></content></entry>",
+        ];
+        crate::fuzz::fuzz("status row", &examples, |body| {
+            let attempt = Attempt {
+                operation: "read",
+                target: "t".into(),
+                effect: Effect::None,
+                timeout: Duration::ZERO,
+            };
+            if let Ok(status) = parse(body, &attempt) {
+                let name = format!("{:?}", status.state).to_ascii_lowercase();
+                assert!(
+                    String::from_utf8_lossy(body).to_ascii_lowercase().contains(&name)
+                        || body.contains(&b'\\')
+                );
+            }
+        });
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use futures::future::{BoxFuture, FutureExt};
 use secrecy::SecretString;
 use url::Url;
 
+use super::connection_string::ConnectionString;
 use super::{ConnectionOptions, Settings, Timeouts};
-use crate::auth::{Application, Auth, Identity, Token};
+use crate::auth::{Application, Auth, Certificate, Identity, Proof, Token, Workload};
 use crate::trust::Trust;
 use crate::{Error, ErrorKind, Result, endpoint};
 
@@ -21,7 +23,12 @@ use crate::{Error, ErrorKind, Result, endpoint};
 pub struct ConnectionOptionsBuilder {
     cluster: Option<String>,
     ingestion: Option<String>,
+    database: Option<String>,
     auth: Vec<Auth>,
+    /// The sign-in that holds where none is chosen.
+    fallback: Option<Auth>,
+    /// What was wrong with a connection string.
+    failed: Option<Error>,
     application: Option<String>,
     user: Option<String>,
     connect_timeout: Option<Duration>,
@@ -59,6 +66,37 @@ impl ConnectionOptionsBuilder {
         self
     }
 
+    /// What a Kusto connection string says: address, database, sign-in, names for tracing. Its rules, and where it
+    /// differs from other clients, are in `docs/pipelines.md`; what cannot be understood is an error of
+    /// [`build`](Self::build) that names the keyword. `Fed=true` without credentials means who is signed in to the
+    /// Azure command line, unless another sign-in is chosen beside it.
+    ///
+    /// ```
+    /// # use kusto_client::ConnectionOptions;
+    /// # fn main() -> kusto_client::Result<()> {
+    /// let text = "https://c.westeurope.kusto.windows.net/Samples;Fed=true;AppClientId=a;AppKey=secret;Authority Id=t";
+    /// let connection = ConnectionOptions::builder().connection_string(text).build()?;
+    /// assert_eq!(connection.database(), Some("Samples"));
+    /// assert!(connection.connection_string().contains("Application Key=****"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connection_string(self, text: impl AsRef<str>) -> Self {
+        let before = self.clone();
+        match ConnectionString::parse(text.as_ref()).and_then(|string| string.apply(self)) {
+            Ok(builder) => builder,
+            Err(error) => {
+                ConnectionOptionsBuilder { failed: before.failed.clone().or(Some(error)), ..before }
+            }
+        }
+    }
+
+    /// The database that is meant where none is named, as a connection string's Initial Catalog.
+    pub fn database(mut self, name: impl Into<String>) -> Self {
+        self.database = Some(name.into());
+        self
+    }
+
     /// The name under which requests appear in `.show queries` and `.show commands`; `timely-kusto` by default.
     pub fn application_name(mut self, name: impl Into<String>) -> Self {
         self.application = Some(name.into());
@@ -72,7 +110,8 @@ impl ConnectionOptionsBuilder {
     }
 
     /// A host that may be given a token although it is not known to belong to Kusto, such as a gateway of your own;
-    /// with a dot in front (`.corp.example`) every host below it. May be called several times.
+    /// with a dot in front (`.corp.example`) every host below it. Without a sign-in, a host that may be spoken to over
+    /// http, such as a local cluster in a container. May be called several times.
     pub fn trusted_host(mut self, host: impl Into<String>) -> Self {
         self.trusted.push(host.into());
         self
@@ -86,6 +125,12 @@ impl ConnectionOptionsBuilder {
         self.auth(Auth::None)
     }
 
+    /// Sends no token, unless another sign-in is chosen, by a connection string for example.
+    pub fn or_no_auth(mut self) -> Self {
+        self.fallback.get_or_insert(Auth::None);
+        self
+    }
+
     /// An Entra application with a key (client secret).
     pub fn application(
         self,
@@ -93,8 +138,19 @@ impl ConnectionOptionsBuilder {
         app_key: impl Into<SecretString>,
         tenant: impl Into<String>,
     ) -> Self {
-        let application = Application { id: app_id.into(), key: app_key.into(), tenant: tenant.into() };
-        self.auth(Auth::Application(application))
+        let proof = Proof::Key(app_key.into());
+        self.auth(Auth::Application(Application { id: app_id.into(), proof, tenant: tenant.into() }))
+    }
+
+    /// An Entra application with a certificate.
+    pub fn application_certificate(
+        self,
+        app_id: impl Into<String>,
+        certificate: Certificate,
+        tenant: impl Into<String>,
+    ) -> Self {
+        let proof = Proof::Certificate(certificate);
+        self.auth(Auth::Application(Application { id: app_id.into(), proof, tenant: tenant.into() }))
     }
 
     /// A token that you have. It is used until the service refuses it; nothing can refresh it.
@@ -140,9 +196,10 @@ impl ConnectionOptionsBuilder {
         self.auth(Auth::ManagedIdentity(Identity::System))
     }
 
-    /// A user-assigned managed identity by its client id.
+    /// A user-assigned managed identity by its client id; `system` means the system-assigned one, as in the Flink and
+    /// Kafka connectors.
     pub fn managed_identity_client_id(self, id: impl Into<String>) -> Self {
-        self.auth(Auth::ManagedIdentity(Identity::ClientId(id.into())))
+        self.auth(Auth::ManagedIdentity(Identity::by_client_id(id.into())))
     }
 
     /// A user-assigned managed identity by its object (principal) id.
@@ -155,9 +212,30 @@ impl ConnectionOptionsBuilder {
         self.auth(Auth::ManagedIdentity(Identity::ResourceId(id.into())))
     }
 
+    /// The federated identity of a Kubernetes pod, from the environment that the workload identity webhook sets:
+    /// `AZURE_CLIENT_ID`, `AZURE_TENANT_ID`, `AZURE_FEDERATED_TOKEN_FILE`. The file is read anew at each sign-in.
+    pub fn workload_identity(self) -> Self {
+        self.auth(Auth::Workload(Workload::default()))
+    }
+
+    /// As [`workload_identity`](Self::workload_identity), with what is given here in place of the environment's.
+    pub fn workload_identity_of(
+        self,
+        client_id: Option<String>,
+        tenant: Option<String>,
+        token_file: Option<PathBuf>,
+    ) -> Self {
+        self.auth(Auth::Workload(Workload { client_id, tenant, token_file }))
+    }
+
     /// Who is signed in to the Azure command line (`az login`).
     pub fn azure_cli(self) -> Self {
-        self.auth(Auth::AzureCli)
+        self.auth(Auth::AzureCli { tenant: None })
+    }
+
+    /// Who is signed in to the Azure command line, in another tenant than its default one.
+    pub fn azure_cli_in_tenant(self, tenant: impl Into<String>) -> Self {
+        self.auth(Auth::AzureCli { tenant: Some(tenant.into()) })
     }
 
     /// Where to sign in, instead of the login endpoint that the cluster's metadata names. An address on loopback also
@@ -167,8 +245,13 @@ impl ConnectionOptionsBuilder {
         self
     }
 
-    fn auth(mut self, auth: Auth) -> Self {
+    pub(super) fn auth(mut self, auth: Auth) -> Self {
         self.auth.push(auth);
+        self
+    }
+
+    pub(super) fn auth_unless_chosen(mut self, auth: Auth) -> Self {
+        self.fallback = Some(auth);
         self
     }
 }
@@ -216,22 +299,28 @@ impl ConnectionOptionsBuilder {
     /// # Errors
     /// [`ErrorKind::InvalidOption`] or [`ErrorKind::UntrustedHost`], naming option, value and what is allowed.
     pub fn build(self) -> Result<ConnectionOptions> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         let timeouts = self.timeouts()?;
         let cluster = self.cluster()?;
         let ingestion = match &self.ingestion {
             Some(text) => endpoint::parse("ingestion_url", text)?,
             None => endpoint::ingestion_of(&cluster),
         };
-        let auth = one_of(self.auth)?;
+        let auth = one_of(self.auth, self.fallback)?;
         auth.check()?;
         let trust = Trust::with(self.trusted);
-        if !matches!(auth, Auth::None) {
-            trust.check(&cluster)?;
-            trust.check(&ingestion)?;
+        for host in [&cluster, &ingestion] {
+            match auth {
+                Auth::None => trust.check_clear_text(host)?,
+                _ => trust.check(host)?,
+            }
         }
         Ok(ConnectionOptions(Arc::new(Settings {
             cluster,
             ingestion,
+            database: self.database.filter(|name| !name.is_empty()),
             auth,
             application: self.application.unwrap_or_else(|| "timely-kusto".to_owned()),
             user: self.user.unwrap_or_else(|| "[none]".to_owned()),
@@ -292,9 +381,13 @@ fn within(
     ))
 }
 
-const METHODS: &str = "no_auth, application, token, token_provider, managed_identity, azure_cli";
+const METHODS: &str = "no_auth, application, application_certificate, token, token_provider, managed_identity, \
+                       workload_identity, azure_cli";
 
-fn one_of(auth: Vec<Auth>) -> Result<Auth> {
+fn one_of(mut auth: Vec<Auth>, fallback: Option<Auth>) -> Result<Auth> {
+    if auth.is_empty() {
+        auth.extend(fallback);
+    }
     match <[Auth; 1]>::try_from(auth) {
         Ok([auth]) => Ok(auth),
         Err(none) if none.is_empty() => {

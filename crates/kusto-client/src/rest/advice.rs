@@ -44,6 +44,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Stands for a principal that is not known.
+    pub const SOMEBODY: &str = "aadapp=<application id>;<tenant id>";
+
     /// The role's name as the documentation writes it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -74,6 +77,36 @@ impl Role {
         };
         format!(".add {entity} {} {role} ({})", quote_name(name), quote_string(principal))
     }
+
+    /// The role that one must have in the database before one can be given this one
+    /// (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/access-control/role-based-access-control.md`, "Dependencies").
+    fn depends_on(&self, database: &str) -> Option<Role> {
+        match self {
+            Role::TableIngestor { .. } | Role::TableAdmin { .. } => {
+                Some(Role::DatabaseUser { database: database.to_owned() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Says that the role is missing, and the commands that give it to `principal`, to be run in `database`.
+    pub fn advice(&self, database: &str, principal: &str) -> String {
+        match self.depends_on(database) {
+            Some(first) => format!(
+                "This needs the role {}, and {} before it. Somebody who may grant them runs in the database {database} (a \
+                 role that is there already does no harm):\n    {}\n    {}",
+                self.name(),
+                first.name(),
+                first.grant(principal),
+                self.grant(principal)
+            ),
+            None => format!(
+                "This needs the role {}. Somebody who may grant it runs: {}",
+                self.name(),
+                self.grant(principal)
+            ),
+        }
+    }
 }
 
 /// Adds what is known about mending `error`, which came of running `text`.
@@ -95,25 +128,22 @@ pub(super) fn advise(
     }
     match error.kind() {
         ErrorKind::SignIn if !options.signs_in() => {
-            error.with_advice("The cluster wants a token, and no_auth sends none. Choose a sign-in method.")
+            error.with_advice(
+                "The cluster wants a token, and no_auth sends none. Choose a sign-in: `auth` in a pipeline file, or \
+                 `;Fed=true` behind the address for whoever `az login` signed in.",
+            )
         }
         ErrorKind::SignIn => error.with_advice(
             "The token was refused. Check the tenant, that the key or token has not expired, and this machine's clock.",
         ),
         ErrorKind::Forbidden => {
-            let advice = missing(&needed(side, database, text), options);
-            error.with_advice(advice)
+            error.with_advice(options.advice(&needed(side, database, text), database))
         }
         ErrorKind::NotFound if error.http_status() == Some(404) => {
             error.with_advice("Check that the URL is that of a Kusto cluster and nothing else.")
         }
         _ => error,
     }
-}
-
-/// Names the role and the command to paste.
-fn missing(role: &Role, options: &ConnectionOptions) -> String {
-    format!("This needs the role {}. Somebody who may grant it runs: {}", role.name(), options.grant(role))
 }
 
 fn wrong_endpoint(side: Side, options: &ConnectionOptions) -> String {
@@ -160,16 +190,20 @@ fn needed(side: Side, database: &str, text: &str) -> Role {
 
 /// The name after the first `table` or `into` of a command, quoted or not.
 fn table_of(text: &str) -> Option<String> {
-    let after = |word: &str| {
-        let lower = text.to_ascii_lowercase();
-        lower.find(&format!(" {word} ")).map(|at| text[at + word.len() + 2..].trim_start())
+    let rest = after(text, "table").or_else(|| after(text, "into"))?;
+    kql::entity_name(rest)
+}
+
+/// What follows the first `word` that stands by itself.
+fn after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let lower = text.to_ascii_lowercase();
+    let mut starts = lower.match_indices(word).map(|(at, _)| at);
+    let alone = |at: &usize| {
+        let before = lower[..*at].chars().next_back();
+        let behind = lower[at + word.len()..].chars().next();
+        before.is_some_and(char::is_whitespace) && behind.is_some_and(|c| c.is_whitespace() || c == '[')
     };
-    let rest = after("table").or_else(|| after("into"))?;
-    let name = match rest.strip_prefix("['") {
-        Some(quoted) => quoted.split_once("']")?.0,
-        None => rest.split(|c: char| c.is_whitespace() || "(|<".contains(c)).next()?,
-    };
-    (!name.is_empty()).then(|| name.to_owned())
+    starts.find(alone).map(|at| &text[at + word.len()..])
 }
 
 #[cfg(test)]
@@ -190,11 +224,44 @@ mod tests {
             Role::TableIngestor { table: table() }
         );
         assert_eq!(role(".drop table ['T'] ifexists"), Role::TableAdmin { table: table() });
+        assert_eq!(
+            role(r".drop table ['it\'s.T'] ifexists"),
+            Role::TableAdmin { table: "it's.T".to_owned() }
+        );
         assert_eq!(role(".alter-merge table T policy merge '{}'"), Role::TableAdmin { table: table() });
         assert_eq!(
             role(".alter database db policy merge '{}'"),
             Role::DatabaseAdmin { database: database() }
         );
+    }
+
+    #[test]
+    fn the_grant_names_the_table_as_it_is_called_however_it_is_written() {
+        for (written, granted) in [
+            ("T", "T"),
+            ("['T']", "T"),
+            ("['a.b']", "['a.b']"),
+            ("[\"a.b\"]", "['a.b']"),
+            ("['it\\'s [here]']", "['it\\'s [here]']"),
+            ("[@'c:\\x']", "['c:\\\\x']"),
+            ("[ 'a-b' ]", "['a-b']"),
+            ("['\\u0041b']", "Ab"),
+            ("Ünïcode", "['Ünïcode']"),
+        ] {
+            for command in [
+                format!(".drop table {written} ifexists"),
+                format!(".alter\n table\t{written} policy merge '{{}}'"),
+                format!(".clear table {written} data"),
+            ] {
+                let Role::TableAdmin { table } = needed(Side::Engine, "db", &command) else {
+                    panic!("{command}")
+                };
+                let grant = Role::TableAdmin { table }.grant("aadapp=a;t");
+                assert_eq!(grant, format!(".add table {granted} admins ('aadapp=a;t')"), "{command}");
+            }
+        }
+        let into = ".ingest into table['my.table'] ('x')";
+        assert_eq!(needed(Side::Engine, "db", into), Role::TableIngestor { table: "my.table".into() });
     }
 
     #[test]

@@ -1,5 +1,3 @@
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use super::*;
@@ -96,35 +94,26 @@ fn answers_that_are_cut_off_or_of_another_form_are_no_success() {
     assert!(garbled(v2::parse(progressive.as_bytes())).contains("progressive"));
 }
 
+/// Answers with failures inside, of other shapes, and cut off.
+const ODD: &[&str] = &[
+    r#"{"Tables":[{"TableName":"T","Columns":[{"ColumnName":"a","DataType":"Int64"}],"Rows":[[1],{"Exceptions":["x"]}]}]}"#,
+    r#"{"Tables":[],"Exceptions":["it broke"]}"#,
+    r#"{"Tables":[{"Columns":[],"Rows":[[],[],[]]}]}"#,
+    r#"[{"FrameType":"DataSetHeader","IsProgressive":true},{"FrameType":"TableHeader"},{"FrameType":"TableFragment"}]"#,
+    r#"[{"FrameType":"DataTable","TableKind":"PrimaryResult","Columns":[],"Rows":[{"OneApiErrors":[{"error":{"code":"c"}}]}]}]"#,
+    r#"[{"FrameType":"DataSetCompletion","HasErrors":true,"OneApiErrors":[{"error":{"@message":"m","innererror":{}}}]}]"#,
+    "<html>",
+    "",
+];
+
 #[test]
-fn no_mutation_of_an_answer_makes_a_reader_panic_or_drops_rows_in_silence() {
-    let seed = 11;
-    let mut rng = StdRng::seed_from_u64(seed);
-    for round in 0..10_000 {
-        for text in [V1, V2] {
-            let mut body = text.as_bytes().to_vec();
-            for _ in 0..rng.random_range(1..5) {
-                let at = rng.random_range(0..body.len());
-                match rng.random_range(0..3) {
-                    0 => body[at] = rng.random(),
-                    1 => body.truncate(at.max(1)),
-                    _ => body.insert(at, b"{}[]\",:0n"[rng.random_range(0..9)]),
-                }
-            }
-            if let Ok(table) = v1::parse(&body) {
-                assert!(
-                    table.rows.iter().all(|row| row.len() == table.columns.len()),
-                    "seed {seed} round {round}"
-                );
-            }
-            for table in v2::parse(&body).unwrap_or_default() {
-                assert!(
-                    table.rows.iter().all(|row| row.len() == table.columns.len()),
-                    "seed {seed} round {round}"
-                );
-            }
-        }
-    }
+fn no_damage_to_an_answer_makes_a_reader_panic_or_drops_cells_in_silence() {
+    let examples: Vec<&str> = [V1, V2].into_iter().chain(ODD.iter().copied()).collect();
+    crate::fuzz::fuzz("answer", &examples, |body| {
+        let whole = |table: &Table| table.rows.iter().all(|row| row.len() == table.columns.len());
+        assert!(v1::parse(body).as_ref().map_or(true, whole));
+        assert!(v2::parse(body).as_ref().map_or(true, |tables| tables.iter().all(whole)));
+    });
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A cluster on loopback that is written for these tests only: engine, data management, storage and sign-in behind one
 //! port, every request recorded, any answer replaced by order. What it ingests goes into a `MemoryService`.
+#![allow(dead_code)]
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -66,8 +67,10 @@ pub struct Inner {
     /// The valid signature; storage refuses others.
     generation: usize,
     tokens: usize,
-    /// The address that is told to clients instead of the true one.
-    advertised: Option<String>,
+    /// The addresses of containers, queues and tables that clients are told instead of the true one.
+    advertised: Option<[String; 3]>,
+    /// The login endpoint and the resource that clients are told instead of the usual ones.
+    cloud: Option<(String, String)>,
     /// The only token that is accepted, if any is wanted.
     valid: Option<String>,
 }
@@ -115,9 +118,14 @@ impl Double {
         self.inner().generation += 1;
     }
 
-    /// From now on clients are told this address for storage.
-    pub fn advertise(&self, url: &str) {
-        self.inner().advertised = Some(url.to_owned());
+    /// From now on clients are told these addresses for containers, queues and tables.
+    pub fn advertise(&self, urls: [&str; 3]) {
+        self.inner().advertised = Some(urls.map(str::to_owned));
+    }
+
+    /// From now on clients are told to sign in there, for this resource.
+    pub fn sign_in_at(&self, login: &str, resource: &str) {
+        self.inner().cloud = Some((login.to_owned(), resource.to_owned()));
     }
 
     /// From now on only the `n`th token of the sign-in endpoint is good.
@@ -177,8 +185,14 @@ async fn serve(State(server): State<Server>, request: Request) -> Response {
             let broken = futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("cut")) });
             Response::builder().status(200).body(Body::from_stream(broken)).unwrap()
         }
-        None => server.route(&seen).await,
+        None => of_storage(server.route(&seen).await),
     }
+}
+
+/// Every answer of storage has an id; those of the others do not mind one.
+fn of_storage(mut response: Response) -> Response {
+    response.headers_mut().insert("x-ms-request-id", "storage-1".parse().unwrap());
+    response
 }
 
 fn reply(status: u16, headers: &[(&'static str, String)], body: impl Into<Body>) -> Response {
@@ -209,16 +223,14 @@ fn v1(columns: &[&str], rows: Value) -> Response {
 impl Server {
     async fn route(&self, seen: &Seen) -> Response {
         match seen.path.as_str() {
-            "/v1/rest/auth/metadata" => json_reply(&json!({"AzureAD": {
-                "LoginEndpoint": self.url, "LoginMfaRequired": false, "KustoServiceResourceId": "https://double.kusto"
-            }})),
+            "/v1/rest/auth/metadata" => self.metadata(),
             "/v1/rest/mgmt" => self.refusal(seen).unwrap_or_else(|| self.mgmt(seen)),
             "/v2/rest/query" => match self.refusal(seen) {
                 None => self.query(seen).await,
                 Some(refusal) => refusal,
             },
             path if path.ends_with("/oauth2/v2.0/token") => self.token("expires_in"),
-            "/metadata/identity/oauth2/token" => self.token("expires_on"),
+            "/metadata/identity/oauth2/token" | "/msi/token" => self.token("expires_on"),
             path if path.starts_with("/acct") => self.storage(seen).await,
             _ => reply(404, &[], ""),
         }
@@ -226,6 +238,14 @@ impl Server {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap()
+    }
+
+    fn metadata(&self) -> Response {
+        let usual = || (self.url.clone(), "https://double.kusto".to_owned());
+        let (login, resource) = self.inner().cloud.clone().unwrap_or_else(usual);
+        json_reply(&json!({"AzureAD": {
+            "LoginEndpoint": login, "LoginMfaRequired": false, "KustoServiceResourceId": resource
+        }}))
     }
 
     fn token(&self, expiry: &str) -> Response {
@@ -260,13 +280,14 @@ impl Server {
 
     fn resources(&self) -> Value {
         let signature = format!("sv=1&sig=secret{}", self.inner().generation);
-        let url = self.inner().advertised.clone().unwrap_or_else(|| self.url.clone());
-        let root = |path: &str| format!("{url}/{path}?{signature}");
+        let usual = || std::array::from_fn(|_| self.url.clone());
+        let [blobs, queues, tables] = self.inner().advertised.clone().unwrap_or_else(usual);
+        let root = |url: &str, path: &str| format!("{url}/{path}?{signature}");
         json!([
-            ["TempStorage", root("acct0/blobs")],
-            ["SecuredReadyForAggregationQueue", root("acct0/queue")],
-            ["IngestionsStatusTable", root("acct0/status")],
-            ["FailedIngestionsQueue", root("acct0/failed")],
+            ["TempStorage", root(&blobs, "acct0/blobs")],
+            ["SecuredReadyForAggregationQueue", root(&queues, "acct0/queue")],
+            ["IngestionsStatusTable", root(&tables, "acct0/status")],
+            ["FailedIngestionsQueue", root(&queues, "acct0/failed")],
         ])
     }
 

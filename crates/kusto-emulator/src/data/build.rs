@@ -6,6 +6,7 @@ use super::{
     parse_guid, parse_timespan, write_json_string,
 };
 use serde_json::Value as Json;
+use std::fmt::Write;
 
 /// A column in the making.
 #[derive(Clone, Debug)]
@@ -198,15 +199,37 @@ impl ColumnBuilder {
     }
 }
 
-/// JSON text is kept compact; other text becomes a JSON string; blank text and `null` are no value.
+/// JSON text is kept compact; other text, and JSON with a number that no `real` holds, becomes a JSON string; blank text and
+/// `null` are no value.
 fn push_dynamic_text(arena: &mut Arena, text: &str) -> bool {
     let trimmed = text.trim_ascii();
     if trimmed.is_empty() || trimmed == "null" {
         return false;
     }
-    match serde_json::from_str::<serde::de::IgnoredAny>(trimmed) {
-        Ok(_) => arena.push_with(|out| compact_json(trimmed, out)),
-        Err(_) => arena.push_with(|out| write_json_string(text, out)),
+    let plain = !has_unusual_numbers(trimmed);
+    let is_json = plain && serde_json::from_str::<serde::de::IgnoredAny>(trimmed).is_ok();
+    match if plain { None } else { serde_json::from_str::<Json>(trimmed).ok() } {
+        Some(json) => arena.push_with(|out| {
+            let _ = write!(out, "{json}");
+        }),
+        None if is_json => arena.push_with(|out| compact_json(trimmed, out)),
+        None => arena.push_with(|out| write_json_string(text, out)),
     }
     true
+}
+
+/// Whether there may be numbers with an exponent, or so many digits that they need one: those are looked at one by one.
+fn has_unusual_numbers(text: &str) -> bool {
+    let mut digits = 0;
+    text.bytes().any(|byte| match byte {
+        b'0'..=b'9' | b'.' => {
+            digits += 1;
+            digits > 300
+        }
+        b'e' | b'E' if digits > 0 => true,
+        _ => {
+            digits = 0;
+            false
+        }
+    })
 }

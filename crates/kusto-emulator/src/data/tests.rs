@@ -1,6 +1,8 @@
 //! The vocabulary's promises.
 
 use super::*;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use std::sync::Arc;
 
 fn text_of(value: &Value) -> String {
@@ -90,6 +92,8 @@ fn text_of_csv_becomes_values_and_what_is_none_becomes_null() {
         (Dynamic, "", "null"),
         (Dynamic, "null", "null"),
         (Dynamic, "18446744073709551616", "18446744073709551616"),
+        (Dynamic, "[1E3,\"1e9\"]", "[1000.0,\"1e9\"]"),
+        (Dynamic, "{\"a\":1e999}", "\"{\\\"a\\\":1e999}\""),
     ];
     for (ty, text, json) in cases {
         assert_eq!(json_of(ty, text), json, "{ty} of {text:?}");
@@ -213,4 +217,74 @@ fn scalars_have_a_text() {
     assert_eq!(text_of(&Value::Bool(true)), "true");
     assert_eq!(text_of(&Value::Dynamic(Arc::new(serde_json::json!("x")))), "x");
     assert_eq!(text_of(&Value::TimeSpan(-TICKS_PER_DAY - 1)), "-1.00:00:00.0000001");
+}
+
+/// Text that looks like a value: pieces of values in any order, now and then any character.
+fn piece(rng: &mut StdRng) -> String {
+    const PIECES: [&str; 40] = [
+        "2024",
+        "-",
+        "02",
+        "29",
+        "T",
+        "12:30",
+        ":15",
+        ".1234567",
+        "Z",
+        "+02:00",
+        "/",
+        " ",
+        "Sat, 8 Nov 14",
+        "GMT",
+        "1",
+        "0",
+        "9",
+        "e",
+        "E-34",
+        "99999999999999999999",
+        ".",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"a\"",
+        ":",
+        ",",
+        "null",
+        "true",
+        "\\u0041",
+        "NaN",
+        "Inf",
+        "74be27de-1e4e-49d9-b579-fe0b331d3642",
+        "d",
+        "1.00:00:00",
+        "\u{e4}",
+        "\u{1F980}",
+        "\"",
+        "\t",
+    ];
+    (0..rng.random_range(1..7)).map(|_| PIECES[rng.random_range(0..PIECES.len())]).collect()
+}
+
+#[test]
+fn any_text_is_parsed_without_a_panic_and_a_value_survives_its_own_text() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());
+    let seed = number("KQL_FUZZ_SEED").unwrap_or_else(rand::random);
+    let mut rng = StdRng::seed_from_u64(seed);
+    for _ in 0..20_000 * number("KQL_FUZZ_LONG").unwrap_or(1) {
+        let text = piece(&mut rng);
+        for ty in ColumnType::ALL {
+            let value = parse_text(ty, &text);
+            let again = parse_text(ty, &text_of(&value));
+            let nan =
+                matches!((&value, &again), (Value::Real(a), Value::Real(b)) if a.is_nan() && b.is_nan());
+            let is_text = matches!(&value, Value::Dynamic(json) if json.is_string());
+            let told = format!("KQL_FUZZ_SEED={seed}: {ty} of {text:?}: {value:?}, then {again:?}");
+            assert!(nan || is_text || again == value, "{told}");
+            let mut builder = ColumnBuilder::new(ty);
+            builder.push_text(&text);
+            let built = builder.finish().value(0);
+            assert!(nan || built == value, "{told}, and {built:?} in a column");
+        }
+    }
 }

@@ -179,9 +179,33 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Parses an instant: ISO 8601 (date, or date and time joined by `T` or a blank; UTC where no zone is given), RFC 822, RFC 850.
+/// Parses an instant: ISO 8601 (date, or date and time joined by `T` or a blank; UTC where no zone is given), RFC 822, RFC 850, and
+/// month, day, year.
 pub(crate) fn parse_datetime(text: &str) -> Option<i64> {
-    iso_datetime(text).or_else(|| rfc_datetime(text))
+    iso_datetime(text).or_else(|| rfc_datetime(text)).or_else(|| other_datetime(text))
+}
+
+/// `02/17/2016 08:40:01`, `02-17-2016`: month, day, year, as `todatetime()` of the documented examples takes them; and
+/// `2016, 2, 17`, `2016 - 02 - 17`.
+fn other_datetime(text: &str) -> Option<i64> {
+    let mut reader = Reader::new(text);
+    let mut numbers = [0; 3];
+    let leading_year = reader.rest.iter().take_while(|b| b.is_ascii_digit()).count() == 4;
+    for (at, number) in numbers.iter_mut().enumerate() {
+        if at > 0 {
+            reader.spaces();
+            (reader.eat(b'/') || reader.eat(b'-') || reader.eat(b',')).then_some(())?;
+            reader.spaces();
+        }
+        let is_year = at == if leading_year { 0 } else { 2 };
+        *number = if is_year { reader.digits(4, 4)? } else { reader.digits(1, 2)? };
+    }
+    let [year, month, day] = if leading_year { numbers } else { [numbers[2], numbers[0], numbers[1]] };
+    reader.spaces();
+    let ticks = if reader.rest.is_empty() { 0 } else { reader.time_of_day()? };
+    let offset = reader.zone()?;
+    reader.end()?;
+    shifted(Civil { year, month, day, ticks }, offset)
 }
 
 fn iso_datetime(text: &str) -> Option<i64> {
@@ -323,7 +347,15 @@ pub(crate) fn format_timespan(ticks: i64, out: &mut String) {
 
 /// Parses a guid: 32 hexadecimal digits, with the hyphens or without, braces allowed.
 pub(crate) fn parse_guid(text: &str) -> Option<u128> {
-    uuid::Uuid::try_parse(text.trim_ascii()).ok().map(|guid| guid.as_u128())
+    let text = text.trim_ascii();
+    let known = uuid::Uuid::try_parse(text).ok().map(|guid| guid.as_u128());
+    known.or_else(|| {
+        // Hyphens may stand elsewhere.
+        let digits = || text.bytes().filter(|byte| *byte != b'-');
+        let plain = digits().count() == 32 && digits().all(|byte| byte.is_ascii_hexdigit());
+        let digit = |byte: u8| u128::from((byte as char).to_digit(16).unwrap_or(0));
+        plain.then(|| digits().fold(0, |guid, byte| guid << 4 | digit(byte)))
+    })
 }
 
 /// Appends a guid in lower case with hyphens.

@@ -18,6 +18,8 @@ pub(super) struct Accepted {
     pub(super) queue: Place,
     pub(super) message: Message,
     pub(super) ingestion: IngestionMessage,
+    /// Bytes that count towards a full batch; none if the blob is to stand alone.
+    pub(super) size: Option<u64>,
 }
 
 /// What blobs must have in common.
@@ -63,7 +65,7 @@ impl Batches {
         policy: BatchingPolicy,
         now: Timestamp,
     ) -> Option<Batch> {
-        let (size, flush) = (accepted.ingestion.raw_size, accepted.ingestion.flush);
+        let (size, flush) = (accepted.size, accepted.ingestion.flush);
         let due = after(now, policy.time_span);
         if group.stands_alone() || size.is_none() {
             return Some(Batch { group, messages: vec![accepted], raw_size: 0, due });
@@ -86,6 +88,11 @@ impl Batches {
     /// The batches whose time is over.
     pub(super) fn due(&mut self, now: Timestamp) -> Vec<Batch> {
         self.open.extract_if(.., |batch| batch.due <= now).collect()
+    }
+
+    /// Everything that gathers.
+    pub(super) fn into_messages(self) -> impl Iterator<Item = Accepted> {
+        self.open.into_iter().flat_map(|batch| batch.messages)
     }
 
     /// When the next batch's time is over.

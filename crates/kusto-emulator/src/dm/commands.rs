@@ -3,6 +3,7 @@
 //! Clients send them in several spellings: `.get` or `.show ingestion resources`, with or without `with (...)`.
 
 use super::DataManagement;
+use crate::assumptions::Undocumented;
 use crate::data::{ColumnType, ResultTable, Schema, Value};
 use crate::engine::{EngineError, EngineResult, Principal};
 use crate::http::Front;
@@ -21,10 +22,12 @@ impl DataManagement {
             [".get" | ".show", "ingestion", "resources", ..] => Some(self.ingestion_resources(front)),
             [".get", "kusto", "identity", "token", ..] => Some(Ok(self.identity_token(principal))),
             [".show", "version"] => Some(Ok(version())),
+            _ if self.engine.assumptions().undocumented == Undocumented::Refused => None,
             [".refresh", "database", .., "cache", "ingestionbatchingpolicy"] => {
                 self.engine.refresh_batching();
                 Some(Ok(refreshed()))
             }
+            [".create", "tempstorage", ..] => Some(self.temporary_storage(front)),
             _ => None,
         }
     }
@@ -32,12 +35,21 @@ impl DataManagement {
     fn ingestion_resources(&self, front: &Front) -> EngineResult<ResultTable> {
         let row = |(kind, service, place, permissions): (&str, _, _, _)| {
             let url =
-                self.storage.signed_url(&self.options.base, service, place, permissions, front.sas_lifetime);
+                self.depot.signed_url(&self.options.base, service, place, permissions, front.sas_lifetime);
             let url = url.ok_or_else(|| EngineError::internal("a storage account has no key"))?;
             Ok([Value::string(kind), Value::string(url.as_str())])
         };
         let rows = self.resources.all().into_iter().map(row).collect::<EngineResult<Vec<_>>>()?;
         Ok(strings(&["ResourceTypeName", "StorageRoot"], rows))
+    }
+
+    /// What the Spark connector asks for (`Azure/azure-kusto-spark`, `CslCommandsGenerator.scala`): a container.
+    fn temporary_storage(&self, front: &Front) -> EngineResult<ResultTable> {
+        let resources = self.ingestion_resources(front)?;
+        let container =
+            (0..resources.rows).find(|row| resources.value(*row, 0).as_str() == Some("TempStorage"));
+        let root = container.map_or(Value::Null, |row| resources.value(row, 1));
+        Ok(strings(&["StorageRoot"], [[root]]))
     }
 
     fn identity_token(&self, principal: &Principal) -> ResultTable {

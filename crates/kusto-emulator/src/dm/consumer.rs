@@ -1,20 +1,23 @@
 //! The loop: take, check, gather, ingest, report, wait.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::batch::{Accepted, Batch, Batches, Group};
 use super::message::IngestionMessage;
 use super::report::Verdict;
 use super::{DataManagement, count};
+use crate::assumptions::{RepeatedMessages, UnknownSize};
 use crate::clock::after;
 use crate::engine::{
-    IngestFailure, IngestOutcome, IngestRequest, IngestSource, IngestionProperties, Principal, SourceOutcome,
+    IngestFailure, IngestOutcome, IngestRequest, IngestSource, IngestionProperties, Pending, Principal,
+    SourceOutcome, timestamp,
 };
 use crate::faults::{Fault, Mischief};
 use crate::requests::{Endpoint, Request};
@@ -25,6 +28,9 @@ const TAKEN: usize = 1000;
 
 /// The service retries "for up to 48 hours" (`ingest-data-overview.md`).
 const RETRY_FOR: Duration = Duration::from_secs(48 * 3600);
+
+/// Messages of which it is remembered what became of them, where that is assumed: enough for any test.
+const CONCLUDED: usize = 1_000_000;
 
 /// How often the engine is asked whether it has something to do by itself.
 const UPKEEP: Duration = Duration::from_secs(60);
@@ -38,17 +44,23 @@ impl DataManagement {
     pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut batches = Batches::default();
         while !stop.is_cancelled() {
+            if self.failed_over.swap(false, Ordering::SeqCst) {
+                self.give_back(std::mem::take(&mut batches));
+            }
             let wanted = self.wanted.load(Ordering::SeqCst);
             if self.pass(&mut batches).await {
                 continue;
             }
             self.rested.send_replace(wanted);
             let tick = after(self.clock.now(), UPKEEP);
-            let next = batches.next_due().into_iter().chain(self.next_messages()).chain([tick]).min();
+            let operation = self.engine.next_operation().map(timestamp);
+            let work = batches.next_due().into_iter().chain(self.next_messages()).chain(operation);
+            let next = work.chain([tick]).min();
             let next = self.clock.sleep_until(next.unwrap_or(Timestamp::MAX));
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.storage.message_posted() => {}
+                () = self.depot.message_posted() => {}
+                () = self.engine.operation_begun() => {}
                 () = self.nudge.notified() => {}
                 () = next => {}
             }
@@ -56,15 +68,23 @@ impl DataManagement {
         self.rested.send_replace(u64::MAX);
     }
 
+    /// What gathers is in its queue again, as after a failure of the node.
+    fn give_back(&self, batches: Batches) {
+        let now = self.clock.now();
+        for accepted in batches.into_messages() {
+            self.depot.give_back_message(&accepted.queue, &accepted.message.id, now, now);
+        }
+    }
+
     fn next_messages(&self) -> impl Iterator<Item = Timestamp> {
-        self.resources.ready.iter().filter_map(|queue| self.storage.next_message(queue))
+        self.resources.ready.iter().filter_map(|queue| self.depot.next_message(queue))
     }
 
     /// Everything that is due now; false if that was nothing.
     async fn pass(self: &Arc<Self>, batches: &mut Batches) -> bool {
         let mut worked = false;
         for queue in &self.resources.ready {
-            let messages = match self.storage.take_messages(queue, TAKEN) {
+            let messages = match self.depot.take_messages(queue, TAKEN) {
                 Ok(messages) => messages,
                 Err(error) => {
                     tracing::error!(%error, "messages cannot be taken; trying again in a second");
@@ -83,11 +103,24 @@ impl DataManagement {
             worked = true;
             self.ingest(batch).await;
         }
+        while let Some(operation) = self.engine.take_due_operation() {
+            worked = true;
+            self.operate(operation).await;
+        }
         if self.engine.upkeep_is_due() {
             worked = true;
             self.keep_up().await;
         }
         worked
+    }
+
+    /// Works on an `async` command; one that is to be held does not hold up the others.
+    async fn operate(&self, operation: Pending) {
+        let (engine, held) = (Arc::clone(&self.engine), operation.may_be_held());
+        let work = tokio::task::spawn_blocking(move || engine.run_operation(&operation));
+        if !held && let Err(error) = work.await {
+            tracing::error!(%error, "an operation did not finish");
+        }
     }
 
     /// Merges and what else the service does by itself.
@@ -114,9 +147,16 @@ impl DataManagement {
                 return None;
             }
         };
-        let accepted = Accepted { queue: queue.clone(), message, ingestion };
+        let size = ingestion.raw_size.or_else(|| self.estimated_size(&ingestion));
+        let accepted = Accepted { queue: queue.clone(), message, ingestion, size };
         if self.options.accept_only {
             self.count_only(&accepted);
+            return None;
+        }
+        if self.engine.assumptions().repeated_messages == RepeatedMessages::IngestedOnce
+            && let Some(verdict) = self.known(accepted.ingestion.id)
+        {
+            self.conclude(&accepted, &verdict);
             return None;
         }
         match self.group(&accepted.ingestion) {
@@ -127,6 +167,28 @@ impl DataManagement {
             Err(failure) => {
                 self.conclude(&accepted, &Verdict::failed(failure, None));
                 None
+            }
+        }
+    }
+
+    /// The size of a blob that the message does not tell, if it is assumed to be looked up.
+    fn estimated_size(&self, ingestion: &IngestionMessage) -> Option<u64> {
+        let estimated = self.engine.assumptions().unknown_size == UnknownSize::Estimated;
+        let size = estimated.then(|| self.depot.source_size(&ingestion.blob)).flatten()?;
+        Some(size.max(1))
+    }
+
+    /// What became of an earlier message of that id.
+    fn known(&self, id: Uuid) -> Option<Verdict> {
+        self.concluded.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// Keeps what became of a message, for as many as are kept.
+    fn keep_verdict(&self, id: Uuid, verdict: &Verdict) {
+        if self.engine.assumptions().repeated_messages == RepeatedMessages::IngestedOnce {
+            let mut concluded = self.concluded.lock().unwrap_or_else(PoisonError::into_inner);
+            if concluded.len() < CONCLUDED {
+                concluded.insert(id, verdict.clone());
             }
         }
     }
@@ -155,18 +217,17 @@ impl DataManagement {
     /// Accept-only mode: the blob's metadata says what it held.
     fn count_only(&self, accepted: &Accepted) {
         let ingestion = &accepted.ingestion;
-        let counted = self.sender(ingestion).and_then(|_| self.storage.source(&ingestion.blob));
+        let counted = self.sender(ingestion).and_then(|_| self.depot.source_metadata(&ingestion.blob));
         let verdict = match counted {
-            Ok(blob) => {
-                let number =
-                    |name: &str| blob.properties.metadata.get(name).and_then(|text| text.parse().ok());
+            Ok(metadata) => {
+                let number = |name: &str| metadata.get(name).and_then(|text| text.parse().ok());
                 count(&self.counters.raw_bytes, number("rawbytes").or(ingestion.raw_size).unwrap_or(0));
                 Verdict::ingested(number("rows").unwrap_or(0), None)
             }
             Err(failure) => Verdict::failed(failure, None),
         };
         self.conclude(accepted, &verdict);
-        if let Err(error) = self.storage.delete_source(&ingestion.blob) {
+        if let Err(error) = self.depot.delete_source(&ingestion.blob) {
             tracing::debug!(%error, "an accepted blob was not removed");
         }
     }
@@ -262,12 +323,13 @@ impl DataManagement {
         let wait = FIRST_RETRY.saturating_mul(1 << doublings).min(LAST_RETRY);
         let wait = retry_after.unwrap_or(wait);
         tracing::info!(source = %accepted.ingestion.id, error = %failure, ?wait, "an ingestion is tried again");
-        self.storage.give_back_message(&accepted.queue, &accepted.message.id, after(now, wait));
+        self.depot.give_back_message(&accepted.queue, &accepted.message.id, after(now, wait), now);
     }
 
     /// Reports, cleans up, and forgets the message, in this order.
     fn conclude(&self, accepted: &Accepted, verdict: &Verdict) {
         let ingestion = &accepted.ingestion;
+        self.keep_verdict(ingestion.id, verdict);
         match verdict {
             Verdict::Ingested { rows, .. } => {
                 count(&self.counters.succeeded, 1);
@@ -285,7 +347,7 @@ impl DataManagement {
         if matches!(verdict, Verdict::Ingested { .. })
             && !ingestion.retain
             && !self.options.accept_only
-            && let Err(error) = self.storage.delete_source(&ingestion.blob)
+            && let Err(error) = self.depot.delete_source(&ingestion.blob)
         {
             tracing::debug!(%error, "an ingested blob was not removed");
         }
@@ -293,7 +355,7 @@ impl DataManagement {
     }
 
     fn forget(&self, queue: &Place, message: &str) {
-        if let Err(error) = self.storage.finish_message(queue, message) {
+        if let Err(error) = self.depot.finish_message(queue, message) {
             // It comes again at the next start: at least once.
             tracing::error!(%error, "a finished message could not be removed from its queue");
         }

@@ -7,10 +7,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
-use url::Url;
 use uuid::Uuid;
 
-use crate::storage::{Key, Place};
+use crate::storage::Key;
 
 /// A decoded message.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +35,8 @@ pub(super) struct IngestionMessage {
 /// Where a client expects the status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StatusRow {
-    pub(super) table: Place,
+    /// Address with its secret: never shown.
+    pub(super) table: String,
     pub(super) key: Key,
 }
 
@@ -182,11 +182,9 @@ fn method(value: Option<&Value>) -> Result<ReportMethod, String> {
     Ok(ReportMethod { queue, table })
 }
 
-/// `None` for `{}` and for an address that is no table's.
+/// `None` for `{}`.
 fn status_row(given: &Map<String, Value>) -> Option<StatusRow> {
     let fields = Fields::new(given.clone());
-    let url = Url::parse(&fields.text("TableConnectionString")?).ok()?;
-    let mut parts = url.path_segments()?;
-    let table = Place::new(parts.next()?, parts.next()?);
+    let table = fields.text("TableConnectionString")?;
     Some(StatusRow { table, key: (fields.text("PartitionKey")?, fields.text("RowKey")?) })
 }

@@ -25,19 +25,21 @@ mod consumer;
 mod message;
 mod report;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
+use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::engine::{BatchingPolicy, Engine};
 use crate::faults::Faults;
 use crate::requests::RequestLog;
 use crate::signin::SignIn;
-use crate::storage::{Place, Service, Storage};
+use crate::storage::{Depot, Place, Service};
 
 /// How data management works.
 #[derive(Debug, Clone)]
@@ -85,12 +87,12 @@ impl Resources {
         all
     }
 
-    /// Creates what is missing in `storage`.
+    /// Creates what is missing in `depot`.
     ///
     /// # Errors
-    /// If its journal cannot be written.
-    pub(crate) fn create(&self, storage: &Storage) -> Result<(), crate::storage::StorageError> {
-        self.all().into_iter().try_for_each(|(_, service, place, _)| storage.create(place.clone(), service))
+    /// If its journal cannot be written, or the storage cannot be reached.
+    pub(crate) fn create(&self, depot: &Depot) -> Result<(), crate::storage::StorageError> {
+        self.all().into_iter().try_for_each(|(_, service, place, _)| depot.create(place.clone(), service))
     }
 }
 
@@ -113,7 +115,7 @@ struct Counters {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// Blobs and blocks uploaded.
+    /// Blobs and blocks uploaded to this emulator's storage.
     pub blobs: u64,
     /// Their bytes, as they were sent.
     pub blob_bytes: u64,
@@ -140,7 +142,7 @@ pub struct Statistics {
 pub(crate) struct DataManagement {
     options: DmOptions,
     resources: Resources,
-    storage: Arc<Storage>,
+    depot: Depot,
     engine: Arc<Engine>,
     sign_in: Arc<SignIn>,
     faults: Arc<Faults>,
@@ -149,13 +151,16 @@ pub(crate) struct DataManagement {
     counters: Counters,
     /// Rings when somebody waits for it to come to rest.
     nudge: Notify,
+    failed_over: AtomicBool,
     wanted: AtomicU64,
     rested: watch::Sender<u64>,
+    /// What became of messages by their ids, where that is assumed to be remembered.
+    concluded: Mutex<HashMap<Uuid, report::Verdict>>,
 }
 
 /// What data management works with.
 pub(crate) struct Parts {
-    pub(crate) storage: Arc<Storage>,
+    pub(crate) depot: Depot,
     pub(crate) engine: Arc<Engine>,
     pub(crate) sign_in: Arc<SignIn>,
     pub(crate) faults: Arc<Faults>,
@@ -165,11 +170,11 @@ pub(crate) struct Parts {
 
 impl DataManagement {
     pub(crate) fn new(options: DmOptions, resources: Resources, parts: Parts) -> Self {
-        let Parts { storage, engine, sign_in, faults, requests, clock } = parts;
+        let Parts { depot, engine, sign_in, faults, requests, clock } = parts;
         Self {
             options,
             resources,
-            storage,
+            depot,
             engine,
             sign_in,
             faults,
@@ -177,8 +182,10 @@ impl DataManagement {
             clock,
             counters: Counters::default(),
             nudge: Notify::new(),
+            failed_over: AtomicBool::new(false),
             wanted: AtomicU64::new(0),
             rested: watch::Sender::new(0),
+            concluded: Mutex::default(),
         }
     }
 
@@ -216,6 +223,12 @@ impl DataManagement {
         }
     }
 
+    /// Forgets the batches that gather; their messages are in their queues again.
+    pub(crate) fn fail_over(&self) {
+        self.failed_over.store(true, Ordering::SeqCst);
+        self.nudge.notify_one();
+    }
+
     /// Waits until everything is done that is due at the clock's present moment.
     pub(crate) async fn rest(&self) {
         let wanted = self.wanted.fetch_add(1, Ordering::SeqCst) + 1;
@@ -227,12 +240,11 @@ impl DataManagement {
 
     /// The table's batching policy; where none is set, the service's default with this emulator's shorter time.
     fn policy(&self, database: &str, table: &str) -> BatchingPolicy {
-        let policy = self.engine.batching_policy(database, table);
-        if policy == BatchingPolicy::default() {
-            BatchingPolicy { time_span: self.options.batching_time, ..policy }
-        } else {
-            policy
-        }
+        self.engine.batching_policy(database, table).unwrap_or_else(|| BatchingPolicy {
+            time_span: self.options.batching_time,
+            items: self.engine.assumptions().default_batch_items.max(1),
+            ..BatchingPolicy::default()
+        })
     }
 }
 

@@ -12,9 +12,10 @@ use uuid::Uuid;
 
 use super::DataManagement;
 use super::message::{IngestionMessage, ReportLevel};
+use crate::assumptions::SkippedStatus;
 use crate::clock::seven_digits;
 use crate::engine::IngestFailure;
-use crate::storage::{Change, Expect, Place};
+use crate::storage::Place;
 
 /// Reports stay in their queue for a week, as the service's messages do.
 const REPORT_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -62,10 +63,14 @@ impl Verdict {
     }
 
     /// `Succeeded`, `Skipped` or `Failed`.
-    fn status(&self) -> &'static str {
+    fn status(&self, skipped: SkippedStatus) -> &'static str {
         match self.failure() {
             None => "Succeeded",
-            Some((failure, _)) if failure.code.starts_with("Skipped_") => "Skipped",
+            Some((failure, _))
+                if failure.code.starts_with("Skipped_") && skipped == SkippedStatus::Skipped =>
+            {
+                "Skipped"
+            }
             Some(_) => "Failed",
         }
     }
@@ -86,21 +91,15 @@ impl DataManagement {
             && let Some(row) = &ingestion.status
         {
             let properties = self.row(ingestion, verdict);
-            let changed = self.storage.change_entity(
-                &row.table,
-                &row.key,
-                properties,
-                Change::Merge,
-                &Expect::Whatever,
-            );
-            if let Err(error) = changed {
+            if let Err(error) = self.depot.write_row(&row.table, &self.resources.status, &row.key, properties)
+            {
                 tracing::warn!(source = %ingestion.id, %error, "a status row could not be written");
             }
         }
         if ingestion.method.queue {
             let (queue, report) = self.queue_report(ingestion, verdict);
             let text = STANDARD.encode(report.to_string());
-            if let Err(error) = self.storage.put_message(queue, text, Duration::ZERO, REPORT_LIFETIME) {
+            if let Err(error) = self.depot.put_message(queue, text, REPORT_LIFETIME) {
                 tracing::warn!(source = %ingestion.id, %error, "a report could not be queued");
             }
         }
@@ -111,7 +110,7 @@ impl DataManagement {
         let mut row = Map::new();
         let mut set = |name: &str, value: Value| row.insert(name.to_owned(), value);
         let operation = verdict.operation().to_string();
-        set("Status", json!(verdict.status()));
+        set("Status", json!(verdict.status(self.engine.assumptions().skipped_status)));
         set("IngestionSourceId", json!(ingestion.id.to_string()));
         set("IngestionSourceId@odata.type", json!("Edm.Guid"));
         set("IngestionSourcePath", json!(path(ingestion)));

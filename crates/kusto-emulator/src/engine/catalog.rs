@@ -25,9 +25,12 @@ pub(crate) struct State {
     pub(crate) databases: BTreeMap<String, Arc<Database>>,
     /// AllDatabasesAdmins.
     pub(crate) admins: Vec<Principal>,
+    /// Policies of the cluster.
+    #[serde(default)]
+    pub(crate) cluster: Settings,
 }
 
-/// What databases and tables both have.
+/// What databases and tables have, and in part the cluster.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Settings {
     /// Policies set here (not the inherited ones).
@@ -108,21 +111,30 @@ impl State {
     }
 
     /// The batching policy in force for a table that may not exist.
-    pub(crate) fn batching_policy(&self, database: &str, table: &str) -> BatchingPolicy {
-        self.policy_in_force(database, table, PolicyKind::IngestionBatching)
-            .map_or_else(BatchingPolicy::default, BatchingPolicy::from_json)
+    pub(crate) fn batching_policy(&self, database: &str, table: &str) -> Option<BatchingPolicy> {
+        self.named_policy(database, table, PolicyKind::IngestionBatching).map(BatchingPolicy::from_json)
     }
 
     /// Whether streaming ingestion is enabled for a table that may not exist.
     pub(crate) fn streaming_enabled(&self, database: &str, table: &str) -> bool {
-        let policy = self.policy_in_force(database, table, PolicyKind::StreamingIngestion);
+        let policy = self.named_policy(database, table, PolicyKind::StreamingIngestion);
         policy.is_some_and(|policy| policy["IsEnabled"] == Json::Bool(true))
     }
 
-    fn policy_in_force(&self, database: &str, table: &str, kind: PolicyKind) -> Option<&Json> {
+    fn named_policy(&self, database: &str, table: &str, kind: PolicyKind) -> Option<&Json> {
         let database = self.find_database(database)?;
-        let own = database.tables.get(table).and_then(|table| table.policies.get(&kind));
-        own.or_else(|| database.policies.get(&kind))
+        self.policy(database, database.tables.get(table).map(|table| &**table), kind)
+    }
+
+    /// The policy in force: the table's own, else the database's, else the cluster's.
+    pub(crate) fn policy<'s>(
+        &'s self,
+        database: &'s Database,
+        table: Option<&'s Table>,
+        kind: PolicyKind,
+    ) -> Option<&'s Json> {
+        let own = table.and_then(|table| table.policies.get(&kind));
+        own.or_else(|| database.policies.get(&kind)).or_else(|| self.cluster.policies.get(&kind))
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) enum Change {
     Everything(Box<State>),
     /// AllDatabasesAdmins from now on.
     SetAdmins(Vec<Principal>),
+    /// Policies of the cluster from now on.
+    SetCluster(Box<Settings>),
     /// A new database.
     CreateDatabase { name: String, id: Uuid },
     /// Roles, policies and mappings of a database from now on.
@@ -47,6 +49,7 @@ impl State {
         match change {
             Change::Everything(state) => *self = (**state).clone(),
             Change::SetAdmins(admins) => self.admins.clone_from(admins),
+            Change::SetCluster(settings) => self.cluster = (**settings).clone(),
             Change::CreateDatabase { name, id } => self.create_database(name, *id),
             Change::SetDatabase { database, settings } => {
                 self.with_database(database, |database| database.settings = (**settings).clone());

@@ -103,6 +103,17 @@ impl EngineError {
         }
     }
 
+    /// 429, transient: too much at a time.
+    pub(crate) fn throttled(detail: impl Into<String>) -> Self {
+        Self {
+            status: 429,
+            code: "General_ThrottledRequest",
+            exception: "Kusto.Data.Exceptions.KustoRequestThrottledException",
+            detail: detail.into(),
+            ..Self::internal("")
+        }
+    }
+
     /// 520, transient: the engine itself failed, for instance on its own disk.
     pub(crate) fn internal(detail: impl fmt::Display) -> Self {
         Self {
@@ -143,7 +154,7 @@ impl From<crate::kql::KqlError> for EngineError {
             }
             ErrorKind::Semantic | ErrorKind::NotSupported => Self::semantic(error.code, error.message),
             ErrorKind::Limit => Self {
-                code: LIMITS_EXCEEDED,
+                code: "LimitsExceeded",
                 message: "Request is too large or ran into a limit.",
                 exception: "Kusto.Data.Exceptions.KustoServicePartialQueryFailureLimitsExceededException",
                 detail: error.message.clone(),
@@ -154,10 +165,16 @@ impl From<crate::kql::KqlError> for EngineError {
                 })),
                 ..Self::bad_request("")
             },
-            ErrorKind::Execution => Self::bad_request(error.message),
+            ErrorKind::Execution if error.code == crate::kql::TIMED_OUT => Self {
+                status: 504,
+                code: crate::kql::TIMED_OUT,
+                message: "Request has timed out.",
+                exception: "Kusto.Data.Exceptions.KustoServiceTimeoutException",
+                detail: error.message,
+                permanent: false,
+                inner: None,
+            },
+            ErrorKind::Execution => Self::internal(error.message),
         }
     }
 }
-
-/// The code of a result that hit a limit, which the service reports inside a 200.
-pub(crate) const LIMITS_EXCEEDED: &str = "LimitsExceeded";

@@ -23,7 +23,7 @@ const KEPT: usize = 10_000;
 
 const NAME: &str = "operations.jsonl";
 
-/// A command that left a trace.
+/// An entry of an operation: one when it is begun, if it runs `async`, and one when it is over.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Operation {
     pub(crate) id: Uuid,
@@ -34,15 +34,23 @@ pub(crate) struct Operation {
     pub(crate) principal: String,
     /// Ticks.
     pub(crate) started: i64,
-    /// Ticks.
-    pub(crate) ended: i64,
-    /// `Completed`, `Failed`, `BadInput`.
+    /// When it got to `state`, in ticks.
+    pub(crate) updated: i64,
+    /// `InProgress`, `Completed`, `Failed`, `BadInput`, `Abandoned`.
     pub(crate) state: Cow<'static, str>,
     /// The error, or nothing.
     pub(crate) status: String,
     /// The rows of a command that ran `async`.
     #[serde(with = "rows")]
     pub(crate) details: Option<ResultTable>,
+}
+
+impl Operation {
+    /// The entry that follows this one when nobody works on the operation any more.
+    fn abandoned(&self, now: i64) -> Self {
+        let status = "The node that worked on the operation went away.".to_owned();
+        Self { updated: now, state: "Abandoned".into(), status, ..self.clone() }
+    }
 }
 
 /// A source that was not ingested.
@@ -95,12 +103,14 @@ struct Lines {
 }
 
 impl Log {
-    /// What earlier starts left in `directory`; nothing, if there is none or it cannot be used for this.
-    pub(super) fn open(directory: Option<&Path>) -> Self {
+    /// What earlier starts left in `directory`; nothing, if there is none or it cannot be used for this. What was in
+    /// progress then is abandoned by `now`.
+    pub(super) fn open(directory: Option<&Path>, now: i64) -> Self {
         let mut entries = Entries::default();
         if let Some(directory) = directory {
             let path = directory.join(NAME);
             entries.read(&path);
+            entries.abandon(now);
             entries.rewrite(path);
         }
         Self(Mutex::new(entries))
@@ -116,6 +126,23 @@ impl Log {
         let mut entries = self.lock();
         entries.write(&Line::Failure(Cow::Borrowed(&failure)));
         push(&mut entries.failures, failure);
+    }
+
+    /// Nobody works on these any more.
+    pub(crate) fn abandon(&self, ids: &[Uuid], now: i64) {
+        let mut entries = self.lock();
+        for id in ids {
+            let last = entries
+                .operations
+                .iter()
+                .rev()
+                .find(|entry| entry.id == *id)
+                .map(|entry| entry.abandoned(now));
+            if let Some(entry) = last {
+                entries.write(&Line::Operation(Cow::Borrowed(&entry)));
+                push(&mut entries.operations, entry);
+            }
+        }
     }
 
     /// Oldest first.
@@ -143,6 +170,13 @@ impl Entries {
                 Err(error) => tracing::warn!(%error, "a line of {NAME} is passed over"),
             }
         }
+    }
+
+    fn abandon(&mut self, now: i64) {
+        let over = |id| self.operations.iter().any(|entry| entry.id == id && entry.state != "InProgress");
+        let open = self.operations.iter().filter(|entry| !over(entry.id));
+        let open: Vec<_> = open.map(|entry| entry.abandoned(now)).collect();
+        open.into_iter().for_each(|entry| push(&mut self.operations, entry));
     }
 
     fn write(&mut self, line: &Line<'_>) {

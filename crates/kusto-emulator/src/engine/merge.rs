@@ -40,8 +40,8 @@ struct Limits {
 
 impl Limits {
     /// None if the policy allows no merges.
-    fn in_force(database: &Database, table: &Table) -> Option<Self> {
-        let policy = policy(database, table);
+    fn in_force(state: &State, database: &Database, table: &Table) -> Option<Self> {
+        let policy = policy(state, database, table);
         let allows = |name: &str| policy.and_then(|policy| policy[name].as_bool()).unwrap_or(true);
         let number = |name: &str, default: u64| policy.and_then(|p| p[name].as_u64()).unwrap_or(default);
         let limits = Self {
@@ -67,14 +67,13 @@ impl Limits {
     }
 }
 
-fn policy<'p>(database: &'p Database, table: &'p Table) -> Option<&'p Json> {
-    let own = table.policies.get(&PolicyKind::Merge);
-    own.or_else(|| database.policies.get(&PolicyKind::Merge))
+fn policy<'p>(state: &'p State, database: &'p Database, table: &'p Table) -> Option<&'p Json> {
+    state.policy(database, Some(table), PolicyKind::Merge)
 }
 
 /// How long a table waits from one merge to the next: an hour, or what its policy says.
-pub(super) fn period(database: &Database, table: &Table) -> i64 {
-    let own = policy(database, table).and_then(|policy| timespan_ticks(&policy["LoopPeriod"]));
+pub(super) fn period(state: &State, database: &Database, table: &Table) -> i64 {
+    let own = policy(state, database, table).and_then(|policy| timespan_ticks(&policy["LoopPeriod"]));
     own.unwrap_or(3600 * TICKS_PER_SECOND)
 }
 
@@ -87,7 +86,7 @@ pub(super) fn run(engine: &Engine, which: impl Fn(&Database, &Table) -> bool) ->
     let mut fewer = 0;
     for database in state.databases.values() {
         for table in database.tables.values().filter(|table| which(database, table)) {
-            for group in groups(database, table) {
+            for group in groups(&state, database, table) {
                 if merge(engine, database, table, &group)? {
                     fewer += group.len() - 1;
                 }
@@ -98,8 +97,8 @@ pub(super) fn run(engine: &Engine, which: impl Fn(&Database, &Table) -> bool) ->
 }
 
 /// Extents that become one, two or more each.
-fn groups<'t>(database: &Database, table: &'t Table) -> Vec<Vec<&'t Arc<Extent>>> {
-    let Some(limits) = Limits::in_force(database, table) else { return Vec::new() };
+fn groups<'t>(state: &State, database: &Database, table: &'t Table) -> Vec<Vec<&'t Arc<Extent>>> {
+    let Some(limits) = Limits::in_force(state, database, table) else { return Vec::new() };
     let mut open: BTreeMap<BTreeSet<&str>, Vec<&Arc<Extent>>> = BTreeMap::new();
     let mut groups = Vec::new();
     for extent in &table.extents {
@@ -152,7 +151,7 @@ fn united(engine: &Engine, table: &Table, group: &[&Arc<Extent>]) -> EngineResul
     let columns = columns(engine, table, group)?;
     let (id, file) = (engine.new_id(), engine.new_id());
     let stored_size = columns.iter().map(|column| column.bytes() as u64).sum();
-    let data = engine.extents.put(file, columns).map_err(EngineError::internal)?;
+    let data = engine.extents.put(file, &table.schema, columns).map_err(EngineError::internal)?;
     let extents = || group.iter().map(|extent| &***extent);
     let runs: Vec<_> = extents().flat_map(Extent::ingestion_times).collect();
     Ok(Extent {

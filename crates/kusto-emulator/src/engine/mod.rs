@@ -36,6 +36,7 @@ mod log;
 mod mapping;
 mod merge;
 mod names;
+mod pending;
 mod policy;
 mod principal;
 mod query;
@@ -51,7 +52,7 @@ mod tests;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
@@ -61,7 +62,8 @@ pub(crate) use batch::{
     BlobReader, IngestFailure, IngestOutcome, IngestRequest, IngestSource, IngestionProperties, SourceOutcome,
 };
 use catalog::State;
-pub(crate) use error::{EngineError, EngineResult, LIMITS_EXCEEDED};
+pub(crate) use error::{EngineError, EngineResult};
+pub(crate) use pending::Pending;
 pub(crate) use policy::BatchingPolicy;
 pub(crate) use principal::Principal;
 pub(crate) use roles::Access;
@@ -117,6 +119,10 @@ pub(crate) struct RequestProperties {
 pub(crate) struct Engine {
     clock: Arc<dyn Clock>,
     chance: Chance,
+    /// Host and port under which clients know the cluster, once it has them.
+    address: OnceLock<String>,
+    /// The seeds of queries, apart from ids: a query more or less changes no id.
+    queries: Chance,
     access: Access,
     blobs: Arc<dyn BlobReader>,
     state: RwLock<Arc<State>>,
@@ -132,6 +138,8 @@ pub(crate) struct Engine {
     looked_at: Mutex<i64>,
     /// When tables were last merged, in ticks.
     merged_at: Mutex<HashMap<Uuid, i64>>,
+    /// Commands that run `async` and whose time has not come.
+    waiting: pending::Waiting,
     /// Until when data management knows batching policies at least, in ticks.
     refreshed_at: AtomicI64,
 }
@@ -147,17 +155,20 @@ impl Engine {
         let engine = Self {
             clock: options.clock,
             chance: options.seed.stream(&format!("engine {}", opened.starts)),
+            address: OnceLock::new(),
+            queries: options.seed.stream(&format!("queries {}", opened.starts)),
             access: options.access,
             blobs: options.blobs,
             state: RwLock::new(Arc::new(opened.state)),
             journal: Mutex::new(opened.journal),
             extents: opened.extents,
-            log: log::Log::open(options.data_dir.as_deref()),
+            log: log::Log::open(options.data_dir.as_deref(), now),
             assumptions: RwLock::default(),
             history: history::History::default(),
             opened: now,
             looked_at: Mutex::new(now),
             merged_at: Mutex::default(),
+            waiting: pending::Waiting::default(),
             refreshed_at: AtomicI64::new(i64::MIN),
         };
         engine.assume(options.assumptions);
@@ -212,7 +223,24 @@ impl Engine {
         text: &str,
         properties: &RequestProperties,
     ) -> EngineResult<Vec<ResultTable>> {
-        query::run(self, context, database, text, properties)
+        let (tables, failure) = self.answer(context, database, text, properties)?;
+        failure.map_or(Ok(tables), Err)
+    }
+
+    /// As [`query`](Self::query); but a limit that is passed while rows are made stands beside the rows before it, as the service
+    /// sends them.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query), and 504 for a query that runs longer than its `servertimeout`.
+    pub(crate) fn answer(
+        &self,
+        context: &RequestContext,
+        database: &str,
+        text: &str,
+        properties: &RequestProperties,
+    ) -> EngineResult<(Vec<ResultTable>, Option<EngineError>)> {
+        let answer = query::run(self, context, database, text, properties)?;
+        Ok((answer.tables, answer.failure.map(EngineError::from)))
     }
 
     /// Ingests a batch of blobs into one table as one operation, as data management does.
@@ -237,8 +265,8 @@ impl Engine {
         ingest::check(self, principal, database, table)
     }
 
-    /// The batching policy in force for a table: its own, the database's, or the service's default.
-    pub(crate) fn batching_policy(&self, database: &str, table: &str) -> BatchingPolicy {
+    /// The batching policy in force for a table, as far as data management knows: its own or the database's.
+    pub(crate) fn batching_policy(&self, database: &str, table: &str) -> Option<BatchingPolicy> {
         let lag = self.assumptions().batching_learned_after;
         let moment = self.before(lag).max(self.refreshed_at.load(Ordering::Relaxed));
         let state = if lag.is_zero() { None } else { self.history.at(moment) };
@@ -304,6 +332,12 @@ impl Engine {
         self.now().saturating_sub(ticks)
     }
 
+    /// Tells the engine the URL of the cluster, for queries that name it.
+    pub(crate) fn known_as(&self, url: &str) {
+        let address = url.split_once("://").map_or(url, |(_, address)| address);
+        let _ = self.address.set(address.trim_end_matches('/').to_owned());
+    }
+
     /// A new id from the engine's seed.
     pub(crate) fn new_id(&self) -> Uuid {
         self.chance.id()
@@ -313,6 +347,12 @@ impl Engine {
     pub(crate) fn now(&self) -> i64 {
         ticks(self.clock.now())
     }
+}
+
+/// The moment of ticks since the year 1; the last one there is, where they lie behind it.
+pub(crate) fn timestamp(ticks: i64) -> Timestamp {
+    let nanoseconds = i128::from(ticks.saturating_sub(UNIX_EPOCH)) * 100;
+    Timestamp::from_nanosecond(nanoseconds).unwrap_or(Timestamp::MAX)
 }
 
 /// A moment in ticks of 100 ns since the year 1.

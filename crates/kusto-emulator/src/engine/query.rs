@@ -10,7 +10,7 @@ use super::error::{EngineError, EngineResult};
 use super::roles::{DatabaseAction, Rights};
 use super::{Engine, RequestContext, RequestProperties};
 use crate::data::{ColumnData, ResultTable, Schema, Value};
-use crate::kql::{self, Catalog, ErrorKind, ExtentBatch, KqlError, Options, Query, TableSource};
+use crate::kql::{self, Answer, Catalog, ErrorKind, ExtentBatch, KqlError, Options, Query, TableSource};
 
 /// See [`Engine::query`].
 pub(super) fn run(
@@ -19,8 +19,8 @@ pub(super) fn run(
     database: &str,
     text: &str,
     properties: &RequestProperties,
-) -> EngineResult<Vec<ResultTable>> {
-    let session = Session { engine, context, database, properties, resolved: None };
+) -> EngineResult<Answer> {
+    let session = Session { engine, context, database, text, properties, resolved: None, operation: None };
     query(&session, text, |query, view, options| kql::run(query, view, options))
 }
 
@@ -93,8 +93,7 @@ struct View<'a> {
 impl<'a> View<'a> {
     fn new(session: &'a Session<'a>, state: &'a State, database: Option<&'a Arc<Database>>) -> Self {
         let engine = session.engine;
-        let rights = Rights { access: engine.access, state, caller: &session.context.principal };
-        Self { session, engine, database, rights, now: engine.now() }
+        Self { session, engine, database, rights: session.rights(state), now: engine.now() }
     }
 }
 
@@ -107,7 +106,7 @@ impl Catalog for View<'_> {
             .find_table(database, name)
             .filter(|_| may_query)
             .ok_or_else(|| KqlError::no_table(name))?;
-        Ok(Arc::new(Rows::load(self.engine, database, table)?))
+        Ok(Arc::new(Rows::load(self.engine, self.rights.state, database, table)?))
     }
 
     fn tables(&self) -> Vec<String> {
@@ -119,6 +118,14 @@ impl Catalog for View<'_> {
 
     fn now(&self) -> i64 {
         self.now
+    }
+
+    fn seed(&self) -> u64 {
+        u64::from_le_bytes(self.engine.queries.bytes())
+    }
+
+    fn cluster(&self) -> Option<String> {
+        self.engine.address.get().cloned()
     }
 
     fn principal(&self) -> String {
@@ -138,9 +145,9 @@ struct Rows {
 }
 
 impl Rows {
-    fn load(engine: &Engine, database: &Database, table: &Table) -> Result<Self, KqlError> {
+    fn load(engine: &Engine, state: &State, database: &Database, table: &Table) -> Result<Self, KqlError> {
         let mut extents = Vec::with_capacity(table.extents.len());
-        let records_time = records_ingestion_time(database, table);
+        let records_time = records_ingestion_time(state, database, table);
         for extent in &table.extents {
             let stored = engine.extents.columns(extent).map_err(|error| KqlError {
                 kind: ErrorKind::Execution,
@@ -184,9 +191,8 @@ fn by_ingestion_time(whole: &ExtentBatch, runs: &[(u64, i64)]) -> Vec<ExtentBatc
 }
 
 /// Whether rows show their ingestion time: unless a policy says otherwise.
-fn records_ingestion_time(database: &Database, table: &Table) -> bool {
-    let kind = super::policy::PolicyKind::IngestionTime;
-    let policy = table.policies.get(&kind).or_else(|| database.policies.get(&kind));
+fn records_ingestion_time(state: &State, database: &Database, table: &Table) -> bool {
+    let policy = state.policy(database, Some(table), super::policy::PolicyKind::IngestionTime);
     policy.is_none_or(|policy| policy["IsEnabled"] != Json::Bool(false))
 }
 

@@ -5,7 +5,8 @@
 //! | AllDatabasesAdmin | everything |
 //! | database admin | everything in the database |
 //! | database user | query, look, create tables (and become their admin) |
-//! | database viewer, unrestricted viewer | query, look |
+//! | database viewer | query, look |
+//! | database unrestricted viewer | nothing by itself: it adds to a user or viewer what no policy here takes away |
 //! | database ingestor | ingest into every table; not query |
 //! | database monitor | look (`.show ...`); not query |
 //! | table admin | everything on the table, ingestion included |
@@ -111,8 +112,8 @@ pub(crate) enum DatabaseAction {
 impl DatabaseAction {
     fn allowed_by(self, role: Role) -> bool {
         match self {
-            Self::Query => matches!(role, Role::Admin | Role::User | Role::Viewer | Role::UnrestrictedViewer),
-            Self::Show => role != Role::Ingestor,
+            Self::Query => matches!(role, Role::Admin | Role::User | Role::Viewer),
+            Self::Show => !matches!(role, Role::Ingestor | Role::UnrestrictedViewer),
             Self::CreateTable => matches!(role, Role::Admin | Role::User),
             Self::Ingest => matches!(role, Role::Admin | Role::Ingestor),
             Self::Administer => role == Role::Admin,
@@ -147,12 +148,15 @@ pub(crate) struct Rights<'a> {
     pub(crate) access: Access,
     pub(crate) state: &'a State,
     pub(crate) caller: &'a Principal,
+    /// The state whose roles count, where that is not `state`: the one that the request met when it arrived.
+    pub(crate) arrival: Option<&'a State>,
 }
 
 impl Rights<'_> {
     /// Whether the caller may do everything.
     pub(crate) fn is_cluster_admin(&self) -> bool {
-        self.access == Access::Open || self.state.admins.iter().any(|admin| admin.covers(self.caller))
+        let admins = &self.arrival.unwrap_or(self.state).admins;
+        self.access == Access::Open || admins.iter().any(|admin| admin.covers(self.caller))
     }
 
     /// # Errors
@@ -207,7 +211,13 @@ impl Rights<'_> {
 
     /// The caller's own roles on a database.
     pub(crate) fn database_roles<'b>(&'b self, database: &'b Database) -> impl Iterator<Item = Role> + 'b {
-        database.grants.iter().filter(|grant| grant.principal.covers(self.caller)).map(|grant| grant.role)
+        let known = self.known(database).unwrap_or(database);
+        known.grants.iter().filter(|grant| grant.principal.covers(self.caller)).map(|grant| grant.role)
+    }
+
+    /// The database as it was at the arrival, where that counts.
+    fn known(&self, database: &Database) -> Option<&Database> {
+        self.arrival?.databases.values().find(|known| known.id == database.id).map(|known| &**known)
     }
 
     /// The caller's own roles on a table that hold: only beside a role in its database.
@@ -216,12 +226,11 @@ impl Rights<'_> {
         database: &'b Database,
         table: &'b Table,
     ) -> impl Iterator<Item = Role> + 'b {
-        let known = self.database_roles(database).next().is_some();
-        table
-            .grants
-            .iter()
-            .filter(move |grant| known && grant.principal.covers(self.caller))
-            .map(|grant| grant.role)
+        let member = self.database_roles(database).next().is_some();
+        let known = self.known(database).and_then(|database| database.table_by_id(table.id));
+        let grants = &known.map_or(table, |known| &**known).grants;
+        let own = move |grant: &&Grant| member && grant.principal.covers(self.caller);
+        grants.iter().filter(own).map(|grant| grant.role)
     }
 
     fn refused(&self, role: &str, entity: &str) -> EngineError {

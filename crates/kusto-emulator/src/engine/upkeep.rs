@@ -62,7 +62,7 @@ impl Engine {
         let tables = || state.databases.values().flat_map(|d| d.tables.values().map(move |table| (d, table)));
         let due = |(database, table): &(&std::sync::Arc<Database>, &std::sync::Arc<Table>)| {
             let since = last.get(&table.id).copied().unwrap_or(self.opened);
-            now.saturating_sub(since) >= merge::period(database, table)
+            now.saturating_sub(since) >= merge::period(&state, database, table)
         };
         let due: Vec<_> = tables().filter(due).map(|(_, table)| table.id).collect();
         last.retain(|id, _| tables().any(|(_, table)| table.id == *id));
@@ -74,11 +74,11 @@ impl Engine {
 /// What policies say is to go.
 fn expired(state: &State, now: i64) -> Vec<Change> {
     let tables = state.databases.values().flat_map(|d| d.tables.values().map(move |table| (&**d, &**table)));
-    tables.flat_map(|(database, table)| expired_of(database, table, now)).collect()
+    tables.flat_map(|(database, table)| expired_of(state, database, table, now)).collect()
 }
 
-fn expired_of(database: &Database, table: &Table, now: i64) -> Vec<Change> {
-    let policy = |kind| table.policies.get(&kind).or_else(|| database.policies.get(&kind));
+fn expired_of(state: &State, database: &Database, table: &Table, now: i64) -> Vec<Change> {
+    let policy = |kind| state.policy(database, Some(table), kind);
     if table.policies.get(&PolicyKind::AutoDelete).is_some_and(|policy| is_over(policy, table, now)) {
         return vec![Change::DropTable { database: database.name.clone(), table: table.name.clone() }];
     }

@@ -10,9 +10,6 @@ use axum::body::{Body, BodyDataStream};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 
-/// How long a client may be silent in the middle of a body. Real time: it guards a real socket.
-const SILENCE: Duration = Duration::from_secs(60);
-
 /// The most that is drained; a client that sends more sees its connection closed.
 const MAX_DRAINED: u64 = 256 * 1024 * 1024;
 
@@ -33,12 +30,14 @@ pub(super) enum BodyError {
 #[derive(Debug)]
 pub(super) struct RequestBody {
     stream: BodyDataStream,
+    /// How long a client may be silent in the middle of a body.
+    patience: Duration,
     done: bool,
 }
 
 impl RequestBody {
-    pub(super) fn new(body: Body) -> Self {
-        Self { stream: body.into_data_stream(), done: false }
+    pub(super) fn new(body: Body, patience: Duration) -> Self {
+        Self { stream: body.into_data_stream(), patience, done: false }
     }
 
     /// The next piece; `None` at the end.
@@ -46,7 +45,7 @@ impl RequestBody {
         if self.done {
             return Ok(None);
         }
-        let piece = tokio::time::timeout(SILENCE, self.stream.next()).await;
+        let piece = tokio::time::timeout(self.patience, self.stream.next()).await;
         self.done = !matches!(piece, Ok(Some(Ok(_))));
         match piece {
             Ok(Some(Ok(bytes))) => Ok(Some(bytes)),

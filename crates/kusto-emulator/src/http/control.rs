@@ -10,6 +10,7 @@
 //! | `GET assumptions`, `PUT assumptions` | [`Assumptions`] as JSON; what is left out has its default |
 //! | `POST merge` | `{"database":"D","table":"T"}`, each may be left out: merges what policies allow |
 //! | `POST revoke` | `{"principal":"aadapp=...","roles":true}`: its tokens, and if asked its roles |
+//! | `POST fail-over` | what is held dies, batches begin anew, operations in progress are abandoned |
 //! | `POST settle` | answers when everything that is due now is done |
 //! | `GET statistics`, `GET requests` | what came in |
 //!
@@ -112,6 +113,10 @@ fn at_once(front: &Front, method: &str, what: &str, body: &[u8]) -> Answered {
             front.engine.assume(read::<Assumptions>(body)?);
             Ok(json!(front.engine.assumptions()))
         }
+        ("POST", "fail-over") => {
+            fail_over(front);
+            Ok(json!({}))
+        }
         ("POST", "revoke") => revoke(front, &read(body)?),
         ("GET", "statistics") => Ok(json!(front.data_management.statistics())),
         ("GET", "requests") => Ok(requests(front)),
@@ -148,6 +153,13 @@ pub(crate) fn release(front: &Front, id: Option<u64>, die: bool) -> usize {
     let fate = if die { Err(Died) } else { Ok(()) };
     let ids = id.map_or_else(|| holds.held().iter().map(|request| request.id).collect(), |id| vec![id]);
     ids.into_iter().filter(|id| holds.decide(*id, fate)).count()
+}
+
+/// The node that does the work goes away, and another one takes its place.
+pub(crate) fn fail_over(front: &Front) {
+    release(front, None, true);
+    front.engine.abandon_operations();
+    front.data_management.fail_over();
 }
 
 #[derive(Deserialize)]

@@ -17,7 +17,7 @@ use serde_json::{Map, Value as Json};
 
 use super::answer::{self, Part};
 use super::{RequestIds, answer::write_columns};
-use crate::data::{ResultTable, Schema, write_json_string};
+use crate::data::{ResultTable, write_json_string};
 use jiff::Timestamp;
 
 /// Rows of one fragment.
@@ -79,7 +79,7 @@ impl Form {
     }
 }
 
-/// The answer to a v2 query: tables, and the failure (a `{"error": ..}`) that ended it.
+/// The answer to a v2 query: tables, and the failure (a `{"error": ..}`) that ended the last of them.
 pub(super) fn v2_query(
     tables: &[ResultTable],
     failure: Option<&Json>,
@@ -88,14 +88,6 @@ pub(super) fn v2_query(
     now: Timestamp,
 ) -> String {
     let mut frames = vec![form.header(), answer::properties_frame()];
-    let failed;
-    let tables = match failure {
-        Some(_) if tables.is_empty() => {
-            failed = [ResultTable::new("PrimaryResult", Schema::default(), Vec::new())];
-            &failed[..]
-        }
-        _ => tables,
-    };
     for (at, table) in tables.iter().enumerate() {
         let failure = failure.filter(|_| at + 1 == tables.len());
         if form.progressive || form.fragmented {
@@ -193,11 +185,27 @@ fn completion(failure: Option<&Json>) -> String {
     )
 }
 
-/// The answer to a v1 query that failed while its rows were made.
-pub(super) fn v1_failure(message: &str) -> String {
+/// The answer to a v1 query that passed a limit: the rows before it, then the exception in place of a row, and again at the end.
+pub(super) fn v1_failure(tables: &[ResultTable], message: &str) -> String {
     let mut text = String::new();
     write_json_string(message, &mut text);
-    format!(
-        "{{\"Tables\":[{{\"TableName\":\"Table_0\",\"Columns\":[],\"Rows\":[{{\"Exceptions\":[{text}]}}]}}],\"Exceptions\":[{text}]}}"
-    )
+    let mut out = String::from("{\"Tables\":[");
+    for (at, table) in tables.iter().enumerate() {
+        let comma = if at > 0 { "," } else { "" };
+        let _ = write!(out, "{comma}{{\"TableName\":\"Table_{at}\",\"Columns\":[");
+        write_columns(&mut out, table, Part::V1);
+        out.push_str("],\"Rows\":[");
+        let last = at + 1 == tables.len();
+        for row in 0..table.rows {
+            out.push_str(if row > 0 { "," } else { "" });
+            table.write_row_json(row, &mut out);
+        }
+        if last {
+            let comma = if table.rows > 0 { "," } else { "" };
+            let _ = write!(out, "{comma}{{\"Exceptions\":[{text}]}}");
+        }
+        out.push_str("]}");
+    }
+    let _ = write!(out, "],\"Exceptions\":[{text}]}}");
+    out
 }

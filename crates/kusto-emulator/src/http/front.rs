@@ -24,8 +24,12 @@ pub(crate) struct Front(Arc<Shared>);
 
 /// See [`Front`].
 pub(crate) struct Shared {
-    /// `http://127.0.0.1:<port>`.
+    /// `http://127.0.0.1:<port>`, or https.
     pub(crate) base: String,
+    /// The ports of the storage services, likewise.
+    pub(crate) blob_base: String,
+    pub(crate) queue_base: String,
+    pub(crate) table_base: String,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) storage: Arc<Storage>,
@@ -36,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) sign_in_required: bool,
     /// Added to every request.
     pub(crate) latency: Duration,
+    /// How long a client may be silent in the middle of a body; real time: it guards a real socket.
+    pub(crate) client_patience: Duration,
     /// How long a SAS in the ingestion resources is valid.
     pub(crate) sas_lifetime: Duration,
 }
@@ -87,6 +93,10 @@ pub(crate) struct RequestIds {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cut;
 
+/// Marks an answer that stands for one of somebody else: no header of the service's is added.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Foreign;
+
 impl Front {
     pub(crate) fn new(shared: Shared) -> Self {
         Self(Arc::new(shared))
@@ -117,7 +127,16 @@ impl Front {
             self.clock.sleep_until(after(self.clock.now(), delay)).await;
         }
         // Only now: a request that waits for the clock is not yet one that is about to be held.
-        let effect = effect(self.faults.mischief(fault, &request));
+        let mischief = self.faults.mischief(fault, &request);
+        let takes = mischief.takes.clone();
+        let effect = effect(mischief);
+        let effect = async {
+            let answer = effect.await;
+            if !takes.get().is_zero() {
+                self.clock.sleep_until(after(self.clock.now(), takes.get())).await;
+            }
+            answer
+        };
         match fault {
             Some(Fault::RevokeTokens) => {
                 caller.iter().for_each(|caller| self.sign_in.revoke(caller));
@@ -139,6 +158,8 @@ impl Front {
                 self.spoiled(endpoint, status, None)
             }
             Some(Fault::Truncate { bytes }) => truncated(effect.await, bytes).await,
+            Some(Fault::Lengthen { bytes }) => lengthened(effect.await, bytes),
+            Some(Fault::Garble) => page(),
             // The others work from within, or wait.
             _ => effect.await,
         }
@@ -150,6 +171,7 @@ impl Front {
             Endpoint::Blob | Endpoint::Queue | Endpoint::Table => {
                 let code = match status {
                     403 => "AuthenticationFailed",
+                    404 => "ResourceNotFound",
                     503 => "ServerBusy",
                     _ => "InternalError",
                 };
@@ -272,4 +294,26 @@ async fn truncated(response: Response<Body>, bytes: usize) -> Response<Body> {
     });
     let body = stream::iter([Ok::<Bytes, _>(first)]).chain(broken);
     Response::from_parts(head, Body::from_stream(body))
+}
+
+/// The body goes on, and the head does not say how far.
+fn lengthened(response: Response<Body>, bytes: u64) -> Response<Body> {
+    /// Written at a time.
+    const BLANKS: Bytes = Bytes::from_static(&[b' '; 16 << 10]);
+    let (mut head, body) = response.into_parts();
+    head.headers.remove(header::CONTENT_LENGTH);
+    let whole = BLANKS.len() as u64;
+    let rest = (bytes % whole) as usize;
+    let blanks = (0..bytes / whole).map(|_| BLANKS).chain((rest > 0).then(|| BLANKS.slice(..rest)));
+    let blanks = stream::iter(blanks.map(Ok::<Bytes, axum::Error>));
+    Response::from_parts(head, Body::from_stream(body.into_data_stream().chain(blanks)))
+}
+
+/// What something that is no Kusto and no storage answers.
+fn page() -> Response<Body> {
+    let page = "<!DOCTYPE html><html><head><title>Welcome</title></head><body>Please sign in to this network.</body></html>";
+    let mut response = Response::new(Body::from(page));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response.extensions_mut().insert(Foreign);
+    response
 }

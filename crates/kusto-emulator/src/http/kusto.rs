@@ -8,9 +8,7 @@ use serde_json::{Map, Value as Json};
 use super::front::Front;
 use super::{BodyError, Exchange, RequestBody, RequestIds, answer, body, error, frames, json_response};
 use crate::data::ResultTable;
-use crate::engine::{
-    EngineError, EngineResult, LIMITS_EXCEEDED, Principal, RequestContext, RequestProperties,
-};
+use crate::engine::{EngineError, EngineResult, Principal, RequestContext, RequestProperties};
 use crate::faults::Mischief;
 use crate::requests::Endpoint;
 use crate::storage::Query;
@@ -71,7 +69,7 @@ pub(super) async fn streaming(
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    let mut body = RequestBody::new(body);
+    let mut body = RequestBody::new(body, front.client_patience);
     let ids = front.ids(&headers);
     let principal = front.principal(&headers);
     let name = principal.as_ref().map(Principal::fqn).unwrap_or_default();
@@ -91,7 +89,7 @@ pub(super) async fn streaming(
 }
 
 async fn handle(front: Front, form: Form, uri: &Uri, headers: &HeaderMap, body: Body) -> Response<Body> {
-    let mut body = RequestBody::new(body);
+    let mut body = RequestBody::new(body, front.client_patience);
     let mut ids = front.ids(headers);
     let principal = front.principal(headers);
     let asked = match uri.query().filter(|_| form != Form::Command && body_is_empty(headers)) {
@@ -152,19 +150,16 @@ async fn run(
             Form::Command => engine
                 .execute(&context, &asked.database, &asked.text, &asked.properties)
                 .map(|table| answer::v1_command(&table)),
-            Form::QueryV1 => match query(&front, &context, &asked) {
-                Err(limit) if limit.code == LIMITS_EXCEEDED => Ok(frames::v1_failure(&limit.detail)),
-                answered => answered.map(|tables| answer::v1_query(&tables, &ids, now())),
-            },
+            Form::QueryV1 => query(&front, &context, &asked).map(|(tables, failure)| match failure {
+                Some(limit) => frames::v1_failure(&tables, &limit.detail),
+                None => answer::v1_query(&tables, &ids, now()),
+            }),
             Form::QueryV2 => {
                 let form = frames::Form::of(&asked.properties.options);
-                match query(&front, &context, &asked) {
-                    Err(limit) if limit.code == LIMITS_EXCEEDED => {
-                        let failure = error::one_api(&limit, &ids, now());
-                        Ok(frames::v2_query(&[], Some(&failure), form, &ids, now()))
-                    }
-                    answered => answered.map(|tables| frames::v2_query(&tables, None, form, &ids, now())),
-                }
+                query(&front, &context, &asked).map(|(tables, limit)| {
+                    let failure = limit.map(|limit| error::one_api(&limit, &ids, now()));
+                    frames::v2_query(&tables, failure.as_ref(), form, &ids, now())
+                })
             }
         }
     });
@@ -174,8 +169,13 @@ async fn run(
     })
 }
 
-fn query(front: &Front, context: &RequestContext, asked: &Asked) -> EngineResult<Vec<ResultTable>> {
-    front.engine.query(context, &asked.database, &asked.text, &asked.properties)
+/// The tables of a query, and the limit at which the last of them ends too early.
+fn query(
+    front: &Front,
+    context: &RequestContext,
+    asked: &Asked,
+) -> EngineResult<(Vec<ResultTable>, Option<EngineError>)> {
+    front.engine.answer(context, &asked.database, &asked.text, &asked.properties)
 }
 
 fn body_is_empty(headers: &HeaderMap) -> bool {

@@ -1,10 +1,10 @@
-//! The emulator's HTTP side: one port for everything.
+//! The emulator's HTTP side: one port for the cluster, and one for each storage service.
 //!
 //! ```text
 //!  /v1/rest/mgmt  /v1|v2/rest/query            kusto.rs    ─► engine, or data management's own commands (dm.rs)
 //!  /v1/rest/auth/metadata                      signin.rs
 //!  /{tenant}/oauth2/v2.0/token  /msi/token     signin.rs   ─► signin
-//!  /{account}/{container|queue|table}/...      storage.rs  ─► blob.rs  queue.rs  table.rs ─► storage
+//!  /{account}/{container|queue|table}/...      storage.rs  ─► container.rs  blob.rs  queue.rs  table.rs ─► storage
 //!  /emulator/v1/...                            control.rs  ─► faults, held requests, assumptions, merges
 //!  anything else                               404
 //! ```
@@ -12,19 +12,24 @@
 //! Every handler describes its request as an [`Exchange`] and lets [`Front::exchange`] run it, which logs it and applies
 //! the fault rules; `server.rs` beneath has the sockets, and closes those whose answer a fault took away.
 
+mod about;
+mod account;
 mod answer;
 mod blob;
 mod body;
+mod container;
 pub(crate) mod control;
 mod error;
 mod frames;
 mod front;
 mod kusto;
 mod queue;
+mod queues;
 mod server;
 mod signin;
 mod storage;
 mod table;
+mod tables;
 mod xml;
 
 use axum::Router;
@@ -35,7 +40,8 @@ use axum::routing::{get, post};
 use body::{BodyError, RequestBody};
 use front::{Exchange, RequestIds};
 pub(crate) use front::{Front, Shared};
-pub(crate) use server::serve;
+pub(crate) use server::{ClientLimits, serve};
+pub(crate) use storage::service_router;
 
 /// All routes.
 pub(crate) fn router(front: Front) -> Router {
@@ -50,6 +56,8 @@ pub(crate) fn router(front: Front) -> Router {
         .route("/common/discovery/instance", get(signin::instance_discovery))
         .route("/{tenant}/oauth2/v2.0/token", post(signin::token))
         .route("/{tenant}/v2.0/.well-known/openid-configuration", get(signin::openid))
+        .route("/{tenant}/.well-known/openid-configuration", get(signin::openid))
+        .route("/{tenant}/discovery/v2.0/keys", get(signin::keys))
         .merge(control::routes())
         .fallback(storage::any)
         .with_state(front)

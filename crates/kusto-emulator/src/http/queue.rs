@@ -8,10 +8,11 @@ use axum::body::Body;
 use axum::http::{Response, StatusCode};
 
 use super::front::Front;
-use super::storage::{Asked, empty, http_date, set, small_body};
+use super::storage::{Asked, Operation, UNSUPPORTED, empty, http_date, op, set, small_body};
 use super::{RequestBody, xml};
 use crate::faults::Delivery;
-use crate::storage::{MAX_MESSAGE_BYTES, Message, Service, StorageError, StorageResult, Target};
+use crate::storage::xml as parse_xml;
+use crate::storage::{Level, MAX_MESSAGE_BYTES, Message, StorageError, StorageResult};
 
 /// A message's text may be escaped, which makes it longer, but not without bound.
 const MAX_DOCUMENT_BYTES: u64 = 8 * MAX_MESSAGE_BYTES as u64;
@@ -21,18 +22,20 @@ const MAX_COPIES: u32 = 100;
 
 const WEEK: i64 = 7 * 24 * 3600;
 
-/// The name of what is asked, as the REST API calls it.
-pub(super) fn operation(asked: &Asked) -> &'static str {
+/// What is asked of a queue's messages.
+pub(super) fn operation(asked: &Asked) -> Operation {
+    use Level::Object;
     let one = asked.item.strip_prefix("messages/").is_some_and(|id| !id.is_empty());
     match (asked.method.as_str(), asked.item.as_str()) {
-        ("POST", "messages") => "PutMessage",
-        ("GET", "messages") if asked.query.get("peekonly") == Some("true") => "PeekMessages",
-        ("GET", "messages") => "GetMessages",
-        ("DELETE", "messages") => "ClearMessages",
-        ("PUT", _) if one => "UpdateMessage",
-        ("DELETE", _) if one => "DeleteMessage",
-        ("GET" | "HEAD", "") if asked.query.get("comp") == Some("metadata") => "GetQueueMetadata",
-        _ => "Unsupported",
+        ("POST", "messages") => op("PutMessage", Object, "a", "a"),
+        ("GET", "messages") if asked.query.get("peekonly") == Some("true") => {
+            op("PeekMessages", Object, "r", "r")
+        }
+        ("GET", "messages") => op("GetMessages", Object, "p", "p"),
+        ("DELETE", "messages") => op("ClearMessages", Object, "p", "d"),
+        ("PUT", _) if one => op("UpdateMessage", Object, "u", "u"),
+        ("DELETE", _) if one => op("DeleteMessage", Object, "p", "p"),
+        _ => UNSUPPORTED,
     }
 }
 
@@ -42,21 +45,6 @@ pub(super) async fn answer(
     asked: &Asked,
     (body, delivery): (&mut RequestBody, Delivery),
 ) -> StorageResult<Response<Body>> {
-    let needed = match operation {
-        "PutMessage" => "a",
-        "PeekMessages" | "GetQueueMetadata" => "r",
-        "GetMessages" | "DeleteMessage" | "ClearMessages" => "p",
-        "UpdateMessage" => "u",
-        _ => return Err(StorageError::unsupported(&format!("{} of a queue with this path", asked.method))),
-    };
-    let target = Target {
-        service: Service::Queue,
-        account: &asked.place.account,
-        resource: &asked.place.resource,
-        item: None,
-        keys: None,
-    };
-    front.storage.authorise(target, &asked.query)?.require(needed)?;
     let (storage, place) = (&front.storage, &asked.place);
     match operation {
         "PutMessage" => put(front, asked, body, delivery).await,
@@ -70,11 +58,6 @@ pub(super) async fn answer(
             Ok(list(StatusCode::OK, messages.iter().map(|message| entry(message, Shown::Got))))
         }
         "ClearMessages" => storage.clear_messages(place).map(|()| empty(StatusCode::NO_CONTENT)),
-        "GetQueueMetadata" => {
-            let mut response = empty(StatusCode::OK);
-            set(&mut response, "x-ms-approximate-messages-count", &storage.message_count(place)?.to_string());
-            Ok(response)
-        }
         "DeleteMessage" => {
             storage.delete_message(place, message_id(asked), pop_receipt(asked)?)?;
             Ok(empty(StatusCode::NO_CONTENT))
@@ -133,7 +116,7 @@ async fn message_text(body: &mut RequestBody) -> StorageResult<Option<String>> {
     if document.is_empty() {
         return Ok(None);
     }
-    let text = xml::message_text(&document)?;
+    let text = parse_xml::message_text(&document)?;
     if text.len() > MAX_MESSAGE_BYTES {
         return Err(StorageError::too_large(MAX_MESSAGE_BYTES as u64));
     }

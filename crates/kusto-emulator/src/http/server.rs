@@ -13,19 +13,24 @@ use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::control::Peer;
 use super::front::Cut;
 
-/// Connections at a time; more wait in the listener's queue.
-const MAX_CONNECTIONS: usize = 4096;
-
-/// How long the head of a request may take, and how long a connection may wait for its next one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// What clients may hold open.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientLimits {
+    /// Connections at a time; more wait in the listener's queue.
+    pub(crate) connections: usize,
+    /// How long the head of a request may take, and how long a connection may wait for its next one.
+    pub(crate) patience: Duration,
+}
 
 /// Read in one go: large enough that a blob costs few system calls.
 const READ_BUFFER_BYTES: usize = 512 * 1024;
@@ -36,9 +41,15 @@ const READ_BUFFER_BYTES: usize = 512 * 1024;
 struct CutConnection;
 
 /// Answers on `listener` until `stop`; then lets requests under way finish for a moment.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ClientLimits,
+    tls: Option<TlsAcceptor>,
+    stop: CancellationToken,
+) {
     let connections = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(limits.connections));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
         let socket = tokio::select! {
@@ -47,9 +58,9 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         };
         match socket {
             Ok((socket, peer)) => {
-                let (router, stop) = (router.clone(), stop.clone());
+                let (router, tls, stop) = (router.clone(), tls.clone(), stop.clone());
                 connections.spawn(async move {
-                    connection(socket, Peer(peer), router, stop).await;
+                    accept(socket, tls, Peer(peer), router, limits.patience, stop).await;
                     drop(place);
                 });
             }
@@ -66,8 +77,38 @@ async fn pause_after(error: &io::Error) {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
-async fn connection(socket: TcpStream, peer: Peer, router: Router, stop: CancellationToken) {
+/// Serves a connection, after the handshake where there is TLS.
+async fn accept(
+    socket: TcpStream,
+    tls: Option<TlsAcceptor>,
+    peer: Peer,
+    router: Router,
+    patience: Duration,
+    stop: CancellationToken,
+) {
     let _ = socket.set_nodelay(true);
+    let Some(tls) = tls else { return connection(socket, peer, router, patience, stop).await };
+    let handshake = tokio::time::timeout(patience, tls.accept(socket));
+    let shaken = tokio::select! {
+        shaken = handshake => shaken,
+        () = stop.cancelled() => return,
+    };
+    match shaken {
+        Ok(Ok(socket)) => connection(socket, peer, router, patience, stop).await,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a TLS handshake failed; does the client trust the certificate?")
+        }
+        Err(_) => tracing::debug!("a TLS handshake was not finished in time"),
+    }
+}
+
+async fn connection(
+    socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    peer: Peer,
+    router: Router,
+    patience: Duration,
+    stop: CancellationToken,
+) {
     let routes = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
@@ -76,7 +117,7 @@ async fn connection(socket: TcpStream, peer: Peer, router: Router, stop: Cancell
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(patience)
         .max_buf_size(READ_BUFFER_BYTES)
         .serve_connection(TokioIo::new(socket), service);
     let mut served = std::pin::pin!(served);

@@ -1,26 +1,47 @@
 //! Storage requests: which service, which operation, signed by whom, and errors in the form of Azure Storage.
+//!
+//! ```text
+//!   cluster's port ─► any ──────┐ service: whose name it is    /account                  account.rs    lists, properties
+//!   port of a service ─► router ┴─► handle ─► operation ─►     /account/container        container.rs
+//!                                   then `authorise`, effect   /account/container/blob   blob.rs
+//!                                                              /account/queue[/messages] queues.rs, queue.rs
+//!                                                              /account/Tables, /table   tables.rs, table.rs
+//! ```
 
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
-use super::front::Front;
-use super::{BodyError, Exchange, RequestBody, blob, error, queue, table, xml};
+use super::control::Peer;
+use super::front::{Foreign, Front};
+use super::{
+    BodyError, Exchange, RequestBody, account, blob, container, error, queue, queues, table, tables, xml,
+};
 use crate::faults::Mischief;
 use crate::requests::Endpoint;
-use crate::storage::{Place, Query, Service, StorageError, StorageResult, VERSION};
+use crate::storage::{
+    Claim, Level, Needs, Origin, Place, Query, Service, StorageError, StorageResult, Target, VERSION,
+};
 
 /// A storage request, taken apart.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) method: Method,
+    /// As it was sent.
+    pub(super) path: String,
+    /// The container, queue or table; its name is empty if the request is about the account.
     pub(super) place: Place,
     /// What follows the container, queue or table, decoded; without the slash.
     pub(super) item: String,
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
+    pub(super) peer: IpAddr,
 }
 
 impl Asked {
@@ -46,70 +67,178 @@ impl Asked {
             )),
         }
     }
+
+    fn claim(&self, service: Service, secure: bool) -> Claim<'_> {
+        let item = (service == Service::Blob && !self.item.is_empty()).then_some(self.item.as_str());
+        let resource = self.place.resource.as_str();
+        let target = Target { service, account: &self.place.account, resource, item };
+        Claim {
+            target,
+            method: &self.method,
+            path: &self.path,
+            query: &self.query,
+            headers: &self.headers,
+            origin: Origin { peer: self.peer, secure },
+        }
+    }
 }
 
-/// Everything that no other route takes.
-pub(super) async fn any(
-    State(front): State<Front>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Response<Body> {
-    let mut body = RequestBody::new(body);
-    let known = take_apart(&method, &uri, &headers)
-        .filter(|asked| front.storage.account(&asked.place.account).is_some());
-    let Some(asked) = known else { return unknown(&front, &uri, &headers, body).await };
-    let Some(service) = front.storage.service(&asked.place) else {
-        let scope = format!("{}/{}", asked.place.account, asked.place.resource);
-        let effect = async { refused(&front, &StorageError::entity_not_found()) };
-        let response = front.exchange(Exchange::new(Endpoint::Unknown, uri.path(), scope, ""), effect).await;
-        body.drain().await;
-        return finished(&front, &asked, response);
+/// An operation of a storage service: its name in the REST API, and what it needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Operation {
+    pub(super) name: &'static str,
+    pub(super) needs: Needs,
+}
+
+/// An operation by name, level, and one of the permissions that it needs in a service SAS and in an account SAS.
+pub(super) const fn op(
+    name: &'static str,
+    level: Level,
+    sas: &'static str,
+    account_sas: &'static str,
+) -> Operation {
+    Operation { name, needs: Needs { level, sas, account_sas } }
+}
+
+/// What the emulator does not do.
+pub(super) const UNSUPPORTED: Operation = op("Unsupported", Level::Service, "", "");
+
+/// Everything on the cluster's port that no other route takes.
+pub(super) async fn any(State(front): State<Front>, request: Request) -> Response<Body> {
+    handle(front, request, None).await
+}
+
+/// What answers on the port of one service.
+pub(crate) fn service_router(front: Front, service: Service) -> Router {
+    let answer = move |State(front): State<Front>, request: Request| handle(front, request, Some(service));
+    Router::new().fallback(answer).with_state(front)
+}
+
+async fn handle(front: Front, request: Request, door: Option<Service>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let mut body = RequestBody::new(body, front.client_patience);
+    let here = |asked: &Asked| {
+        front.storage.account(&asked.place.account).is_some()
+            && (door.is_some() || !asked.place.resource.is_empty())
     };
-    let (endpoint, operation) = match service {
-        Service::Blob => (Endpoint::Blob, blob::operation(&asked)),
-        Service::Queue => (Endpoint::Queue, queue::operation(&asked)),
-        Service::Table => (Endpoint::Table, table::operation(&asked)),
+    let Some(mut asked) = take_apart(&head).filter(here) else {
+        return match door {
+            None => unknown(&front, &head.uri, &head.headers, body).await,
+            Some(service) => nobody(&front, service, &head, body).await,
+        };
     };
     let scope = format!("{}/{}", asked.place.account, asked.place.resource);
-    let exchange = Exchange::new(endpoint, operation, scope, "");
+    let Some(service) = door.or_else(|| front.storage.service(&asked.place)) else {
+        let effect = async { refused(&front, &StorageError::entity_not_found()) };
+        let response =
+            front.exchange(Exchange::new(Endpoint::Unknown, head.uri.path(), scope, ""), effect).await;
+        body.drain().await;
+        return finished(&front, &asked.headers, response);
+    };
+    if service == Service::Table {
+        asked.place = front.storage.table_by_any_case(asked.place);
+    }
+    let operation = operation(service, &asked);
+    let exchange = Exchange::new(endpoint(service), operation.name, scope, "");
     let effect = async |mischief: Mischief| {
-        let answered = match service {
-            Service::Blob => blob::answer(&front, operation, &asked, &mut body).await,
-            Service::Queue => queue::answer(&front, operation, &asked, (&mut body, mischief.message)).await,
-            Service::Table => table::answer(&front, operation, &asked, &mut body).await,
-        };
-        match answered {
-            Ok(response) => response,
-            Err(error) if service == Service::Table => table::refused(&error),
-            Err(error) => refused(&front, &error),
-        }
+        let answered = perform(&front, (service, operation), &asked, &mut body, mischief).await;
+        answered.unwrap_or_else(|error| refused_by(service, &front, &error))
     };
     let response = front.exchange_with(exchange, effect).await;
     body.drain().await;
-    finished(&front, &asked, response)
+    finished(&front, &asked.headers, response)
 }
 
-/// `/account/resource[/item]`.
-fn take_apart(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Asked> {
+fn endpoint(service: Service) -> Endpoint {
+    match service {
+        Service::Blob => Endpoint::Blob,
+        Service::Queue => Endpoint::Queue,
+        Service::Table => Endpoint::Table,
+    }
+}
+
+fn operation(service: Service, asked: &Asked) -> Operation {
+    match service {
+        _ if asked.place.resource.is_empty() => account::operation(service, asked),
+        Service::Blob if asked.item.is_empty() => container::operation(asked),
+        Service::Blob => blob::operation(asked),
+        Service::Queue if asked.item.is_empty() => queues::operation(asked),
+        Service::Queue => queue::operation(asked),
+        Service::Table if tables::is_about(asked) => tables::operation(asked),
+        Service::Table => table::operation(asked),
+    }
+}
+
+async fn perform(
+    front: &Front,
+    (service, operation): (Service, Operation),
+    asked: &Asked,
+    body: &mut RequestBody,
+    mischief: Mischief,
+) -> StorageResult<Response<Body>> {
+    if operation.name == UNSUPPORTED.name {
+        return Err(unsupported(service, asked));
+    }
+    let right =
+        front.storage.authorise(&asked.claim(service, front.base.starts_with("https:")), operation.needs)?;
+    let name = operation.name;
+    match service {
+        _ if asked.place.resource.is_empty() => account::answer(front, name, service, asked),
+        Service::Blob if asked.item.is_empty() => container::answer(front, name, asked, body).await,
+        Service::Blob => blob::answer(front, name, asked, body, &right).await,
+        Service::Queue if asked.item.is_empty() => queues::answer(front, name, asked, body).await,
+        Service::Queue => queue::answer(front, name, asked, (body, mischief.message)).await,
+        Service::Table if tables::is_about(asked) => tables::answer(front, name, asked, body).await,
+        Service::Table => table::answer(front, name, asked, body, &right).await,
+    }
+}
+
+fn unsupported(service: Service, asked: &Asked) -> StorageError {
+    let part = |name: &str| asked.query.get(name).map(|value| format!(" {name}={value}")).unwrap_or_default();
+    let (comp, kind) = (part("comp"), part("restype"));
+    StorageError::unsupported(&format!(
+        "{}{kind}{comp} of {} storage at this path",
+        asked.method,
+        service.name()
+    ))
+}
+
+/// `/account[/resource[/item]]`. The official Node client for tables encodes the slash behind the account.
+fn take_apart(head: &Parts) -> Option<Asked> {
     let decode = |text: &str| percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned);
-    let mut parts = uri.path().strip_prefix('/')?.splitn(3, '/');
-    let account = decode(parts.next()?)?;
-    let mut resource = decode(parts.next()?)?;
+    let path = head.uri.path().strip_prefix('/')?;
+    let (account, path) = match (path.split_once('/'), path.split_once("%2F")) {
+        (Some(plain), Some(encoded)) if plain.0.len() > encoded.0.len() => encoded,
+        (plain, encoded) => plain.or(encoded).unwrap_or((path, "")),
+    };
+    let account = decode(account)?;
+    let mut parts = path.splitn(2, '/');
+    let mut resource = decode(parts.next().unwrap_or_default())?;
     let mut item = decode(parts.next().unwrap_or_default())?;
     // A table's keys stand behind its name: T(PartitionKey='..',RowKey='..'), slashes in them included.
     if let Some(keys) = resource.find('(') {
         let rest = resource.split_off(keys);
         item = if item.is_empty() { rest } else { format!("{rest}/{item}") };
     }
+    let peer = head.extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical());
     Some(Asked {
-        method: method.clone(),
+        method: head.method.clone(),
+        path: head.uri.path().to_owned(),
         place: Place::new(account, resource),
         item,
-        query: Query::parse(uri.query().unwrap_or_default()),
-        headers: headers.clone(),
+        query: Query::parse(head.uri.query().unwrap_or_default()),
+        headers: head.headers.clone(),
+        peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
     })
+}
+
+/// No account of that name, or no readable path, on the port of a service.
+async fn nobody(front: &Front, service: Service, head: &Parts, mut body: RequestBody) -> Response<Body> {
+    let effect = async { refused_by(service, front, &StorageError::entity_not_found()) };
+    let exchange = Exchange::new(endpoint(service), "Unknown", head.uri.path(), "");
+    let response = front.exchange(exchange, effect).await;
+    body.drain().await;
+    finished(front, &head.headers, response)
 }
 
 async fn unknown(front: &Front, uri: &Uri, headers: &HeaderMap, mut body: RequestBody) -> Response<Body> {
@@ -120,6 +249,14 @@ async fn unknown(front: &Front, uri: &Uri, headers: &HeaderMap, mut body: Reques
     set(&mut response, "x-ms-client-request-id", &ids.client);
     set(&mut response, "x-ms-activity-id", &ids.activity.to_string());
     response
+}
+
+/// An error in the form of a service.
+fn refused_by(service: Service, front: &Front, error: &StorageError) -> Response<Body> {
+    match service {
+        Service::Table => table::refused(error),
+        Service::Blob | Service::Queue => refused(front, error),
+    }
 }
 
 /// An error as blob and queue storage say it.
@@ -146,12 +283,19 @@ pub(super) fn refused(front: &Front, error: &StorageError) -> Response<Body> {
     response
 }
 
-/// The headers that every answer of storage has.
-fn finished(front: &Front, asked: &Asked, mut response: Response<Body>) -> Response<Body> {
+/// The headers that every answer of storage has. `headers` are the request's.
+fn finished(front: &Front, headers: &HeaderMap, mut response: Response<Body>) -> Response<Body> {
+    if response.extensions().get::<Foreign>().is_some() {
+        return response;
+    }
     set(&mut response, "x-ms-request-id", &front.storage.new_id().to_string());
-    set(&mut response, "x-ms-version", asked.header("x-ms-version").unwrap_or(VERSION));
+    set(
+        &mut response,
+        "x-ms-version",
+        headers.get("x-ms-version").and_then(|value| value.to_str().ok()).unwrap_or(VERSION),
+    );
     set(&mut response, "date", &http_date(front.clock.now()));
-    if let Some(id) = asked.headers.get("x-ms-client-request-id") {
+    if let Some(id) = headers.get("x-ms-client-request-id") {
         response.headers_mut().insert("x-ms-client-request-id", id.clone());
     }
     response

@@ -2,17 +2,26 @@
 
 use crate::data::{ColumnType, Schema, Value};
 
+pub(crate) use super::expr::{BinaryOp, Expr, ListOp, Named, SortKey, TextOp};
+
 /// A parsed query: declarations, then one tabular expression.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Query {
     /// `declare query_parameters(..)`.
     pub(crate) parameters: Vec<Parameter>,
-    /// `let name = ..`, in order.
-    pub(crate) lets: Vec<(String, Let)>,
     /// `set option [= value]`, in order.
     pub(crate) options: Vec<(String, Value)>,
-    /// What the query answers with.
-    pub(crate) body: Pipeline,
+    /// Declarations and what the query answers with, in order; at least one of the latter.
+    pub(crate) statements: Vec<Statement>,
+}
+
+/// One statement of a query.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Statement {
+    /// `let name = ..`
+    Let(String, Let),
+    /// Rows to answer with.
+    Rows(Pipeline),
 }
 
 /// A declared query parameter.
@@ -92,8 +101,15 @@ pub(crate) enum Source {
     Nested(Box<Pipeline>),
     /// `f(x)`: a function of the query, `table('T')`, `materialize(..)`
     Call(String, Vec<Expr>),
-    /// `database('d').T`
-    OfDatabase(Box<Expr>, String),
+    /// `database('d').T`, `cluster('c').database('d').T`
+    OfDatabase {
+        /// The name of the cluster, where one is given.
+        cluster: Option<Box<Expr>>,
+        /// The name of the database.
+        database: Box<Expr>,
+        /// The table.
+        table: String,
+    },
     /// `T*`, in `union` only
     Wildcard(String),
     /// `print a, b = 1`
@@ -119,26 +135,6 @@ pub(crate) struct Union {
     pub(crate) fuzzy: bool,
     /// The tables.
     pub(crate) tables: Vec<Pipeline>,
-}
-
-/// An expression, with the name it is given where one is.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Named {
-    /// `name =`
-    pub(crate) name: Option<String>,
-    /// The expression.
-    pub(crate) expr: Expr,
-}
-
-/// A sort key.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct SortKey {
-    /// What is compared.
-    pub(crate) expr: Expr,
-    /// High to low.
-    pub(crate) descending: bool,
-    /// Nulls before everything else.
-    pub(crate) nulls_first: bool,
 }
 
 /// A tabular operator.
@@ -172,6 +168,8 @@ pub(crate) enum Operator {
     Sort(Vec<SortKey>),
     /// `mv-expand`
     MvExpand(MvExpand),
+    /// `mv-apply`, with the operators that each row's elements go through
+    MvApply(MvExpand, Vec<Operator>),
     /// `join`, `lookup`
     Join(Box<Join>),
     /// `parse`, `parse-where`
@@ -180,8 +178,16 @@ pub(crate) enum Operator {
     Union(Union),
     /// `getschema`
     GetSchema,
-    /// `as name`, `serialize`: nothing to do for rows
-    Pass,
+    /// `serialize`, with columns to add
+    Serialize(Vec<Named>),
+    /// `as name`
+    As(String),
+    /// `invoke f(x)`
+    Invoke(String, Vec<Expr>),
+    /// `sample n`
+    Sample(Expr),
+    /// `sample-distinct n of x`
+    SampleDistinct(Expr, Named),
 }
 
 /// The arguments of `mv-expand`.
@@ -240,8 +246,21 @@ pub(crate) struct Parse {
     pub(crate) text: Expr,
     /// `parse-where`: rows that do not fit are dropped.
     pub(crate) only_fitting: bool,
+    /// `kind=`
+    pub(crate) kind: ParseKind,
     /// The pattern.
     pub(crate) parts: Vec<ParsePart>,
+}
+
+/// How the pattern of `parse` is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ParseKind {
+    /// Texts as they stand; every value must have its type.
+    Simple,
+    /// Texts as they stand; a value that does not have its type is null, the others stay.
+    Relaxed,
+    /// Texts are regular expressions, with these flags.
+    Regex(String),
 }
 
 /// A part of a `parse` pattern.
@@ -264,118 +283,4 @@ pub(crate) enum NameOrder {
     Ascending,
     /// `desc`
     Descending,
-}
-
-/// Operators of two operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BinaryOp {
-    /// `+`
-    Add,
-    /// `-`
-    Sub,
-    /// `*`
-    Mul,
-    /// `/`
-    Div,
-    /// `%`
-    Mod,
-    /// `==`
-    Equal,
-    /// `!=`
-    NotEqual,
-    /// `<`
-    Less,
-    /// `<=`
-    LessEqual,
-    /// `>`
-    Greater,
-    /// `>=`
-    GreaterEqual,
-}
-
-/// How a string operator compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TextOp {
-    /// `=~`
-    Equal,
-    /// `contains`
-    Contains,
-    /// `startswith`
-    StartsWith,
-    /// `endswith`
-    EndsWith,
-    /// `has`
-    Has,
-    /// `hasprefix`
-    HasPrefix,
-    /// `hassuffix`
-    HasSuffix,
-    /// `matches regex`
-    Regex,
-}
-
-/// How a value is held against a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ListOp {
-    /// `in`
-    In,
-    /// `in~`
-    InIgnoringCase,
-    /// `has_any`
-    HasAny,
-    /// `has_all`
-    HasAll,
-}
-
-/// A scalar expression (or, where one may stand, a tabular one).
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Expr {
-    /// A literal.
-    Literal(Value, ColumnType),
-    /// A column or variable.
-    Name(String),
-    /// `*`, as an argument.
-    Star,
-    /// `a.b`
-    Member(Box<Expr>, String),
-    /// `a[b]`
-    Index(Box<Expr>, Box<Expr>),
-    /// `f(a, b)`
-    Call(String, Vec<Expr>),
-    /// `-a`
-    Negate(Box<Expr>),
-    /// `a + b`, `a == b`
-    Binary(BinaryOp, Box<Expr>, Box<Expr>),
-    /// `a and b and c`
-    And(Vec<Expr>),
-    /// `a or b or c`
-    Or(Vec<Expr>),
-    /// `a contains b`
-    Text {
-        /// How texts are compared.
-        op: TextOp,
-        /// `_cs`
-        case_sensitive: bool,
-        /// `!contains`
-        negated: bool,
-        /// Left and right.
-        operands: Box<[Expr; 2]>,
-    },
-    /// `a in (b, c)`
-    List {
-        /// How the list is searched.
-        op: ListOp,
-        /// `!in`
-        negated: bool,
-        /// What is looked for.
-        value: Box<Expr>,
-        /// Where: scalars, a dynamic array, or one tabular expression.
-        list: Vec<Expr>,
-    },
-    /// `a between (b .. c)`
-    Between(bool, Box<[Expr; 3]>),
-    /// `typeof(type)`, as an argument
-    TypeOf(ColumnType),
-    /// A tabular expression.
-    Table(Box<Pipeline>),
 }

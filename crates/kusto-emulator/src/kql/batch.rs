@@ -165,6 +165,10 @@ impl Gathered {
         Gathered { builders: types.map(crate::data::ColumnBuilder::new).collect(), rows: 0 }
     }
 
+    pub(super) fn of(schema: &Schema) -> Gathered {
+        Gathered::new(schema.columns.iter().map(|column| column.ty))
+    }
+
     pub(super) fn push(&mut self, batch: &Batch) {
         for (at, builder) in self.builders.iter_mut().enumerate() {
             builder.extend(&batch.column(at));
@@ -174,6 +178,19 @@ impl Gathered {
 
     pub(super) fn bytes(&self) -> usize {
         self.builders.iter().map(crate::data::ColumnBuilder::bytes).sum()
+    }
+
+    /// Lets go of all rows but the first.
+    pub(super) fn truncate(&mut self, rows: usize) {
+        let all = std::mem::replace(self, Gathered::new(self.types().into_iter()));
+        let types = all.types();
+        let kept = all.finish().slice(0, rows);
+        *self = Gathered::new(types.into_iter());
+        self.push(&kept);
+    }
+
+    fn types(&self) -> Vec<ColumnType> {
+        self.builders.iter().map(crate::data::ColumnBuilder::ty).collect()
     }
 
     pub(super) fn finish(self) -> Batch {

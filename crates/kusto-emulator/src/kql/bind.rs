@@ -23,6 +23,8 @@ pub(super) struct Scope<'a> {
     /// The operator, for messages.
     pub(super) operator: &'a str,
     pub(super) schema: &'a Schema,
+    /// Whether the rows have an order, where expressions may look at neighbouring rows at all.
+    pub(super) serialized: Option<bool>,
     /// Variables, query parameters, functions.
     pub(super) names: &'a Rc<Names>,
     /// The arguments of the function whose body this is in.
@@ -54,7 +56,7 @@ impl Scope<'_> {
     /// The value of an expression that must not depend on a row.
     pub(super) fn constant(&self, expr: &Expr) -> Result<(ColumnType, Value), KqlError> {
         let empty = Schema::default();
-        let typed = Scope { schema: &empty, ..*self }.bind(expr)?;
+        let typed = Scope { schema: &empty, serialized: None, ..*self }.bind(expr)?;
         Ok((typed.ty, eval::constant(&typed, self.env)))
     }
 
@@ -64,7 +66,7 @@ impl Scope<'_> {
 
     /// A constant in place of an expression whose operands are constants.
     pub(super) fn folded(&self, typed: Typed) -> Typed {
-        if typed.as_const().is_some() || !is_constant(&typed) {
+        if typed.as_const().is_some() || !typed.is_constant() {
             return typed;
         }
         Typed::constant(typed.ty, eval::constant(&typed, self.env))
@@ -99,7 +101,7 @@ impl Scope<'_> {
         }
     }
 
-    fn name(&self, name: &str) -> Result<Typed, KqlError> {
+    pub(super) fn name(&self, name: &str) -> Result<Typed, KqlError> {
         if let Some(at) = self.schema.index_of(name) {
             return Ok(Typed::new(self.schema.columns[at].ty, Node::Column(at)));
         }
@@ -109,7 +111,12 @@ impl Scope<'_> {
         }
         match self.names.scalar(name) {
             Some((ty, value)) => Ok(Typed::constant(*ty, value.clone())),
-            None => Err(KqlError::no_name(self.operator, name)),
+            None => match self.names.function(name) {
+                Some(function) if function.what.parameters.is_empty() => {
+                    self.call_declared(name, function, &[])
+                }
+                _ => Err(KqlError::no_name(self.operator, name)),
+            },
         }
     }
 
@@ -355,25 +362,4 @@ pub(super) fn common_type(left: ColumnType, right: ColumnType) -> Option<ColumnT
     }
     let widest = [ColumnType::Real, ColumnType::Decimal, ColumnType::Long].into_iter().find(|ty| either(*ty));
     Some(widest.unwrap_or(ColumnType::Long))
-}
-
-/// Whether an expression has the same value for every row.
-pub(super) fn is_constant(typed: &Typed) -> bool {
-    match &typed.node {
-        Node::Const(_) => true,
-        Node::Column(_) | Node::ExtentId | Node::ExtentTags | Node::IngestionTime => false,
-        Node::Compare(_, parts) | Node::Arithmetic(_, parts) | Node::Bin(parts) => {
-            parts.iter().all(is_constant)
-        }
-        Node::Text { operands, .. } => operands.iter().all(is_constant),
-        Node::Negate(part) | Node::Abs(part) | Node::Not(part) | Node::Cast(part) => is_constant(part),
-        Node::IsNull { operand, .. } | Node::IsEmpty { operand, .. } => is_constant(operand),
-        Node::And(parts)
-        | Node::Or(parts)
-        | Node::Coalesce(parts)
-        | Node::Best { parts, .. }
-        | Node::Call(_, parts) => parts.iter().all(is_constant),
-        Node::Choose(parts) | Node::Between(_, parts) => parts.iter().all(is_constant),
-        Node::List { value, .. } => is_constant(value),
-    }
 }

@@ -2,12 +2,13 @@
 
 use super::ast::{self, BinaryOp, Expr, Let, TakesIn};
 use super::bind::{Scope, common_type};
+use super::call::wrong_arguments;
 use super::cast;
 use super::error::KqlError;
 use super::functions::{self, Function, Param};
-use super::relation::wrong_arguments;
 use super::scopes::{self, Closure, Names};
 use super::typed::{Node, Typed};
+use super::window;
 use crate::data::{ColumnType, Schema, Value};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -41,6 +42,18 @@ impl Scope<'_> {
         if let Some(function) = self.names.function(name) {
             return self.call_declared(name, function, arguments);
         }
+        match (name, arguments) {
+            ("extract" | "extract_json" | "extractjson", [rest @ .., Expr::TypeOf(ty)]) => {
+                let found = self.call(name, rest)?;
+                return self.convert(name, found, *ty);
+            }
+            ("column_ifexists" | "columnifexists", [column, otherwise]) => {
+                return self.column_if_exists(column, otherwise);
+            }
+            ("pack_all" | "bag_pack_columns", arguments) => return self.packed(name, arguments),
+            ("assert", [condition, message]) => return self.assertion(condition, message),
+            _ => {}
+        }
         let mut bound = Vec::with_capacity(arguments.len());
         for argument in arguments {
             bound.push(self.bind(argument)?);
@@ -56,9 +69,9 @@ impl Scope<'_> {
                 self.require(name, &operand, &[ColumnType::Bool])?;
                 flag(Node::Not(Box::new(operand)))
             }
-            "isnull" | "isnotnull" => {
+            "isnull" | "isnotnull" | "notnull" => {
                 let [operand] = self.exactly(name, bound)?;
-                flag(Node::IsNull { operand: Box::new(operand), negated: name == "isnotnull" })
+                flag(Node::IsNull { operand: Box::new(operand), negated: name != "isnull" })
             }
             "isempty" | "isnotempty" | "notempty" => {
                 let [operand] = self.exactly(name, bound)?;
@@ -79,6 +92,10 @@ impl Scope<'_> {
                 let [value, size, fixed] = self.exactly(name, bound)?;
                 self.bin_at(value, size, fixed)
             }
+            "around" => {
+                let [value, center, distance] = self.exactly(name, bound)?;
+                self.around(value, center, distance)
+            }
             "abs" => {
                 let [operand] = self.exactly(name, bound)?;
                 self.absolute(operand)
@@ -86,11 +103,61 @@ impl Scope<'_> {
             "extent_id" | "extentid" => self.origin(name, &bound, ColumnType::Guid, Node::ExtentId),
             "extent_tags" => self.origin(name, &bound, ColumnType::Dynamic, Node::ExtentTags),
             "ingestion_time" => self.origin(name, &bound, ColumnType::DateTime, Node::IngestionTime),
+            "rand" | "new_guid" => self.random(name, bound),
+            _ if window::is_window(name) => self.window(name, bound),
             _ => self.by_table(name, bound),
         }
     }
 
-    fn arity(&self, name: &str, wanted: &str) -> KqlError {
+    /// `column_ifexists('a', 0)`: the column if there is one, else the second argument.
+    fn column_if_exists(&self, column: &Expr, otherwise: &Expr) -> Result<Typed, KqlError> {
+        let (_, name) = self.constant(column)?;
+        match name.as_str().and_then(|name| self.schema.index_of(name)) {
+            Some(at) => Ok(Typed::new(self.schema.columns[at].ty, Node::Column(at))),
+            None => self.bind(otherwise),
+        }
+    }
+
+    /// `pack_all()`, `bag_pack_columns(a, b)`: a bag of columns by their names.
+    fn packed(&self, name: &str, arguments: &[Expr]) -> Result<Typed, KqlError> {
+        let mut columns = Vec::new();
+        let mut omit_empty = false;
+        if name == "pack_all" {
+            columns.extend(self.schema.columns.iter().map(|column| column.name.as_str()));
+            if let [flag] = arguments {
+                omit_empty = self.constant(flag)?.1 == Value::Bool(true);
+            } else if !arguments.is_empty() {
+                return Err(self.arity(name, "0 to 1"));
+            }
+        }
+        for argument in arguments.iter().filter(|_| name != "pack_all") {
+            let Expr::Name(column) = argument else {
+                return Err(KqlError::semantic("SEM0024", format!("{name}(): arguments must be columns")));
+            };
+            columns.push(column);
+        }
+        let mut parts = Vec::with_capacity(columns.len() * 2);
+        for column in columns {
+            parts.push(Typed::constant(ColumnType::String, Value::from(column)));
+            parts.push(self.name(column)?);
+        }
+        let function = functions::find(if omit_empty { "pack_nonempty" } else { "pack" });
+        let function = function.ok_or_else(|| KqlError::no_function(name))?;
+        Ok(Typed::new(ColumnType::Dynamic, Node::Call(function, parts)))
+    }
+
+    /// `assert(condition, message)`: the query fails at once where the condition does not hold.
+    fn assertion(&self, condition: &Expr, message: &Expr) -> Result<Typed, KqlError> {
+        match (self.constant(condition)?.1, self.constant(message)?.1) {
+            (Value::Bool(true), _) => Ok(Typed::constant(ColumnType::Bool, Value::Bool(true))),
+            (_, message) => {
+                let message = format!("assert() has failed with message: '{}'", cast::text_of(&message));
+                Err(KqlError::semantic("SEM0001", message))
+            }
+        }
+    }
+
+    pub(super) fn arity(&self, name: &str, wanted: &str) -> KqlError {
         KqlError::semantic("SEM0219", format!("{name}(): function expects {wanted} argument(s)"))
     }
 
@@ -98,7 +165,7 @@ impl Scope<'_> {
         bound.try_into().map_err(|_| self.arity(name, &N.to_string()))
     }
 
-    fn require(&self, name: &str, operand: &Typed, types: &[ColumnType]) -> Result<(), KqlError> {
+    pub(super) fn require(&self, name: &str, operand: &Typed, types: &[ColumnType]) -> Result<(), KqlError> {
         if types.contains(&operand.ty) {
             return Ok(());
         }
@@ -110,13 +177,17 @@ impl Scope<'_> {
 
     fn scalar_of_table(&self, arguments: &[Expr]) -> Result<Typed, KqlError> {
         let [table] = arguments else { return Err(self.arity("toscalar", "1")) };
+        if !self.names.is_tabular(table) {
+            let (ty, value) = self.constant(table)?;
+            return Ok(Typed::constant(ty, value));
+        }
         let (ty, values) = (self.run_table)(table, self.names)?;
         let value = values.into_iter().next().unwrap_or(Value::Null);
         Ok(Typed::constant(ty, cast::value(&value, ty)))
     }
 
     /// A function of the query: its body, with the arguments in place of its parameters.
-    fn call_declared(
+    pub(super) fn call_declared(
         &self,
         name: &str,
         function: &Closure<ast::Function>,
@@ -172,7 +243,7 @@ impl Scope<'_> {
     }
 
     /// Values brought to one type.
-    fn unified(&self, name: &str, values: Vec<Typed>) -> Result<Vec<Typed>, KqlError> {
+    pub(super) fn unified(&self, name: &str, values: Vec<Typed>) -> Result<Vec<Typed>, KqlError> {
         let mut ty = values.first().map_or(ColumnType::String, |value| value.ty);
         for value in &values {
             ty = common_type(ty, value.ty).ok_or_else(|| {
@@ -241,6 +312,15 @@ impl Scope<'_> {
         self.arithmetic(BinaryOp::Add, fixed, binned)
     }
 
+    /// `around(value, center, distance)`: between the center less the distance and the center and the distance.
+    fn around(&self, value: Typed, center: Typed, distance: Typed) -> Result<Typed, KqlError> {
+        let low = self.arithmetic(BinaryOp::Sub, center.clone(), distance.clone())?;
+        let high = self.arithmetic(BinaryOp::Add, center, distance)?;
+        let parts = self.unified("around", vec![value, low, high])?;
+        let parts: [Typed; 3] = parts.try_into().map_err(|_| self.arity("around", "3"))?;
+        Ok(Typed::new(ColumnType::Bool, Node::Between(false, Box::new(parts))))
+    }
+
     fn absolute(&self, operand: Typed) -> Result<Typed, KqlError> {
         use ColumnType::{Decimal, Int, Long, Real, TimeSpan};
         self.require("abs", &operand, &[Int, Long, Real, Decimal, TimeSpan])?;
@@ -259,6 +339,16 @@ impl Scope<'_> {
             && !bound.first().is_some_and(|value| functions::can_hash(value.ty))
         {
             return Err(KqlError::unsupported(format_args!("'{name}' of this type")));
+        }
+        if matches!(name, "array_sort_asc" | "array_sort_desc")
+            && bound.get(1).is_some_and(|second| second.ty != ColumnType::Bool)
+        {
+            return Err(KqlError::unsupported(format_args!("'{name}' of several arrays")));
+        }
+        if name == "bag_set_key"
+            && !matches!(bound[1].as_const(), Some(Value::String(key)) if !key.contains('['))
+        {
+            return Err(KqlError::unsupported("keys of 'bag_set_key' that vary or lead into arrays"));
         }
         let mut arguments = Vec::with_capacity(bound.len());
         for (at, argument) in bound.into_iter().enumerate() {

@@ -23,6 +23,16 @@ pub(crate) trait Catalog {
     /// The fully qualified name of the caller (`aadapp=<id>;<tenant>`), for `current_principal()`.
     fn principal(&self) -> String;
 
+    /// What chance in the query starts from: `rand()`, `new_guid()`, `sample`.
+    fn seed(&self) -> u64 {
+        0
+    }
+
+    /// Host and port of the cluster that the query runs in, where it has an address.
+    fn cluster(&self) -> Option<String> {
+        None
+    }
+
     /// The name of the database, for `current_database()`.
     fn database(&self) -> String {
         String::new()
@@ -77,12 +87,16 @@ impl TableSource for Given {
 /// How a request wants its query to be run.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// Rows that an answer may have; more are an error (`truncationmaxrecords`).
+    /// Rows that an answer may have; more are an error.
     pub(crate) max_rows: usize,
-    /// Bytes that an answer may have; more are an error (`truncationmaxsize`).
+    /// Bytes that an answer may have; more are an error.
     pub(crate) max_bytes: usize,
-    /// No limits on the answer (`notruncation`).
+    /// No limits on the answer (`notruncation`), unless one of the next is set.
     pub(crate) no_truncation: bool,
+    /// `truncationmaxrecords`, in place of `max_rows`.
+    pub(crate) asked_rows: Option<usize>,
+    /// `truncationmaxsize`, in place of `max_bytes`.
+    pub(crate) asked_bytes: Option<usize>,
     /// Bytes that one operator may hold (`maxmemoryconsumptionperiterator`).
     pub(crate) max_memory: usize,
     /// How long a query may run (`servertimeout`).
@@ -103,6 +117,8 @@ impl Default for Options {
             max_rows: 500_000,
             max_bytes: 64 << 20,
             no_truncation: false,
+            asked_rows: None,
+            asked_bytes: None,
             max_memory: 5 << 30,
             timeout: Duration::from_secs(240),
             take_max: None,
@@ -112,15 +128,34 @@ impl Default for Options {
     }
 }
 
+/// A limit that is set more than once is the lower of its values.
+fn lower(limit: &mut Option<usize>, asked: usize) {
+    *limit = Some(limit.map_or(asked, |known| known.min(asked)));
+}
+
 impl Options {
+    /// Rows and bytes that the answer may have.
+    pub(super) fn limits(&self) -> (usize, usize) {
+        let asked = self.asked_rows.is_some() || self.asked_bytes.is_some() || self.take_max.is_some();
+        if self.no_truncation && !asked {
+            return (usize::MAX, usize::MAX);
+        }
+        (self.asked_rows.unwrap_or(self.max_rows), self.asked_bytes.unwrap_or(self.max_bytes))
+    }
+
+    /// The same for the query of a command, whose rows are not sent: no limits on the answer.
+    pub(super) fn for_statement(&self) -> Options {
+        Options { no_truncation: true, asked_rows: None, asked_bytes: None, take_max: None, ..self.clone() }
+    }
+
     /// Takes over the options that a query sets for itself (`set notruncation;`) or a request carries; unknown ones are ignored,
     /// as the service ignores options that do not concern it.
     pub(crate) fn set(&mut self, name: &str, value: &Value) {
         let number = value.as_i64().and_then(|n| usize::try_from(n).ok());
         match (name, number) {
             ("notruncation", _) => self.no_truncation = *value != Value::Bool(false),
-            ("truncationmaxrecords" | "truncation_max_records", Some(n)) => self.max_rows = n,
-            ("truncationmaxsize" | "truncation_max_size", Some(n)) => self.max_bytes = n,
+            ("truncationmaxrecords" | "truncation_max_records", Some(n)) => lower(&mut self.asked_rows, n),
+            ("truncationmaxsize" | "truncation_max_size", Some(n)) => lower(&mut self.asked_bytes, n),
             ("maxmemoryconsumptionperiterator", Some(n)) => self.max_memory = n,
             ("servertimeout", _) => {
                 let ticks = match value {
@@ -140,7 +175,7 @@ impl Options {
                     _ => self.now,
                 }
             }
-            ("query_take_max_records", Some(n)) => self.take_max = Some(n),
+            ("query_take_max_records", Some(n)) => lower(&mut self.take_max, n),
             _ => {}
         }
     }

@@ -90,7 +90,7 @@ impl Collected {
     /// The spread, the bag, or the bits of a group.
     pub(super) fn result(&self, group: usize, spread: Spread) -> Value {
         match self {
-            Collected::Moments(v) => v.get(group).map_or(Value::Null, |moments| spread.of(*moments)),
+            Collected::Moments(v) => spread.of(v.get(group).copied().unwrap_or_default()),
             Collected::Bags(v) => Value::dynamic(Json::Object(v.get(group).cloned().unwrap_or_default())),
             Collected::Bits(_, v) => v.get(group).copied().flatten().map_or(Value::Null, Value::Long),
             Collected::Samples(..) => Value::Null,
@@ -138,10 +138,10 @@ impl Collected {
 }
 
 impl Spread {
-    /// Null for no values; zero for the sample of one.
+    /// Zero for no values, and for the sample of one.
     fn of(self, (n, _, m2): (f64, f64, f64)) -> Value {
         if n == 0.0 {
-            return Value::Null;
+            return Value::Real(0.0);
         }
         let over = if self.population { n } else { (n - 1.0).max(1.0) };
         let variance = m2 / over;

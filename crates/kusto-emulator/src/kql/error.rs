@@ -96,12 +96,15 @@ impl KqlError {
     }
 }
 
+/// The code of a query that ran for too long.
+pub(crate) const TIMED_OUT: &str = "RequestExecutionTimeout";
+
 impl KqlError {
     /// The request took longer than its `servertimeout`.
     pub(crate) fn timed_out(limit: std::time::Duration) -> KqlError {
         KqlError {
             kind: ErrorKind::Execution,
-            code: "Request_Timeout",
+            code: TIMED_OUT,
             message: format!("Request is aborted due to timeout: the query ran for {} s.", limit.as_secs()),
             at: None,
         }

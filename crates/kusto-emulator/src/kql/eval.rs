@@ -11,12 +11,16 @@ use super::catalog::{Catalog, Options};
 use super::compare::order;
 use super::error::KqlError;
 use super::functions::Function;
+use super::sample::drawn;
 use super::strings;
 use super::typed::{Node, Typed};
+use super::window::windowed;
 use crate::data::{ColumnBuilder, ColumnData, ColumnType, Value, Values};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use std::cmp::Ordering;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering as AtomicOrdering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What functions know of the request.
@@ -25,11 +29,13 @@ pub(super) struct Env {
     pub(super) now: i64,
     pub(super) principal: String,
     pub(super) database: String,
+    pub(super) cluster: Option<String>,
     /// When the query must be done.
     pub(super) deadline: Instant,
     pub(super) timeout: Duration,
     /// Set when an expression grew beyond [`MAX_TEXT`] or [`MAX_COLUMN`]; its values no longer count.
     exhausted: AtomicBool,
+    chance: Mutex<StdRng>,
 }
 
 /// Bytes of text that a function takes, and makes, at most.
@@ -44,10 +50,17 @@ impl Env {
             now: options.now.unwrap_or_else(|| catalog.now()),
             principal: catalog.principal(),
             database: catalog.database(),
+            cluster: catalog.cluster(),
             deadline: Instant::now() + timeout,
             timeout,
             exhausted: AtomicBool::new(false),
+            chance: Mutex::new(StdRng::seed_from_u64(catalog.seed())),
         }
+    }
+
+    /// Draws from the query's stream of chance.
+    pub(super) fn draw<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
+        draw(&mut self.chance.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Gives up on a value that would be too large; the query fails with the next batch.
@@ -202,6 +215,14 @@ pub(super) fn eval(expr: &Typed, batch: &Batch, env: &Env) -> Operand {
         Node::Call(function, arguments) => {
             call(function, expr.ty, &arguments.iter().map(of).collect::<Vec<_>>(), rows, env)
         }
+        Node::Window(window, parts) => {
+            let parts: Vec<Operand> = parts.iter().map(of).collect();
+            Operand::per_row(windowed(*window, expr.ty, &parts, rows))
+        }
+        Node::Random(random, parts) => {
+            let parts: Vec<Operand> = parts.iter().map(of).collect();
+            Operand::per_row(drawn(*random, &parts, rows, env))
+        }
         Node::ExtentId | Node::ExtentTags | Node::IngestionTime => {
             Operand::constant(expr.ty, &origin_value(&expr.node, batch))
         }
@@ -209,7 +230,9 @@ pub(super) fn eval(expr: &Typed, batch: &Batch, env: &Env) -> Operand {
 }
 
 fn origin_value(node: &Node, batch: &Batch) -> Value {
-    let Some(origin) = &batch.origin else { return Value::Null };
+    let Some(origin) = &batch.origin else {
+        return if matches!(node, Node::ExtentId) { Value::Guid(0) } else { Value::Null };
+    };
     match node {
         Node::ExtentId => Value::Guid(origin.id),
         Node::ExtentTags => Value::dynamic(origin.tags.iter().map(String::as_str).collect()),
@@ -337,6 +360,10 @@ fn coalesce(ty: ColumnType, parts: &[Operand], rows: usize) -> Operand {
 fn call(function: &Function, ty: ColumnType, arguments: &[Operand], rows: usize, env: &Env) -> Operand {
     applied(&arguments.iter().collect::<Vec<_>>(), rows, |n| {
         let mut built = ColumnBuilder::with_capacity(ty, n);
+        if let (Some(direct), [text]) = (function.direct, arguments) {
+            (0..n).for_each(|row| built.push_string_with(|out| direct(text.text(row), out)));
+            return built.finish();
+        }
         let mut values = Vec::with_capacity(arguments.len());
         for row in 0..n {
             values.clear();

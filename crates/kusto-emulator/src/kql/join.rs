@@ -5,11 +5,12 @@
 use super::ast::{Join, JoinKind};
 use super::batch::{BATCH_ROWS, Batch};
 use super::bind::common_type;
+use super::builder::Builder;
 use super::cast;
 use super::error::KqlError;
 use super::group::Groups;
 use super::names::Unique;
-use super::relation::{Builder, Relation, Rows, gather};
+use super::relation::{Relation, Rows, gather};
 use crate::data::{Column, ColumnData, ColumnType, Schema, Value};
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use super::lexer::Kind;
 use crate::data::{
     ColumnType, Decimal, TICKS_PER_DAY, TICKS_PER_SECOND, Value, parse_datetime, parse_guid, parse_text,
-    parse_timespan, write_json_string,
+    parse_timespan, write_json_string, write_value_json,
 };
 
 /// `text`, cut to what an error message can show.
@@ -272,9 +272,9 @@ fn unquoted(body: &str) -> &str {
     inner.unwrap_or(body)
 }
 
-/// JSON as `dynamic(..)` takes it: strings may stand in single quotes.
+/// JSON as `dynamic(..)` takes it: strings may stand in single quotes, and values as literals with their type.
 fn relaxed_json(body: &str) -> Option<String> {
-    if !body.contains('\'') {
+    if !body.contains(['\'', '(']) {
         return Some(body.to_owned());
     }
     let mut json = String::with_capacity(body.len());
@@ -285,6 +285,19 @@ fn relaxed_json(body: &str) -> Option<String> {
             let Kind::Text { text, .. } = kind else { return None };
             write_json_string(&text, &mut json);
             at += len;
+        } else if c.is_ascii_alphabetic() {
+            let word = body[at..].find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(body.len() - at);
+            match typed(&body[at..], word) {
+                Some((Kind::Literal(value, _), len)) => {
+                    write_value_json(&value, &mut json);
+                    at += len;
+                }
+                Some(_) => return None,
+                None => {
+                    json.push_str(&body[at..at + word]);
+                    at += word;
+                }
+            }
         } else {
             json.push(c);
             at += c.len_utf8();

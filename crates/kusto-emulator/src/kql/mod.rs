@@ -9,33 +9,40 @@
 //! What it promises:
 //! 1. A query is checked as a whole before a row is read: names, types, numbers of arguments. What this subset does not know is an
 //!    error in the service's terms, never a guess.
-//! 2. Rows flow in batches through operators that pull; only `sort`, `top`, `summarize`, `distinct` hold rows. `take` stops its
+//! 2. Rows flow in batches through operators that pull; `sort`, `top`, `summarize`, `distinct`, `sample`, the right side of a
+//!    `join`, and what looks at neighbouring rows hold them. `take` stops its
 //!    source.
 //! 3. Expressions are evaluated over whole columns; no allocation per row on comparisons, arithmetic, string predicates and grouping.
 //! 4. Everything has a bound: depth and size of the text, rows and bytes of the answer, memory of an operator.
 //!
 //! Semantics: `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/query/`.
 
+mod accumulate;
 mod aggregate;
 mod arith;
 mod ast;
 mod batch;
 mod bind;
 mod bind_call;
+mod builder;
+mod call;
 mod cast;
 mod catalog;
 mod collected;
 mod compare;
 mod error;
 mod eval;
+mod expr;
 mod functions;
 mod group;
 mod join;
 mod lexer;
 mod list;
 mod literal;
+mod mv_apply;
 mod mv_expand;
 mod names;
+mod operators;
 mod parse;
 mod parse_expr;
 mod parse_join;
@@ -44,17 +51,19 @@ mod parser;
 mod project;
 mod relation;
 mod run;
+mod sample;
 mod scopes;
 mod sources;
 mod strings;
 mod summarize;
 mod typed;
+mod window;
 
 pub(crate) use ast::{Operator, Query};
 pub(crate) use catalog::{Catalog, ExtentBatch, Options, TableSource};
-pub(crate) use error::{ErrorKind, KqlError};
+pub(crate) use error::{ErrorKind, KqlError, TIMED_OUT};
 pub(crate) use lexer::{Kind, Punct, Tokens};
-pub(crate) use run::{apply, run, run_statement};
+pub(crate) use run::{Answer, apply, run, run_statement};
 
 /// Parses a query.
 ///

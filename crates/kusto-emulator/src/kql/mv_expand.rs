@@ -2,19 +2,20 @@
 
 use super::ast::MvExpand;
 use super::batch::{BATCH_ROWS, Batch, Placed};
+use super::builder::Builder;
 use super::cast;
 use super::error::KqlError;
 use super::names;
 use super::project::{as_they_are, duplicate};
-use super::relation::{Builder, Relation, Rows};
+use super::relation::{Relation, Rows};
 use super::typed::Typed;
-use crate::data::{Column, ColumnBuilder, ColumnData, ColumnType, Value};
+use crate::data::{Column, ColumnBuilder, ColumnData, ColumnType, Schema, Value};
 use serde_json::Value as Json;
 use std::sync::Arc;
 
 /// What is expanded, and how.
 #[derive(Debug)]
-struct Plan {
+pub(super) struct Plan {
     /// Place and type of each expanded column.
     columns: Vec<(usize, ColumnType)>,
     as_arrays: bool,
@@ -22,14 +23,38 @@ struct Plan {
     limit: usize,
 }
 
+impl Plan {
+    /// Whether the column at this place is one of those that are expanded.
+    pub(super) fn expands(&self, at: usize) -> bool {
+        self.columns.iter().any(|(place, _)| *place == at)
+    }
+}
+
 impl Builder<'_> {
     pub(super) fn mv_expand(&self, input: Relation, expand: &MvExpand) -> Result<Relation, KqlError> {
+        let (before, schema, plan) = self.expansion("mv-expand", input, expand)?;
+        let rows = before.rows.flat_map(move |batch| -> Rows {
+            match batch {
+                Ok(batch) => Box::new(Expansion::new(batch, Arc::clone(&plan))),
+                error => Box::new(std::iter::once(error)),
+            }
+        });
+        Ok(Relation::new(schema, rows))
+    }
+
+    /// The rows with the arrays as columns; the columns behind the expansion; and how to expand.
+    pub(super) fn expansion(
+        &self,
+        operator: &str,
+        input: Relation,
+        expand: &MvExpand,
+    ) -> Result<(Relation, Schema, Arc<Plan>), KqlError> {
         let limit = expand.limit.as_ref();
-        let limit = limit.map_or(Ok(usize::MAX), |limit| self.row_count("mv-expand", limit))?;
+        let limit = limit.map_or(Ok(usize::MAX), |limit| self.row_count(operator, limit))?;
         let mut columns = as_they_are(&input.schema, 0..input.schema.len());
         let mut expanded = Vec::new();
         for (item, ty) in &expand.columns {
-            let typed = self.with_scope("mv-expand", &input.schema, |scope| scope.bind(&item.expr))?;
+            let typed = self.with_scope(operator, &input.schema, |scope| scope.bind(&item.expr))?;
             let name = item.name.clone().or_else(|| names::of(&item.expr));
             let column =
                 Column::new(name.unwrap_or_else(|| "Column1".to_owned()), ty.unwrap_or(ColumnType::Dynamic));
@@ -40,19 +65,13 @@ impl Builder<'_> {
         let mut schema = before.schema.clone();
         if let Some(index) = &expand.index {
             if schema.index_of(index).is_some() {
-                return Err(duplicate("mv-expand", index));
+                return Err(duplicate(operator, index));
             }
             schema.columns.push(Column::new(index, ColumnType::Long));
         }
         let indexed = expand.index.is_some();
         let plan = Arc::new(Plan { columns: expanded, as_arrays: expand.as_arrays, indexed, limit });
-        let rows = before.rows.flat_map(move |batch| -> Rows {
-            match batch {
-                Ok(batch) => Box::new(Expansion { batch, next: 0, plan: Arc::clone(&plan) }),
-                error => Box::new(std::iter::once(error)),
-            }
-        });
-        Ok(Relation::new(schema, rows))
+        Ok((before, schema, plan))
     }
 }
 
@@ -109,10 +128,16 @@ fn conforming(element: &Value, ty: ColumnType) -> Value {
 }
 
 /// Expands the rows of a batch, some at a time, so that no part is much larger than a batch.
-struct Expansion {
+pub(super) struct Expansion {
     batch: Batch,
     next: usize,
     plan: Arc<Plan>,
+}
+
+impl Expansion {
+    pub(super) fn new(batch: Batch, plan: Arc<Plan>) -> Expansion {
+        Expansion { batch, next: 0, plan }
+    }
 }
 
 impl Iterator for Expansion {

@@ -9,7 +9,7 @@ use crate::data::Value;
 use std::collections::HashSet;
 
 /// Functions whose result is called as their first argument is.
-const FIRST_ARGUMENT: [&str; 27] = [
+const FIRST_ARGUMENT: [&str; 52] = [
     "tostring",
     "tolong",
     "toint",
@@ -19,24 +19,49 @@ const FIRST_ARGUMENT: [&str; 27] = [
     "toboolean",
     "todatetime",
     "totimespan",
+    "totime",
     "toguid",
     "todecimal",
     "todynamic",
+    "toobject",
     "parse_json",
     "parsejson",
+    "parse_csv",
+    "split",
+    "tohex",
+    "format_datetime",
+    "format_timespan",
+    "format_bytes",
+    "startofday",
     "bin",
     "floor",
-    "startofday",
-    "startofweek",
-    "startofmonth",
-    "startofyear",
-    "split",
-    "format_datetime",
-    "abs",
+    "bin_at",
+    "binary_and",
+    "binary_or",
+    "binary_xor",
+    "binary_not",
+    "binary_shift_left",
+    "binary_shift_right",
+    "bitset_count_ones",
     "round",
     "ceiling",
+    "pow",
     "sqrt",
-    "datetime_utc_to_local",
+    "log",
+    "log2",
+    "log10",
+    "exp",
+    "exp2",
+    "exp10",
+    "cos",
+    "sin",
+    "tan",
+    "acos",
+    "asin",
+    "atan",
+    "atan2",
+    "abs",
+    "rand",
 ];
 
 /// The name that an expression gives its column; none when it gives none.
@@ -62,7 +87,13 @@ fn of_call(function: &str, arguments: &[Expr]) -> Option<String> {
     let first = || arguments.first().and_then(of);
     match function {
         "ingestion_time" => Some("$IngestionTime".to_owned()),
-        "strlen" => Some(format!("strlen_{}", first().unwrap_or_default())),
+        "strlen" | "string_size" => Some(format!("{function}_{}", first().unwrap_or_default())),
+        "treepath" => Some(format!("tree_{}", first().unwrap_or_default())),
+        "repeat" => Some(format!("repeat_{}", first().unwrap_or_default())),
+        "column_ifexists" | "columnifexists" => match arguments.first() {
+            Some(Expr::Literal(Value::String(name), _)) => Some(name.to_string()),
+            _ => None,
+        },
         "gettype" => Some(format!("type_{}", first().unwrap_or_default())),
         _ if FIRST_ARGUMENT.contains(&function) => first(),
         _ => None,
@@ -72,10 +103,10 @@ fn of_call(function: &str, arguments: &[Expr]) -> Option<String> {
 /// The name of an aggregate's column.
 pub(super) fn of_aggregate(function: &str, arguments: &[Expr]) -> String {
     let prefix = match function {
-        "make_list" | "make_list_if" | "makelist" => "list",
+        "make_list" | "make_list_if" | "make_list_with_nulls" | "makelist" => "list",
         "make_set" | "make_set_if" | "makeset" => "set",
         "make_bag" | "make_bag_if" => "bag",
-        "take_any" | "any" | "take_anyif" | "arg_max" | "arg_min" => {
+        "take_any" | "take_anyif" | "arg_max" | "arg_min" => {
             return arguments.first().and_then(of).unwrap_or_default();
         }
         other => other,

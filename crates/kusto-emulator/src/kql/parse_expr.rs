@@ -4,6 +4,7 @@ use super::ast::{BinaryOp, Expr, ListOp, Named, TextOp};
 use super::error::KqlError;
 use super::lexer::{Kind, Punct};
 use super::parser::Parser;
+use super::scopes::OF_CLUSTER;
 use crate::data::{ColumnType, Decimal, Value};
 
 /// Operators of one level in a row at most (`a + b + c ..`); `and` and `or` have no such bound.
@@ -180,8 +181,22 @@ impl Parser<'_> {
         let mut expr = self.primary()?;
         for _ in 0..MAX_CHAIN {
             if self.tokens.eat(Punct::Dot) {
+                if self.tokens.is(Punct::OpenBracket) {
+                    continue;
+                }
                 let name = self.tokens.expect_name("the name of a member")?;
-                expr = Expr::Member(Box::new(expr), name);
+                expr = match expr {
+                    Expr::Call(call, mut cluster)
+                        if call == "cluster"
+                            && cluster.len() == 1
+                            && name == "database"
+                            && self.tokens.is(Punct::Open) =>
+                    {
+                        cluster.extend(self.arguments(Self::expression)?);
+                        Expr::Call(OF_CLUSTER.to_owned(), cluster)
+                    }
+                    expr => Expr::Member(Box::new(expr), name),
+                };
             } else if self.tokens.is(Punct::OpenBracket) {
                 self.tokens.next();
                 let index = self.scalar()?;
@@ -233,7 +248,7 @@ impl Parser<'_> {
         Ok(Expr::TypeOf(ty))
     }
 
-    fn arguments(
+    pub(super) fn arguments(
         &mut self,
         argument: fn(&mut Self) -> Result<Expr, KqlError>,
     ) -> Result<Vec<Expr>, KqlError> {

@@ -1,6 +1,6 @@
 //! `join`, `lookup` and `parse`: operators with a syntax of their own.
 
-use super::ast::{BinaryOp, Expr, Join, JoinKind, Operator, Parse, ParsePart};
+use super::ast::{BinaryOp, Expr, Join, JoinKind, Operator, Parse, ParseKind, ParsePart};
 use super::error::KqlError;
 use super::lexer::Punct;
 use super::parser::Parser;
@@ -73,12 +73,7 @@ impl Parser<'_> {
 
     /// What follows `parse` or `parse-where`: `[kind=simple] text with * "a" b:type ..`.
     pub(super) fn parse(&mut self, only_fitting: bool) -> Result<Operator, KqlError> {
-        if self.tokens.word() == Some("kind") && self.is_option() {
-            let kind = self.option_word()?;
-            if kind != "simple" {
-                return Err(KqlError::unsupported(format_args!("'parse kind={kind}'")));
-            }
-        }
+        let kind = self.parse_kind()?;
         let text = self.scalar()?;
         if !self.tokens.eat_word("with") {
             return Err(self.tokens.unexpected("'with'"));
@@ -105,7 +100,25 @@ impl Parser<'_> {
         if parts.is_empty() || parts.windows(2).any(unclear) {
             return Err(KqlError::unsupported("'parse' without a text between two columns"));
         }
-        Ok(Operator::Parse(Parse { text, only_fitting, parts }))
+        Ok(Operator::Parse(Parse { text, only_fitting, kind, parts }))
+    }
+}
+
+impl Parser<'_> {
+    /// `kind=simple`, `kind=relaxed`, `kind=regex flags=U`.
+    fn parse_kind(&mut self) -> Result<ParseKind, KqlError> {
+        if self.tokens.word() != Some("kind") || !self.is_option() {
+            return Ok(ParseKind::Simple);
+        }
+        match self.option_word()?.as_str() {
+            "simple" => Ok(ParseKind::Simple),
+            "relaxed" => Ok(ParseKind::Relaxed),
+            "regex" if self.tokens.word() == Some("flags") && self.is_option() => {
+                Ok(ParseKind::Regex(self.option_word()?))
+            }
+            "regex" => Ok(ParseKind::Regex(String::new())),
+            other => Err(KqlError::unsupported(format_args!("'parse kind={other}'"))),
+        }
     }
 }
 

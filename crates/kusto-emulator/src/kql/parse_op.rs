@@ -39,7 +39,7 @@ impl Parser<'_> {
                 self.hints()?;
                 Operator::Sort(self.sort_keys()?)
             }
-            "mv-expand" | "mvexpand" => self.mv_expand()?,
+            "mv-expand" | "mvexpand" => Operator::MvExpand(self.mv_expand()?),
             "union" => Operator::Union(self.union()?),
             "join" => self.join(false)?,
             "lookup" => self.join(true)?,
@@ -47,10 +47,23 @@ impl Parser<'_> {
             "parse-where" => self.parse(true)?,
             "getschema" => Operator::GetSchema,
             "as" => {
-                self.tokens.expect_name("a name")?;
-                Operator::Pass
+                self.hints()?;
+                Operator::As(self.tokens.expect_name("a name")?)
             }
-            "serialize" if self.ends_operator() => Operator::Pass,
+            "serialize" => Operator::Serialize(self.optional_list()?),
+            "invoke" => {
+                let name = self.tokens.expect_name("a function")?;
+                Operator::Invoke(name, self.arguments(Self::expression)?)
+            }
+            "sample" => Operator::Sample(self.scalar()?),
+            "sample-distinct" => {
+                let count = self.scalar()?;
+                if !self.tokens.eat_word("of") {
+                    return Err(self.tokens.unexpected("'of'"));
+                }
+                Operator::SampleDistinct(count, self.named()?)
+            }
+            "mv-apply" => self.mv_apply()?,
             _ => return Ok(None),
         }))
     }
@@ -193,7 +206,23 @@ impl Parser<'_> {
         Ok(SortKey { expr, descending, nulls_first })
     }
 
-    fn mv_expand(&mut self) -> Result<Operator, KqlError> {
+    /// What `mv-expand` takes, then `on (| operator ..)`, the first pipe left out.
+    fn mv_apply(&mut self) -> Result<Operator, KqlError> {
+        let expand = self.mv_expand()?;
+        if !self.tokens.eat_word("on") {
+            return Err(self.tokens.unexpected("'on'"));
+        }
+        self.tokens.expect(Punct::Open)?;
+        let operators = self.nested(|p| {
+            let mut operators = vec![p.operator()?];
+            operators.extend(p.operators()?);
+            Ok(operators)
+        })?;
+        self.tokens.expect(Punct::Close)?;
+        Ok(Operator::MvApply(expand, operators))
+    }
+
+    fn mv_expand(&mut self) -> Result<MvExpand, KqlError> {
         let mut expand = MvExpand { columns: Vec::new(), as_arrays: false, index: None, limit: None };
         loop {
             match self.tokens.word() {
@@ -219,7 +248,7 @@ impl Parser<'_> {
         if self.tokens.eat_word("limit") {
             expand.limit = Some(self.scalar()?);
         }
-        Ok(Operator::MvExpand(expand))
+        Ok(expand)
     }
 
     /// Whether `word =` comes next.

@@ -4,7 +4,9 @@
 //! behind `in` may be scalar or tabular; both are read as an expression, and a name or bracket followed by `|` turns tabular
 //! there, so that nothing is read twice.
 
-use super::ast::{Expr, Function, Let, Operator, Parameter, Pipeline, Query, Source, TakesIn, Union};
+use super::ast::{
+    Expr, Function, Let, Operator, Parameter, Pipeline, Query, Source, Statement, TakesIn, Union,
+};
 use super::error::KqlError;
 use super::lexer::{Kind, Punct, Tokens};
 use super::scopes;
@@ -56,12 +58,19 @@ impl<'a> Parser<'a> {
 
     /// A whole query up to the end of the text.
     pub(super) fn query(&mut self) -> Result<Query, KqlError> {
-        let (mut parameters, mut lets, mut options) = (Vec::new(), Vec::new(), Vec::new());
-        let body = loop {
+        let (mut parameters, mut statements, mut options) = (Vec::new(), Vec::new(), Vec::new());
+        loop {
             while self.tokens.eat(Punct::Semicolon) {}
+            let answers = statements.iter().any(|statement| matches!(statement, Statement::Rows(_)));
+            if answers && self.tokens.at_end() {
+                return Ok(Query { parameters, options, statements });
+            }
             self.count()?;
             match self.tokens.word() {
-                Some("let") if !self.is_source_named("let") => lets.push(self.let_statement()?),
+                Some("let") if !self.is_source_named("let") => {
+                    let (name, value) = self.let_statement()?;
+                    statements.push(Statement::Let(name, value));
+                }
                 Some("set") if self.tokens.word_nth(1).is_some() => options.push(self.set_statement()?),
                 Some("declare") if self.tokens.word_nth(1) == Some("query_parameters") => {
                     self.declare(&mut parameters)?
@@ -69,17 +78,18 @@ impl<'a> Parser<'a> {
                 Some(word @ ("alias" | "restrict")) if self.tokens.word_nth(1).is_some() => {
                     return Err(KqlError::unsupported(format_args!("the statement '{word}'")));
                 }
-                _ => break self.pipeline()?,
+                _ => {
+                    statements.push(Statement::Rows(self.pipeline()?));
+                    if !self.tokens.at_end() && !self.tokens.is(Punct::Semicolon) {
+                        return Err(self.tokens.unexpected("'|', ';' or the end of the query"));
+                    }
+                    continue;
+                }
             }
             if !self.tokens.is(Punct::Semicolon) {
                 return Err(self.tokens.unexpected("';'"));
             }
-        };
-        while self.tokens.eat(Punct::Semicolon) {}
-        if !self.tokens.at_end() {
-            return Err(self.tokens.unexpected("'|', ';' or the end of the query"));
         }
-        Ok(Query { parameters, lets, options, body })
     }
 
     /// Whether the word that comes next is used as a table's name rather than as a keyword.
@@ -244,7 +254,7 @@ impl<'a> Parser<'a> {
     /// What gives rows, from an expression that was read as a scalar.
     fn source_of(&mut self, expr: Expr) -> Result<Source, KqlError> {
         let refused = |name: &str| {
-            matches!(name, "cluster" | "externaldata" | "external_table" | "materialized_view")
+            matches!(name, "externaldata" | "external_table" | "materialized_view")
                 .then(|| KqlError::unsupported(format_args!("'{name}(..)' as a source of rows")))
         };
         if let Expr::Call(name, _) = innermost(&expr)

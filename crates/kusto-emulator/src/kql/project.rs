@@ -2,10 +2,11 @@
 
 use super::ast::{NameOrder, Named};
 use super::batch::{Batch, Placed};
+use super::builder::Builder;
 use super::error::KqlError;
 use super::eval::{Env, eval};
 use super::names::{self, Unique};
-use super::relation::{Builder, Relation};
+use super::relation::Relation;
 use super::typed::{Node, Typed};
 use crate::data::{Column, Schema};
 use std::sync::Arc;
@@ -24,6 +25,17 @@ impl Builder<'_> {
         items: &[Named],
         unique: &mut Unique,
     ) -> Result<Vec<(Column, Typed)>, KqlError> {
+        self.columns_among(operator, (schema, None), items, unique)
+    }
+
+    /// As [`columns`](Self::columns), over rows of which it is known whether they have an order.
+    fn columns_among(
+        &self,
+        operator: &str,
+        (schema, serialized): (&Schema, Option<bool>),
+        items: &[Named],
+        unique: &mut Unique,
+    ) -> Result<Vec<(Column, Typed)>, KqlError> {
         for name in items.iter().filter_map(|item| item.name.as_deref()) {
             if !unique.take(name) {
                 return Err(duplicate(operator, name));
@@ -31,7 +43,7 @@ impl Builder<'_> {
         }
         let mut columns = Vec::with_capacity(items.len());
         for item in items {
-            let typed = self.with_scope(operator, schema, |scope| scope.bind(&item.expr))?;
+            let typed = self.with_rows(operator, schema, serialized, |scope| scope.bind(&item.expr))?;
             let name = match (&item.name, names::of(&item.expr)) {
                 (Some(name), _) => name.clone(),
                 (None, Some(name)) => unique.or_numbered(&name),
@@ -43,18 +55,25 @@ impl Builder<'_> {
     }
 
     pub(super) fn project(&self, input: Relation, items: &[Named]) -> Result<Relation, KqlError> {
-        let columns = self.columns("project", &input.schema, items, &mut Unique::default())?;
+        let rows = (&input.schema, Some(input.serialized));
+        let columns = self.columns_among("project", rows, items, &mut Unique::default())?;
         Ok(self.computed(input, columns))
     }
 
-    pub(super) fn extend(&self, input: Relation, items: &[Named]) -> Result<Relation, KqlError> {
+    pub(super) fn extend(
+        &self,
+        operator: &str,
+        input: Relation,
+        items: &[Named],
+    ) -> Result<Relation, KqlError> {
         let mut unique = Unique::default();
         for column in &input.schema.columns {
             if !items.iter().any(|item| item.name.as_deref() == Some(column.name.as_str())) {
                 unique.take(&column.name);
             }
         }
-        let added = self.columns("extend", &input.schema, items, &mut unique)?;
+        let rows = (&input.schema, Some(input.serialized));
+        let added = self.columns_among(operator, rows, items, &mut unique)?;
         // A column that is calculated anew leaves its place and is appended, as documented.
         let replaced =
             |at: &usize| added.iter().any(|(column, _)| column.name == input.schema.columns[*at].name);
@@ -67,6 +86,8 @@ impl Builder<'_> {
     /// The input's rows with these columns.
     pub(super) fn computed(&self, input: Relation, columns: Vec<(Column, Typed)>) -> Relation {
         let (columns, exprs): (Vec<Column>, Vec<Typed>) = columns.into_iter().unzip();
+        let windows = exprs.iter().any(Typed::has_window);
+        let input = if windows { self.whole("extend", input) } else { input };
         let env = Arc::clone(&self.env);
         let rows = input.rows.map(move |batch| batch.map(|batch| compute(&batch, &exprs, &env)));
         Relation::new(Schema::new(columns), rows)

@@ -4,9 +4,11 @@
 //! call. So nothing can call itself, and every use of a name ends.
 
 use super::ast::{Expr, Function, Parameter, Pipeline, Source, TakesIn};
+use super::batch::Batch;
 use super::cast;
 use super::error::KqlError;
 use crate::data::{ColumnType, Value};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -15,7 +17,21 @@ use std::rc::Rc;
 pub(super) struct Closure<T> {
     pub(super) what: T,
     pub(super) names: Rc<Names>,
+    /// Where the rows of a `materialize(..)` are kept.
+    pub(super) kept: Option<Kept>,
 }
+
+/// Rows that are computed at their first use.
+pub(super) type Kept = Rc<RefCell<Option<Batch>>>;
+
+impl<T> Closure<T> {
+    pub(super) fn new(what: T, names: &Rc<Names>) -> Closure<T> {
+        Closure { what, names: Rc::clone(names), kept: None }
+    }
+}
+
+/// What the parser calls `cluster('c').database('d')`: no name that can be written.
+pub(super) const OF_CLUSTER: &str = "cluster.database";
 
 /// The names that can be used at one place.
 #[derive(Clone, Debug, Default)]
@@ -77,14 +93,16 @@ impl Names {
     pub(super) fn is_tabular(&self, expr: &Expr) -> bool {
         match expr {
             Expr::Table(_) => true,
-            Expr::Name(name) => !self.scalars.contains_key(name),
+            Expr::Name(name) => match self.functions.get(name) {
+                Some(function) => function.gives_rows(),
+                None => !self.scalars.contains_key(name),
+            },
             Expr::Call(name, _) => match self.functions.get(name) {
                 Some(function) => function.gives_rows(),
                 None => matches!(name.as_str(), "materialize" | "table"),
             },
             Expr::Member(inner, _) => {
-                matches!(&**inner, Expr::Call(name, _) if name == "database" || name == "cluster")
-                    || matches!(&**inner, Expr::Member(..)) && self.is_tabular(inner)
+                matches!(&**inner, Expr::Call(name, _) if name == "database" || name == OF_CLUSTER)
             }
             _ => false,
         }
@@ -114,10 +132,16 @@ pub(super) fn as_pipeline(expr: &Expr) -> Option<Pipeline> {
         Expr::Name(name) => Source::Name(name.clone()),
         Expr::Call(name, arguments) => Source::Call(name.clone(), arguments.clone()),
         Expr::Member(inner, table) => match &**inner {
-            Expr::Call(name, arguments) if name == "database" && arguments.len() == 1 => {
-                Source::OfDatabase(Box::new(arguments[0].clone()), table.clone())
-            }
-            // `cluster('x').database('y').T`, where the middle is a call and not a member, is not parsed as an expression.
+            Expr::Call(name, arguments) if name == "database" && arguments.len() == 1 => Source::OfDatabase {
+                cluster: None,
+                database: Box::new(arguments[0].clone()),
+                table: table.clone(),
+            },
+            Expr::Call(name, arguments) if name == OF_CLUSTER => Source::OfDatabase {
+                cluster: arguments.first().cloned().map(Box::new),
+                database: Box::new(arguments.get(1)?.clone()),
+                table: table.clone(),
+            },
             _ => return None,
         },
         _ => return None,

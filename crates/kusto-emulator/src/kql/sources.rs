@@ -1,11 +1,12 @@
 //! Sources of rows other than tables: `print`, `datatable`, `range`, `union`.
 
-use super::ast::{Expr, Named, Pipeline, Source, Union};
+use super::ast::{Expr, Named, Source, Union};
 use super::batch::{BATCH_ROWS, Batch, Placed};
+use super::builder::Builder;
 use super::cast;
 use super::error::KqlError;
 use super::names::Unique;
-use super::relation::{Builder, Relation};
+use super::relation::Relation;
 use crate::data::{Column, ColumnBuilder, ColumnData, ColumnType, Schema, Value};
 use std::sync::Arc;
 
@@ -88,14 +89,14 @@ impl Builder<'_> {
             (first..first + rows).for_each(|at| built.push_value(&step(ty, &values, at)));
             Ok(Batch::new(vec![Arc::new(built.finish())], rows as usize))
         });
-        Ok(Relation::new(schema, rows))
+        Ok(Relation { serialized: true, ..Relation::new(schema, rows) })
     }
 
     /// The rows of several tables. Columns are matched by name and type; where tables disagree on the type of a name, each type
     /// gets a column `name_type`.
     pub(super) fn union(&self, first: Option<Relation>, union: &Union) -> Result<Relation, KqlError> {
-        let mut legs: Vec<(String, Relation)> =
-            first.into_iter().map(|leg| ("union_arg0".to_owned(), leg)).collect();
+        let mut legs: Vec<(String, Relation)> = Vec::with_capacity(union.tables.len() + 1);
+        legs.extend(first.map(|leg| (leg_name(&leg, 0), leg)));
         let mut tables = Vec::with_capacity(union.tables.len());
         for pipeline in &union.tables {
             match &pipeline.source {
@@ -104,9 +105,8 @@ impl Builder<'_> {
             }
         }
         for pipeline in &tables {
-            let name = leg_name(pipeline, legs.len());
             match self.pipeline(pipeline) {
-                Ok(leg) => legs.push((name, leg)),
+                Ok(leg) => legs.push((leg_name(&leg, legs.len()), leg)),
                 Err(e) if union.fuzzy && e.code == "SEM0100" => {}
                 Err(e) => return Err(e),
             }
@@ -134,11 +134,9 @@ impl Builder<'_> {
     }
 }
 
-fn leg_name(pipeline: &Pipeline, at: usize) -> String {
-    match &pipeline.source {
-        Source::Name(name) if pipeline.operators.is_empty() => name.clone(),
-        _ => format!("union_arg{at}"),
-    }
+/// What `withsource=` calls the rows of a leg.
+fn leg_name(leg: &Relation, at: usize) -> String {
+    leg.name.clone().unwrap_or_else(|| format!("union_arg{at}"))
 }
 
 fn place(schema: &Schema, column: &Column) -> Option<usize> {
@@ -159,8 +157,16 @@ fn merged(legs: &[(String, Relation)], inner: bool) -> Vec<(String, Column)> {
         columns.retain(|column| legs.iter().all(|(_, leg)| place(&leg.schema, column).is_some()));
     }
     let shared = |name: &str| columns.iter().filter(|column| column.name == name).count() > 1;
-    let name = |column: &Column| {
-        if shared(&column.name) { format!("{}_{}", column.name, column.ty) } else { column.name.clone() }
+    let mut unique = Unique::default();
+    columns.iter().filter(|column| !shared(&column.name)).for_each(|column| {
+        unique.take(&column.name);
+    });
+    let mut name = |column: &Column| {
+        if shared(&column.name) {
+            unique.or_numbered(&format!("{}_{}", column.name, column.ty))
+        } else {
+            column.name.clone()
+        }
     };
     columns.iter().map(|column| (name(column), column.clone())).collect()
 }

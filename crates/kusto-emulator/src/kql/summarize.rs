@@ -1,15 +1,17 @@
 //! Operators that hold what they have seen: `summarize`, `distinct`, `sort`, `top`.
 
-use super::aggregate::{self, Aggregate, State};
+use super::accumulate::State;
+use super::aggregate::{self, Aggregate};
 use super::ast::{Expr, Named, SortKey};
 use super::batch::{BATCH_ROWS, Batch, Gathered};
+use super::builder::Builder;
 use super::compare::{order, sorts_apart};
 use super::error::KqlError;
 use super::eval::{Env, eval};
 use super::group::Groups;
 use super::names::{self, Unique};
 use super::project::duplicate;
-use super::relation::{Builder, Relation, Rows, gather};
+use super::relation::{Relation, Rows, gather};
 use super::typed::{Node, Typed};
 use crate::data::{Column, ColumnData, ColumnType, Schema};
 use std::cmp::Ordering;
@@ -229,13 +231,21 @@ impl Sorter {
             })
             .collect();
         let mut rows: Vec<u32> = (0..batch.rows as u32).collect();
-        rows.sort_by(|a, b| {
-            let compare = |(key, descending, first): &(Arc<ColumnData>, bool, bool)| {
+        let compare = |a: &u32, b: &u32| {
+            let by = |(key, descending, first): &(Arc<ColumnData>, bool, bool)| {
                 by_key(key, *descending, *first, *a as usize, *b as usize)
             };
-            keys.iter().map(compare).find(|order| *order != Ordering::Equal).unwrap_or(Ordering::Equal)
-        });
-        rows.truncate(self.limit.unwrap_or(usize::MAX));
+            // Equal rows stay in their order.
+            let differing = keys.iter().map(by).find(|order| *order != Ordering::Equal);
+            differing.unwrap_or_else(|| a.cmp(b))
+        };
+        if let Some(limit) = self.limit.filter(|limit| *limit < rows.len()) {
+            if limit > 0 {
+                rows.select_nth_unstable_by(limit - 1, compare);
+            }
+            rows.truncate(limit);
+        }
+        rows.sort_unstable_by(compare);
         batch.select(&Arc::new(rows))
     }
 
@@ -251,7 +261,9 @@ impl Sorter {
         let fresh = || Gathered::new(schema.columns.iter().map(|column| column.ty));
         let mut gathered = fresh();
         for batch in rows {
-            gathered.push(&batch?);
+            // Of a batch no more than its own first rows can be among the first of all.
+            let batch = batch?;
+            gathered.push(&if batch.rows > limit { self.sorted(batch) } else { batch });
             if gathered.rows > limit.saturating_mul(2).max(2 * BATCH_ROWS) {
                 let best = self.sorted(std::mem::replace(&mut gathered, fresh()).finish());
                 gathered.push(&best);

@@ -3,6 +3,8 @@
 use super::ast::{BinaryOp, ListOp, TextOp};
 use super::functions::Function;
 use super::list::ListTest;
+use super::sample::Random;
+use super::window::Window;
 use crate::data::{ColumnType, Value};
 
 /// An expression and the type of its values.
@@ -62,6 +64,10 @@ pub(super) enum Node {
         negated: bool,
     },
     Call(&'static Function, Vec<Typed>),
+    /// A function of neighbouring rows.
+    Window(Window, Vec<Typed>),
+    /// A function of chance, drawn for every row.
+    Random(Random, Vec<Typed>),
     ExtentId,
     ExtentTags,
     IngestionTime,
@@ -83,23 +89,55 @@ impl Typed {
         }
     }
 
-    /// How many nodes there are.
-    pub(super) fn size(&self) -> usize {
-        let sum = |parts: &[Typed]| parts.iter().map(Typed::size).sum::<usize>();
-        1 + match &self.node {
-            Node::Compare(_, parts) | Node::Arithmetic(_, parts) | Node::Bin(parts) => sum(&parts[..]),
-            Node::Text { operands, .. } => sum(&operands[..]),
-            Node::Negate(part) | Node::Abs(part) | Node::Not(part) | Node::Cast(part) => part.size(),
-            Node::IsNull { operand, .. } | Node::IsEmpty { operand, .. } => operand.size(),
+    /// The expressions that this one is made of.
+    pub(super) fn parts(&self) -> Vec<&Typed> {
+        match &self.node {
+            Node::Compare(_, parts) | Node::Arithmetic(_, parts) | Node::Bin(parts) => parts.iter().collect(),
+            Node::Text { operands, .. } => operands.iter().collect(),
+            Node::Negate(part) | Node::Abs(part) | Node::Not(part) | Node::Cast(part) => vec![part],
+            Node::IsNull { operand, .. } | Node::IsEmpty { operand, .. } => vec![operand],
             Node::And(parts)
             | Node::Or(parts)
             | Node::Coalesce(parts)
             | Node::Best { parts, .. }
-            | Node::Call(_, parts) => sum(parts),
-            Node::Choose(parts) | Node::Between(_, parts) => sum(&parts[..]),
-            Node::List { value, .. } => value.size(),
-            Node::Const(_) | Node::Column(_) | Node::ExtentId | Node::ExtentTags | Node::IngestionTime => 0,
+            | Node::Call(_, parts)
+            | Node::Window(_, parts)
+            | Node::Random(_, parts) => parts.iter().collect(),
+            Node::Choose(parts) | Node::Between(_, parts) => parts.iter().collect(),
+            Node::List { value, .. } => vec![value],
+            Node::Const(_) | Node::Column(_) | Node::ExtentId | Node::ExtentTags | Node::IngestionTime => {
+                Vec::new()
+            }
         }
+    }
+
+    /// How many nodes there are.
+    pub(super) fn size(&self) -> usize {
+        1 + self.parts().into_iter().map(Typed::size).sum::<usize>()
+    }
+
+    /// Whether the value is the same for every row.
+    pub(super) fn is_constant(&self) -> bool {
+        let own = !matches!(
+            self.node,
+            Node::Column(_)
+                | Node::ExtentId
+                | Node::ExtentTags
+                | Node::IngestionTime
+                | Node::Window(..)
+                | Node::Random(..)
+        );
+        own && self.parts().into_iter().all(Typed::is_constant)
+    }
+
+    /// Whether chance decides.
+    pub(super) fn is_drawn(&self) -> bool {
+        matches!(self.node, Node::Random(..)) || self.parts().into_iter().any(Typed::is_drawn)
+    }
+
+    /// Whether the value depends on neighbouring rows.
+    pub(super) fn has_window(&self) -> bool {
+        matches!(self.node, Node::Window(..)) || self.parts().into_iter().any(Typed::has_window)
     }
 
     /// The same value as type `ty`, converted where it is another.

@@ -1,7 +1,7 @@
-//! Sign-in: applications with keys, managed identities, and the tokens that both get.
+//! Sign-in: applications with keys, certificates or federated credentials, managed identities, and the tokens they get.
 //!
 //! ```text
-//!  client id + key ──► /{tenant}/oauth2/v2.0/token ──┐
+//!  client id + key or assertion ──► /{tenant}/oauth2/v2.0/token ──┐
 //!  managed identity ──► /msi/token (App Service form)├─► token ──► Authorization: Bearer ──► principal
 //!                   └─► /metadata/identity/... (IMDS)┘                aadapp=<client id>;<tenant>
 //! ```
@@ -12,6 +12,7 @@
 //! Sources: the Microsoft identity platform's "OAuth 2.0 client credentials flow" and its error codes, "How to use managed
 //! identities for App Service" (REST endpoint reference), "How to use managed identities on a virtual machine".
 
+mod assertion;
 mod token;
 
 use std::collections::HashSet;
@@ -22,6 +23,8 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::engine::Principal;
 use crate::seed::Chance;
+pub(crate) use assertion::Credential;
+use assertion::Expected;
 use token::Claims;
 pub(crate) use token::TokenError;
 
@@ -34,11 +37,26 @@ const INGESTION_AUDIENCE: &str = "urn:kusto-emulator:ingestion";
 /// How long the token in a queue message is good for. Clients keep it for an hour, and messages may wait for a while.
 const INGESTION_TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// The audience of the tokens that federated credentials are presented with.
+const EXCHANGE_AUDIENCE: &str = "api://AzureADTokenExchange";
+
 /// An application that may sign in.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct App {
     pub(crate) id: String,
-    pub(crate) key: String,
+    /// Its key, if it has one.
+    pub(crate) key: Option<String>,
+    /// Whether the key has expired.
+    pub(crate) expired: bool,
+    pub(crate) credentials: Vec<Credential>,
+}
+
+/// How an application shows that it is the one.
+#[derive(Clone, Copy)]
+pub(crate) enum Proof<'a> {
+    Key(&'a str),
+    /// An assertion that came to this address.
+    Assertion(&'a str, &'a str),
 }
 
 /// An identity of the machine that clients of the emulator believe to run on.
@@ -137,9 +155,27 @@ impl SignIn {
     }
 
     /// Adds an application or gives it another key.
-    pub(crate) fn add_app(&self, app: App) {
+    pub(crate) fn add_key(&self, id: &str, key: &str) {
+        self.change(id, |app| (app.key, app.expired) = (Some(key.to_owned()), false));
+    }
+
+    /// Makes the key of an application one of the past.
+    pub(crate) fn expire_key(&self, id: &str) {
+        self.change(id, |app| app.expired = true);
+    }
+
+    /// Adds an application or another credential to it.
+    pub(crate) fn add_credential(&self, id: &str, credential: Credential) {
+        self.change(id, |app| app.credentials.push(credential));
+    }
+
+    fn change(&self, id: &str, change: impl FnOnce(&mut App)) {
         let mut state = self.lock();
-        state.apps.retain(|known| known.id != app.id);
+        if let Some(app) = state.apps.iter_mut().find(|app| app.id == id) {
+            return change(app);
+        }
+        let mut app = App { id: id.to_owned(), key: None, expired: false, credentials: Vec::new() };
+        change(&mut app);
         state.apps.push(app);
     }
 
@@ -152,7 +188,7 @@ impl SignIn {
         &self,
         tenant: &str,
         id: &str,
-        key: &str,
+        proof: Proof<'_>,
         scope: &str,
     ) -> Result<Issued, Refusal> {
         if !tenant.eq_ignore_ascii_case(&self.tenant) {
@@ -166,9 +202,9 @@ impl SignIn {
                 format!("Application with identifier '{id}' was not found in the directory '{tenant}'.");
             return Err(refusal(400, "unauthorized_client", 700_016, message));
         };
-        if app.key != key {
-            let message = format!("Invalid client secret provided for app '{id}'.");
-            return Err(refusal(401, "invalid_client", 7_000_215, message));
+        match proof {
+            Proof::Key(key) => check_key(&app, key)?,
+            Proof::Assertion(text, endpoint) => self.check_assertion(&app, text, endpoint)?,
         }
         let Some(resource) = scope.strip_suffix("/.default") else {
             let message =
@@ -177,6 +213,41 @@ impl SignIn {
         };
         self.known_audience(resource)?;
         Ok(self.issue(&self.principal(&app.id), resource, self.lifetime))
+    }
+
+    fn check_assertion(&self, app: &App, text: &str, endpoint: &str) -> Result<(), Refusal> {
+        if assertion::is_federated(text) {
+            return self.check_federated(app, text);
+        }
+        let certificates: Vec<_> = app.credentials.iter().filter_map(Credential::certificate).collect();
+        let expected = Expected { app_id: &app.id, endpoint, now: self.clock.now().as_second() };
+        assertion::verify(text, &certificates, &expected)
+    }
+
+    fn check_federated(&self, app: &App, text: &str) -> Result<(), Refusal> {
+        let claims = token::verify(text, &self.secret).ok().filter(|claims| claims.aud == EXCHANGE_AUDIENCE);
+        let Some(claims) = claims else {
+            let message =
+                "No matching federated identity record found for presented assertion issuer.".to_owned();
+            return Err(refusal(401, "invalid_client", 700_211, message));
+        };
+        if claims.exp <= self.clock.now().as_second() {
+            let message = "Assertion is not within its valid time range.".to_owned();
+            return Err(refusal(401, "invalid_client", 500_133, message));
+        }
+        if !app.credentials.contains(&Credential::Federated(claims.sub.clone())) {
+            let message = format!(
+                "No matching federated identity record found for presented assertion subject '{}'.",
+                claims.sub
+            );
+            return Err(refusal(401, "invalid_client", 700_213, message));
+        }
+        Ok(())
+    }
+
+    /// The token of a workload, as a Kubernetes cluster projects it into a pod.
+    pub(crate) fn workload_token(&self, subject: &str) -> String {
+        self.sign(subject.to_owned(), EXCHANGE_AUDIENCE, self.lifetime).0
     }
 
     /// A managed identity's token, with the client id of the identity.
@@ -269,18 +340,23 @@ impl SignIn {
         Principal::application(id, self.tenant.as_str())
     }
 
-    fn issue(&self, principal: &Principal, audience: &str, lifetime: Duration) -> Issued {
+    /// Signs a token and tells its claims.
+    fn sign(&self, subject: String, audience: &str, lifetime: Duration) -> (String, Claims) {
         let now = self.clock.now().as_second();
-        let expires_on = now.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
         let claims = Claims {
             aud: audience.trim_end_matches('/').to_owned(),
-            sub: principal.fqn(),
+            sub: subject,
             tid: self.tenant.clone(),
             iat: now,
-            exp: expires_on,
+            exp: now.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX)),
             jti: self.ids.id().to_string(),
         };
-        let token = token::sign(&claims, &self.secret);
+        (token::sign(&claims, &self.secret), claims)
+    }
+
+    fn issue(&self, principal: &Principal, audience: &str, lifetime: Duration) -> Issued {
+        let (token, claims) = self.sign(principal.fqn(), audience, lifetime);
+        let (now, expires_on) = (claims.iat, claims.exp);
         let mut state = self.lock();
         let State { issued, revoked, .. } = &mut *state;
         if issued.len() >= 1024 && issued.len().is_power_of_two() {
@@ -294,6 +370,19 @@ impl SignIn {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn check_key(app: &App, key: &str) -> Result<(), Refusal> {
+    let id = &app.id;
+    if app.key.as_deref() != Some(key) {
+        let message = format!("Invalid client secret provided for app '{id}'.");
+        return Err(refusal(401, "invalid_client", 7_000_215, message));
+    }
+    if app.expired {
+        let message = format!("The provided client secret keys for app '{id}' are expired.");
+        return Err(refusal(401, "invalid_client", 7_000_222, message));
+    }
+    Ok(())
 }
 
 fn refusal(status: u16, error: &'static str, number: u32, message: String) -> Refusal {

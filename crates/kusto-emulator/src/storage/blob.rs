@@ -5,24 +5,38 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::about::{About, Metadata};
 use super::body::{Bodies, Body, Segment};
 use super::error::{StorageError, StorageResult};
 
 /// A container's content.
 #[derive(Debug, Default)]
 pub(crate) struct Container {
+    pub(crate) about: About,
     pub(crate) blobs: BTreeMap<String, Blob>,
     /// Blocks that were put but not committed, by blob.
     pub(crate) uncommitted: BTreeMap<String, Vec<Block>>,
 }
 
 /// What a client says about a blob, and gets back with it.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Properties {
+    #[serde(flatten)]
+    pub(crate) headers: ContentHeaders,
+    pub(crate) metadata: Metadata,
+}
+
+/// Headers that a client stores with a blob. The MD5 is the client's word: the emulator does not work it out unasked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ContentHeaders {
     pub(crate) content_type: Option<String>,
     pub(crate) content_encoding: Option<String>,
-    /// `x-ms-meta-*`, names in lower case without the prefix.
-    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) content_language: Option<String>,
+    pub(crate) content_disposition: Option<String>,
+    pub(crate) cache_control: Option<String>,
+    /// In base64.
+    pub(crate) content_md5: Option<String>,
 }
 
 /// A committed blob.
@@ -32,6 +46,7 @@ pub(crate) struct Blob {
     pub(crate) properties: Properties,
     pub(crate) etag: String,
     pub(crate) modified: Timestamp,
+    pub(crate) created: Timestamp,
     /// Its blocks by id, if it was made of any: one per segment of the body.
     pub(crate) block_ids: Vec<String>,
 }
@@ -53,16 +68,31 @@ pub(crate) struct BlobRecord {
     properties: Properties,
     etag: String,
     modified: Timestamp,
+    #[serde(default)]
+    created: Timestamp,
     block_ids: Vec<String>,
 }
 
+/// What conditional headers compare.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Version<'a> {
+    pub(crate) etag: &'a str,
+    pub(crate) modified: Timestamp,
+}
+
 impl Blob {
+    /// For conditional headers.
+    pub(crate) fn version(&self) -> Version<'_> {
+        Version { etag: &self.etag, modified: self.modified }
+    }
+
     pub(crate) fn record(&self) -> BlobRecord {
         BlobRecord {
             segments: self.body.segments.iter().map(segment_record).collect(),
             properties: self.properties.clone(),
             etag: self.etag.clone(),
             modified: self.modified,
+            created: self.created,
             block_ids: self.block_ids.clone(),
         }
     }
@@ -74,6 +104,7 @@ impl Blob {
             properties: record.properties.clone(),
             etag: record.etag.clone(),
             modified: record.modified,
+            created: record.created,
             block_ids: record.block_ids.clone(),
         }
     }
@@ -138,6 +169,13 @@ impl Container {
         }
     }
 
+    /// The container goes, and with it all bytes.
+    pub(crate) fn let_go(&self) {
+        let committed = self.blobs.values().flat_map(|blob| &blob.body.segments);
+        let staged = self.uncommitted.values().flatten().map(|block| &block.segment);
+        committed.chain(staged).for_each(Segment::doom);
+    }
+
     /// Removes a blob; false if there is none.
     pub(crate) fn remove(&mut self, name: &str) -> bool {
         let blob = self.blobs.remove(name);
@@ -147,6 +185,8 @@ impl Container {
 }
 
 /// The conditional headers of a request.
+///
+/// Source: Azure Storage REST API, "Specifying conditional headers for Blob service operations".
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Conditions {
     pub(crate) if_match: Option<String>,
@@ -156,55 +196,71 @@ pub(crate) struct Conditions {
 }
 
 impl Conditions {
-    /// For a request that writes.
+    /// For a request that writes over what is there, or makes it.
     ///
     /// # Errors
-    /// 409 `BlobAlreadyExists` for `If-None-Match: *`, 412 `ConditionNotMet` otherwise.
-    pub(crate) fn check_write(&self, blob: Option<&Blob>) -> StorageResult<()> {
-        if blob.is_some() && self.if_none_match.as_deref() == Some("*") {
+    /// 409 `BlobAlreadyExists` for `If-None-Match: *`; else as [`Conditions::check_change`].
+    pub(crate) fn check_write(&self, current: Option<Version<'_>>) -> StorageResult<()> {
+        if current.is_some() && self.if_none_match.as_deref() == Some("*") {
             return Err(StorageError::new(409, "BlobAlreadyExists", "The specified blob already exists."));
         }
-        if self.fails_by_match(blob) || self.fails_by_none_match(blob) {
-            return Err(StorageError::condition_not_met());
+        self.check_change(current)
+    }
+
+    /// For any other request that changes something. An ETag goes before a time.
+    ///
+    /// # Errors
+    /// 412 `ConditionNotMet`; 400 `MultipleConditionHeadersNotSupported`.
+    pub(crate) fn check_change(&self, current: Option<Version<'_>>) -> StorageResult<()> {
+        let (same, other) = (self.if_match.is_some(), self.if_none_match.is_some());
+        let (older, newer) = (self.if_unmodified_since.is_some(), self.if_modified_since.is_some());
+        if (same || older) && (other || newer) {
+            let message = "Multiple condition headers are not supported.";
+            return Err(StorageError::new(400, "MultipleConditionHeadersNotSupported", message));
         }
-        Ok(())
+        let holds = match (current, &self.if_match, &self.if_none_match) {
+            (current, Some(wanted), _) => current.is_some_and(|current| names(wanted, current.etag)),
+            (Some(current), _, Some(unwanted)) => unwanted == "*" || !names(unwanted, current.etag),
+            (Some(current), ..) => !self.is_newer(current) && !self.is_older(current),
+            (None, ..) => true,
+        };
+        if holds { Ok(()) } else { Err(StorageError::condition_not_met()) }
     }
 
     /// For a request that reads.
     ///
     /// # Errors
-    /// 412 or 304, both with the code `ConditionNotMet`.
-    pub(crate) fn check_read(&self, blob: &Blob) -> StorageResult<()> {
-        if self.fails_by_match(Some(blob)) {
+    /// 412 or 304, both with the code `ConditionNotMet`; 400 `UnsatisfiableCondition` for `If-None-Match: *`.
+    pub(crate) fn check_read(&self, current: Version<'_>) -> StorageResult<()> {
+        if self.if_none_match.as_deref() == Some("*") {
+            let message = "The request includes an unsatisfiable condition for this operation.";
+            return Err(StorageError::new(400, "UnsatisfiableCondition", message));
+        }
+        let other = self.if_match.as_ref().is_some_and(|wanted| !names(wanted, current.etag));
+        if other || self.is_newer(current) {
             return Err(StorageError::condition_not_met());
         }
-        if self.fails_by_none_match(Some(blob)) {
-            return Err(StorageError { status: 304, ..StorageError::condition_not_met() });
-        }
-        Ok(())
+        let changed = self.if_none_match.as_ref().map(|known| !names(known, current.etag));
+        let newer = self.if_modified_since.map(|_| !self.is_older(current));
+        // Either is enough to send the blob.
+        let wanted = [changed, newer].into_iter().flatten().reduce(|one, other| one || other).unwrap_or(true);
+        if wanted { Ok(()) } else { Err(StorageError { status: 304, ..StorageError::condition_not_met() }) }
     }
 
-    fn fails_by_match(&self, blob: Option<&Blob>) -> bool {
-        let other = self
-            .if_match
-            .as_deref()
-            .is_some_and(|wanted| !blob.is_some_and(|blob| names(wanted, &blob.etag)));
-        let newer =
-            self.if_unmodified_since.is_some_and(|since| blob.is_some_and(|blob| seconds(blob) > since));
-        other || newer
+    /// It was changed after `If-Unmodified-Since`.
+    fn is_newer(&self, current: Version<'_>) -> bool {
+        self.if_unmodified_since.is_some_and(|since| seconds(current) > since)
     }
 
-    fn fails_by_none_match(&self, blob: Option<&Blob>) -> bool {
-        let Some(blob) = blob else { return false };
-        let same = self.if_none_match.as_deref().is_some_and(|wanted| names(wanted, &blob.etag));
-        let older = self.if_modified_since.is_some_and(|since| seconds(blob) <= since);
-        same || older
+    /// It was not changed after `If-Modified-Since`.
+    fn is_older(&self, current: Version<'_>) -> bool {
+        self.if_modified_since.is_some_and(|since| seconds(current) <= since)
     }
 }
 
 /// Headers carry whole seconds.
-fn seconds(blob: &Blob) -> Timestamp {
-    Timestamp::from_second(blob.modified.as_second()).unwrap_or(blob.modified)
+fn seconds(version: Version<'_>) -> Timestamp {
+    Timestamp::from_second(version.modified.as_second()).unwrap_or(version.modified)
 }
 
 fn names(wanted: &str, etag: &str) -> bool {

@@ -99,10 +99,11 @@ impl Storage {
             properties: upload.properties,
             etag: etag.clone(),
             modified,
+            created: modified,
             block_ids,
         };
         let record = Record::Blob { place: place.clone(), name: name.to_owned(), blob: blob.record() };
-        state.commit(record, Some(Bytes::Blob(blob)))?;
+        state.commit(record, Some(Bytes::Blob(Box::new(blob))))?;
         Ok(Written { etag, modified })
     }
 
@@ -167,6 +168,34 @@ impl Storage {
         Ok([committed.collect(), staged.collect()])
     }
 
+    /// Set Blob Properties, Set Blob Metadata: another description of the same bytes.
+    ///
+    /// # Errors
+    /// 404 `ContainerNotFound` or `BlobNotFound`, 412 `ConditionNotMet`.
+    pub(crate) fn describe_blob(
+        &self,
+        place: &Place,
+        name: &str,
+        conditions: &Conditions,
+        change: impl FnOnce(&mut Properties),
+    ) -> StorageResult<Written> {
+        let (etag, modified) = (self.new_etag(), self.clock.now());
+        let mut state = self.lock();
+        let blob = state.container(place)?.blobs.get(name).ok_or_else(StorageError::blob_not_found)?;
+        conditions.check_change(Some(blob.version()))?;
+        let mut properties = blob.properties.clone();
+        change(&mut properties);
+        let record = Record::BlobAbout {
+            place: place.clone(),
+            name: name.to_owned(),
+            properties,
+            etag: etag.clone(),
+            modified,
+        };
+        state.commit(record, None)?;
+        Ok(Written { etag, modified })
+    }
+
     /// Delete Blob.
     ///
     /// # Errors
@@ -179,13 +208,13 @@ impl Storage {
     ) -> StorageResult<()> {
         let mut state = self.lock();
         let blob = state.container(place)?.blobs.get(name).ok_or_else(StorageError::blob_not_found)?;
-        conditions.check_write(Some(blob))?;
+        conditions.check_change(Some(blob.version()))?;
         state.commit(Record::BlobGone { place: place.clone(), name: name.to_owned() }, None)
     }
 }
 
 fn check(current: Option<&Blob>, upload: &Upload) -> StorageResult<()> {
-    upload.conditions.check_write(current)?;
+    upload.conditions.check_write(current.map(Blob::version))?;
     if upload.create_only && current.is_some() {
         return Err(StorageError::permission_mismatch());
     }

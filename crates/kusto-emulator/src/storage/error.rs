@@ -5,6 +5,8 @@
 
 use std::io;
 
+use super::sas::Service;
+
 /// A refused storage request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -54,8 +56,32 @@ impl StorageError {
         )
     }
 
-    pub(crate) fn container_not_found() -> Self {
-        Self::new(404, "ContainerNotFound", "The specified container does not exist.")
+    pub(crate) fn resource_type_mismatch() -> Self {
+        Self::new(
+            403,
+            "AuthorizationResourceTypeMismatch",
+            "This request is not authorized to perform this operation using this resource type.",
+        )
+    }
+
+    /// 404 for a container, queue or table.
+    pub(crate) fn resource_not_found(service: Service) -> Self {
+        match service {
+            Service::Blob => Self::new(404, "ContainerNotFound", "The specified container does not exist."),
+            Service::Queue => Self::new(404, "QueueNotFound", "The specified queue does not exist."),
+            Service::Table => Self::new(404, "TableNotFound", "The table specified does not exist."),
+        }
+    }
+
+    /// 409 for a container, queue or table.
+    pub(crate) fn resource_exists(service: Service) -> Self {
+        match service {
+            Service::Blob => {
+                Self::new(409, "ContainerAlreadyExists", "The specified container already exists.")
+            }
+            Service::Queue => Self::new(409, "QueueAlreadyExists", "The specified queue already exists."),
+            Service::Table => Self::new(409, "TableAlreadyExists", "The table specified already exists."),
+        }
     }
 
     pub(crate) fn blob_not_found() -> Self {
@@ -118,6 +144,14 @@ impl StorageError {
 
     pub(crate) fn invalid_input(what: impl Into<String>) -> Self {
         Self::new(400, "InvalidInput", what)
+    }
+
+    pub(crate) fn unsupported_header(name: &str) -> Self {
+        Self::new(
+            400,
+            "UnsupportedHeader",
+            format!("The emulator does not do what the header {name} asks for."),
+        )
     }
 
     pub(crate) fn unsupported(what: &str) -> Self {

@@ -8,8 +8,9 @@
 //!          └── bodies: body.rs (memory or files)
 //! ```
 //!
-//! Several accounts share the emulator's port: `http://127.0.0.1:<port>/<account>/<container, queue or table>/...`. The
-//! services of an account are told apart by the name of the resource, so a name belongs to one service of an account.
+//! Several accounts share the emulator's ports: `http://127.0.0.1:<port>/<account>/<container, queue or table>/...`. Each
+//! service has a port of its own, where all of it is; on the cluster's port, whose addresses clients get for ingestion,
+//! services are told apart by the name of the resource (a container goes before a queue, and a queue before a table).
 //!
 //! Invariants:
 //! 1. A change is in the journal before it is seen or acknowledged, and one that was acknowledged survives a kill.
@@ -17,24 +18,36 @@
 //! 3. The lock is held for bookkeeping only, never for bytes.
 //! 4. Whatever a client sends, at most the configured number of bytes is held.
 //!
-//! What is there: Put Blob, Get Blob (ranges), Get Blob Properties, Delete Blob, Put Block, Put Block List, Get Block
-//! List with conditional headers and metadata; Put, Get, Peek, Update, Delete and Clear Messages, Get Queue Metadata;
-//! Insert, Get, Merge, Replace, Insert Or Merge, Insert Or Replace and Delete Entity. Signatures: `sas`. Everything else
-//! is refused with `UnsupportedOperation`.
+//! What is there: containers, queues and tables as such (create, delete, list, metadata, stored access policies); block
+//! blobs (put, blocks, ranges, conditional headers, metadata, list); messages; entities and their queries. Signatures:
+//! `sas` and `shared_key`, held against what an operation needs in `access`. Everything else is refused with
+//! `UnsupportedOperation`.
 
+mod about;
+mod access;
 mod blob;
 mod blobs;
 mod body;
+mod connection;
+mod depot;
 mod error;
+mod filter;
+#[cfg(test)]
+mod fuzz;
 mod journal;
+mod listing;
+mod outside;
 mod query;
 mod queue;
 mod queues;
 mod reader;
+mod resources;
 mod sas;
+mod shared_key;
 mod state;
 mod table;
 mod tables;
+pub(crate) mod xml;
 
 use std::io;
 use std::path::Path;
@@ -43,17 +56,26 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-pub(crate) use blob::{Blob, BlockSource, Conditions, Properties, range};
+pub(crate) use about::{About, Metadata, Policy};
+pub(crate) use access::{Claim, Level, Needs, Origin, Right, Target};
+pub(crate) use blob::{Blob, BlockSource, Conditions, ContentHeaders, Properties, range};
 pub(crate) use blobs::{Upload, Written};
 use body::Bodies;
 pub(crate) use body::{Body, Segment};
+pub(crate) use connection::Connection;
+pub(crate) use depot::Depot;
 pub(crate) use error::{StorageError, StorageResult};
+pub(crate) use filter::Filter;
+pub(crate) use listing::Listed;
+pub(crate) use outside::Outside;
 pub(crate) use query::Query;
 pub(crate) use queue::{MAX_MESSAGE_BYTES, Message};
-pub(crate) use sas::{Permissions, Service, Target, VERSION};
+pub(crate) use resources::{Part, check_policies};
+pub(crate) use sas::{Service, UNRESERVED, VERSION, is_moment};
 pub(crate) use state::Place;
-use state::{Record, State};
+use state::State;
 pub(crate) use table::{Change, Entity, Expect, Key, MAX_ENTITY_BYTES};
+pub(crate) use tables::Wanted;
 
 use crate::clock::{Clock, after};
 use crate::files;
@@ -119,16 +141,8 @@ impl Storage {
         Ok(Self { accounts, state: Mutex::new(state), bodies, clock, ids, posted: Notify::new() })
     }
 
-    /// Makes sure that a container, queue or table exists.
-    ///
-    /// # Errors
-    /// If the journal cannot be written.
-    pub(crate) fn create(&self, place: Place, service: Service) -> StorageResult<()> {
-        let mut state = self.lock();
-        if state.service(&place).is_none() {
-            state.commit(Record::Resource { place, service }, None)?;
-        }
-        Ok(())
+    pub(crate) fn accounts(&self) -> &[Account] {
+        &self.accounts
     }
 
     pub(crate) fn account(&self, name: &str) -> Option<&Account> {
@@ -138,6 +152,18 @@ impl Storage {
     /// Which service `resource` of `account` belongs to.
     pub(crate) fn service(&self, place: &Place) -> Option<Service> {
         self.lock().service(place)
+    }
+
+    /// A table under the name that it was created with: names of tables have no case.
+    pub(crate) fn table_by_any_case(&self, place: Place) -> Place {
+        let state = self.lock();
+        if state.tables.contains_key(&place) {
+            return place;
+        }
+        let same = |(name, _): &(&str, &About)| name.eq_ignore_ascii_case(&place.resource);
+        let known =
+            state.names(Service::Table, &place.account, "").find(same).map(|(name, _)| name.to_owned());
+        known.map_or(place.clone(), |name| Place::new(place.account, name))
     }
 
     /// The address of a container, queue or table below `base`, with a SAS.
@@ -152,20 +178,10 @@ impl Storage {
         let now = self.clock.now();
         // Clients' clocks are behind by a few minutes at times; Azure recommends the same.
         let start = now.checked_sub(Duration::from_secs(300)).unwrap_or(now);
-        let target =
-            Target { service, account: &place.account, resource: &place.resource, item: None, keys: None };
+        let target = Target { service, account: &place.account, resource: &place.resource, item: None };
         let key = &self.account(&place.account)?.key;
         let sas = sas::sign(target, key, permissions, start, after(now, validity));
         Some(format!("{base}/{}/{}?{sas}", place.account, place.resource))
-    }
-
-    /// Checks the signature in a request's query against its target.
-    ///
-    /// # Errors
-    /// As [`sas::check`]; 404 for an unknown account.
-    pub(crate) fn authorise(&self, target: Target<'_>, query: &Query) -> StorageResult<Permissions> {
-        let account = self.account(target.account).ok_or_else(StorageError::container_not_found)?;
-        sas::check(target, query, &account.key, self.clock.now())
     }
 
     /// Waits until a message is put; one put since the last wait counts.
@@ -187,3 +203,6 @@ impl Storage {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

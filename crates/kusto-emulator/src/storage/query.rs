@@ -1,5 +1,7 @@
 //! The query string of a storage request: decoded once, looked up by name without regard to case.
 
+use std::collections::BTreeMap;
+
 use percent_encoding::percent_decode_str;
 
 /// Decoded pairs, in order.
@@ -26,8 +28,23 @@ impl Query {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// [`Query::get`], empty values excluded.
+    pub(crate) fn filled(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+
     /// A number, if it is there and one.
     pub(crate) fn number(&self, name: &str) -> Option<Result<i64, ()>> {
         self.get(name).map(|text| text.parse().map_err(|_| ()))
+    }
+
+    /// All names in order, each with its values in order.
+    pub(crate) fn sorted(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut sorted: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, value) in &self.0 {
+            sorted.entry(name).or_default().push(value);
+        }
+        sorted.values_mut().for_each(|values| values.sort_unstable());
+        sorted
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::about::About;
 use super::error::{StorageError, StorageResult};
 
 /// The longest text of a message, in bytes: the limit of Queue Storage.
@@ -29,6 +30,7 @@ pub(crate) struct Message {
 /// Messages of one queue, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
+    pub(crate) about: About,
     waiting: BTreeMap<u64, Message>,
     /// Those that data management has.
     taken: HashMap<u64, Message>,

@@ -10,21 +10,30 @@
 //! Only this emulator's storage is read: any loopback host and port, since both may be others after a restart.
 
 use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::{Blob, Conditions, Permissions, Place, Query, Service, Storage, StorageError, Target};
+use super::{
+    Blob, Conditions, Level, Needs, Origin, Place, Query, Right, Service, Storage, StorageError, Target,
+};
 use crate::engine::{BlobReader, IngestFailure};
+
+/// Where the cluster comes from when it reads a blob.
+const CLUSTER: Origin = Origin { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: true };
+
+/// Any right to the blob; what it allows is asked when it is used.
+const ANY: Needs = Needs { level: Level::Object, sas: "racwdl", account_sas: "racwdl" };
 
 /// A blob named by an address, and what the address may do with it.
 #[derive(Debug)]
 pub(crate) struct Located {
     pub(crate) place: Place,
     pub(crate) name: String,
-    permissions: Permissions,
+    right: Right,
 }
 
 impl Storage {
@@ -46,19 +55,18 @@ impl Storage {
             account: &place.account,
             resource: &place.resource,
             item: Some(&name),
-            keys: None,
         };
-        let permissions = match secret {
-            Some(secret) if secret.starts_with("managed_identity=") => Permissions::all(),
-            Some(secret) if STANDARD.decode(secret).is_ok_and(|key| key == account.key) => Permissions::all(),
+        let right = match secret {
+            Some(secret) if secret.starts_with("managed_identity=") => Right::all(),
+            Some(secret) if STANDARD.decode(secret).is_ok_and(|key| key == account.key) => Right::all(),
             Some(_) => {
                 return Err(forbidden(url, "the storage key or identity behind ';' is not known here"));
             }
             None => self
-                .authorise(target, &Query::parse(parsed.query().unwrap_or_default()))
+                .authorise_sas(target, &Query::parse(parsed.query().unwrap_or_default()), CLUSTER, ANY)
                 .map_err(|error| forbidden(url, error.detail.as_deref().unwrap_or(&error.message)))?,
         };
-        Ok(Located { place, name, permissions })
+        Ok(Located { place, name, right })
     }
 
     /// The blob at an address, to be read.
@@ -67,7 +75,7 @@ impl Storage {
     /// As [`Storage::locate`], and `Download_SourceNotFound`.
     pub(crate) fn source(&self, address: &str) -> Result<Blob, IngestFailure> {
         let located = self.locate(address)?;
-        located.permissions.require("r").map_err(|error| forbidden(address, &error.message))?;
+        located.right.require("r").map_err(|error| forbidden(address, &error.message))?;
         self.blob(&located.place, &located.name).map_err(|error| match error.status {
             404 => missing(address),
             _ => IngestFailure::transient("Download_UnknownError", error.to_string()),
@@ -77,7 +85,7 @@ impl Storage {
     /// Deletes the blob at an address, if the address allows it.
     pub(crate) fn delete_source(&self, address: &str) -> Result<(), StorageError> {
         let located = self.locate(address).map_err(|_| StorageError::permission_mismatch())?;
-        located.permissions.require("d")?;
+        located.right.require("d")?;
         self.delete_blob(&located.place, &located.name, &Conditions::default())
     }
 }
@@ -110,15 +118,15 @@ fn shown(address: &str) -> &str {
     &address[..address.find(['?', ';']).unwrap_or(address.len())]
 }
 
-fn not_here(url: &str) -> IngestFailure {
+pub(super) fn not_here(url: &str) -> IngestFailure {
     let message = format!("'{}' is no blob of this emulator's storage, and it reads no other", shown(url));
     IngestFailure::permanent("BadRequest_InvalidBlob", message)
 }
 
-fn missing(url: &str) -> IngestFailure {
+pub(super) fn missing(url: &str) -> IngestFailure {
     IngestFailure::permanent("Download_SourceNotFound", format!("blob '{}' was not found", shown(url)))
 }
 
-fn forbidden(url: &str, why: &str) -> IngestFailure {
+pub(super) fn forbidden(url: &str, why: &str) -> IngestFailure {
     IngestFailure::permanent("Download_Forbidden", format!("blob '{}' may not be read: {why}", shown(url)))
 }

@@ -2,9 +2,13 @@
 //!
 //! A service SAS signs one container, blob, queue or table, an account SAS whole services of an account. Both are an
 //! HMAC-SHA256 over a text of fields joined by newlines, under the account's key. Which fields stand in the text depends
-//! on the version `sv`. Sources: Azure Storage REST API, "Create a service SAS" and "Create an account SAS".
+//! on the version `sv`. Sources: Azure Storage REST API, "Create a service SAS", "Create an account SAS" and "Define a
+//! stored access policy".
 //!
-//! Stored access policies (`si`) and user delegation keys (`skoid`) are not modelled: such a SAS is refused.
+//! What a service SAS leaves out may stand in a policy stored with its container, queue or table (`si`). User delegation
+//! keys (`skoid`) need a directory and are refused, as are SAS for directories, snapshots and versions of blobs.
+
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,16 +18,19 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use super::about::Policy;
+use super::access::{KeyRange, Origin, Target};
 use super::error::{StorageError, StorageResult};
 use super::query::Query;
 
 /// The version that the emulator signs with.
 pub(crate) const VERSION: &str = "2022-11-02";
 
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const UNRESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Which of the three storage services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) enum Service {
     Blob,
     Queue,
@@ -31,7 +38,8 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    fn name(self) -> &'static str {
+    /// As it stands in hosts and signed texts.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Blob => "blob",
             Self::Queue => "queue",
@@ -48,38 +56,21 @@ impl Service {
     }
 }
 
-/// What a request is about to touch.
+/// What a signature is checked against, besides itself.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Target<'a> {
-    pub(crate) service: Service,
-    pub(crate) account: &'a str,
-    /// Container, queue or table.
-    pub(crate) resource: &'a str,
-    /// Blob.
-    pub(crate) item: Option<&'a str>,
-    /// The key range of a table that a request touches, if it is known.
-    pub(crate) keys: Option<(&'a str, &'a str)>,
+pub(super) struct Context<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) now: Timestamp,
+    pub(super) origin: Origin,
+    /// Those stored with the container, queue or table.
+    pub(super) policies: &'a [Policy],
 }
 
-/// What a valid signature allows.
+/// A signature that holds, and what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Permissions(String);
-
-impl Permissions {
-    /// Everything: the emulator itself and holders of the account key.
-    pub(crate) fn all() -> Self {
-        Self("racwdlup".to_owned())
-    }
-
-    pub(crate) fn has(&self, permission: char) -> bool {
-        self.0.contains(permission)
-    }
-
-    /// # Errors
-    /// 403 if none of `any` is granted.
-    pub(crate) fn require(&self, any: &str) -> StorageResult<()> {
-        if any.chars().any(|one| self.has(one)) { Ok(()) } else { Err(StorageError::permission_mismatch()) }
-    }
+pub(super) enum Checked {
+    Service { permissions: String, range: KeyRange },
+    Account { permissions: String, levels: String },
 }
 
 /// The query string of a new service SAS for a whole container, queue or table.
@@ -109,16 +100,11 @@ pub(crate) fn sign(
     fields.iter().map(encoded).collect::<Vec<_>>().join("&")
 }
 
-/// Checks signature, time, protocol and key range; says what the signature allows.
+/// Checks signature, time, protocol, source and scope; says what the signature allows.
 ///
 /// # Errors
 /// 401 without a signature, 403 `AuthenticationFailed` (or a more exact code) if it does not hold here and now.
-pub(crate) fn check(
-    target: Target<'_>,
-    query: &Query,
-    key: &[u8],
-    now: Timestamp,
-) -> StorageResult<Permissions> {
+pub(super) fn check(target: Target<'_>, query: &Query, context: &Context<'_>) -> StorageResult<Checked> {
     let Some(signature) = query.get("sig") else { return Err(StorageError::no_authentication()) };
     let version = query.get("sv").unwrap_or_default();
     if version < "2015-04-05" || version.len() != 10 {
@@ -126,24 +112,20 @@ pub(crate) fn check(
             "The signed version sv '{version}' is not supported; the oldest is 2015-04-05."
         )));
     }
-    for unknown in ["si", "skoid"] {
-        if query.get(unknown).is_some() {
-            return Err(StorageError::authentication_failed(format!(
-                "The emulator does not know signatures with '{unknown}' (stored access policies and user delegation keys)."
-            )));
-        }
-    }
-    check_signature(target, query, key, signature)?;
-    check_time(query, now)?;
-    if query.get("spr") == Some("https") {
-        return Err(StorageError::new(
-            403,
-            "AuthorizationProtocolMismatch",
-            "This request is not authorized to perform this operation using this protocol.",
+    if query.get("skoid").is_some() {
+        return Err(StorageError::authentication_failed(
+            "The emulator does not know user delegation keys ('skoid'): sign with the account's key.",
         ));
     }
-    check_scope(target, query)?;
-    Ok(Permissions(query.get("sp").unwrap_or_default().to_owned()))
+    check_signature(target, query, context.key, signature)?;
+    let checked = if query.get("ss").is_some() {
+        account(target, query, context)?
+    } else {
+        service(target, query, context)?
+    };
+    check_protocol(query, context.origin.secure)?;
+    check_source(query, context.origin.peer)?;
+    Ok(checked)
 }
 
 fn check_signature(target: Target<'_>, query: &Query, key: &[u8], signature: &str) -> StorageResult<()> {
@@ -157,19 +139,74 @@ fn check_signature(target: Target<'_>, query: &Query, key: &[u8], signature: &st
     })
 }
 
-fn check_time(query: &Query, now: Timestamp) -> StorageResult<()> {
-    let moment = |name: &str| match query.get(name) {
-        None | Some("") => Ok(None),
-        Some(text) => parse_moment(text).map(Some).ok_or_else(|| {
+fn account(target: Target<'_>, query: &Query, context: &Context<'_>) -> StorageResult<Checked> {
+    let field = |name: &str| query.get(name).unwrap_or_default();
+    check_time(field("st"), field("se"), context.now)?;
+    if !field("ss").contains(target.service.letter()) {
+        return Err(StorageError::new(
+            403,
+            "AuthorizationServiceMismatch",
+            "This request is not authorized to perform this operation using this service.",
+        ));
+    }
+    Ok(Checked::Account { permissions: field("sp").to_owned(), levels: field("srt").to_owned() })
+}
+
+fn service(target: Target<'_>, query: &Query, context: &Context<'_>) -> StorageResult<Checked> {
+    let kind = query.get("sr").unwrap_or_default();
+    let known = match target.service {
+        Service::Blob => matches!(kind, "c" | "b"),
+        Service::Queue | Service::Table => kind.is_empty(),
+    };
+    if !known {
+        return Err(StorageError::authentication_failed(format!(
+            "The emulator does not know a signed resource sr '{kind}' of {} storage; it knows c and b of blob storage.",
+            target.service.name()
+        )));
+    }
+    let policy = match query.filled("si") {
+        None => Policy::default(),
+        Some(id) => context.policies.iter().find(|policy| policy.id == id).cloned().ok_or_else(|| {
+            StorageError::authentication_failed(format!(
+                "There is no stored access policy with the id '{id}'."
+            ))
+        })?,
+    };
+    let start = one_of("st", query, &policy.start)?;
+    let expiry = one_of("se", query, &policy.expiry)?;
+    let permissions = one_of("sp", query, &policy.permission)?;
+    check_time(start, expiry, context.now)?;
+    let bound = |partition: &str, row: &str| {
+        query.filled(partition).map(|key| (key.to_owned(), query.filled(row).map(str::to_owned)))
+    };
+    let range = KeyRange { start: bound("spk", "srk"), end: bound("epk", "erk") };
+    Ok(Checked::Service { permissions: permissions.to_owned(), range })
+}
+
+/// A field of the SAS or of its stored access policy; in both it is an error.
+fn one_of<'a>(name: &str, query: &'a Query, stored: &'a str) -> StorageResult<&'a str> {
+    match query.filled(name) {
+        Some(_) if !stored.is_empty() => Err(StorageError::authentication_failed(format!(
+            "{name} stands in the signature and in its stored access policy; it may stand in one of them only."
+        ))),
+        Some(given) => Ok(given),
+        None => Ok(stored),
+    }
+}
+
+fn check_time(start: &str, expiry: &str, now: Timestamp) -> StorageResult<()> {
+    let moment = |name: &str, text: &str| {
+        parse_moment(text).ok_or_else(|| {
             StorageError::authentication_failed(format!(
                 "Signed time {name} '{text}' is not a valid ISO 8601 UTC time."
             ))
-        }),
+        })
     };
-    let (start, expiry) = (moment("st")?, moment("se")?);
-    let Some(expiry) = expiry else {
+    if expiry.is_empty() {
         return Err(StorageError::authentication_failed("The signed expiry se is mandatory."));
-    };
+    }
+    let start = if start.is_empty() { None } else { Some(moment("st", start)?) };
+    let expiry = moment("se", expiry)?;
     if start.is_some_and(|start| now < start) || now >= expiry {
         let start = start.map_or_else(|| "none".to_owned(), |start| start.to_string());
         return Err(StorageError::authentication_failed(format!(
@@ -179,40 +216,40 @@ fn check_time(query: &Query, now: Timestamp) -> StorageResult<()> {
     Ok(())
 }
 
-fn check_scope(target: Target<'_>, query: &Query) -> StorageResult<()> {
-    if let Some(services) = query.get("ss") {
-        let kinds = query.get("srt").unwrap_or_default();
-        return if !services.contains(target.service.letter()) {
-            Err(StorageError::new(
-                403,
-                "AuthorizationServiceMismatch",
-                "This request is not authorized to perform this operation using this service.",
-            ))
-        } else if !kinds.contains('o') {
-            Err(StorageError::new(
-                403,
-                "AuthorizationResourceTypeMismatch",
-                "This request is not authorized to perform this operation using this resource type.",
-            ))
-        } else {
-            Ok(())
-        };
+/// `spr`: `https` alone keeps out what comes without TLS.
+fn check_protocol(query: &Query, secure: bool) -> StorageResult<()> {
+    match query.filled("spr") {
+        None | Some("https,http") => Ok(()),
+        Some("https") if secure => Ok(()),
+        Some("https") => Err(StorageError::new(
+            403,
+            "AuthorizationProtocolMismatch",
+            "This request is not authorized to perform this operation using this protocol.",
+        )),
+        Some(other) => Err(StorageError::authentication_failed(format!(
+            "The signed protocol spr '{other}' is not known."
+        ))),
     }
-    let inside = |(partition, row): (&str, &str)| {
-        let part = |name: &str| query.get(name).filter(|text| !text.is_empty());
-        let from = part("spk").is_none_or(|spk| (partition, row) >= (spk, part("srk").unwrap_or("")));
-        let to = part("epk").is_none_or(|epk| {
-            partition < epk || (partition == epk && part("erk").is_none_or(|erk| row <= erk))
-        });
-        from && to
-    };
-    if target.keys.is_some_and(|keys| !inside(keys)) {
-        return Err(StorageError::permission_mismatch());
-    }
-    Ok(())
 }
 
-fn mac(key: &[u8], text: &str) -> Hmac<Sha256> {
+/// `sip`: one address, or two with a dash between.
+fn check_source(query: &Query, peer: IpAddr) -> StorageResult<()> {
+    let Some(given) = query.filled("sip") else { return Ok(()) };
+    let (first, last) = given.split_once('-').unwrap_or((given, given));
+    let (Ok(first), Ok(last)) = (first.trim().parse::<IpAddr>(), last.trim().parse::<IpAddr>()) else {
+        return Err(StorageError::authentication_failed(format!(
+            "The signed address sip '{given}' is none."
+        )));
+    };
+    if (first..=last).contains(&peer) {
+        return Ok(());
+    }
+    let message =
+        format!("This request is not authorized to perform this operation using this source IP {peer}.");
+    Err(StorageError::new(403, "AuthorizationSourceIPMismatch", message))
+}
+
+pub(super) fn mac(key: &[u8], text: &str) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
     mac.update(text.as_bytes());
     mac
@@ -263,8 +300,13 @@ fn account_text(target: Target<'_>, query: &Query) -> String {
     fields.join("\n") + "\n"
 }
 
+/// Whether a text is a moment as storage writes it.
+pub(crate) fn is_moment(text: &str) -> bool {
+    parse_moment(text).is_some()
+}
+
 /// The documented forms: a date, or date and time with minutes, seconds or fractions, in UTC.
-fn parse_moment(text: &str) -> Option<Timestamp> {
+pub(super) fn parse_moment(text: &str) -> Option<Timestamp> {
     let completed = match text.len() {
         10 => format!("{text}T00:00:00Z"),
         17 => format!("{}:00Z", text.strip_suffix('Z')?),

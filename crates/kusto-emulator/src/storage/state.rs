@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::blob::{Blob, BlobRecord, Block, Container, SegmentRecord, segment_record};
+use super::about::About;
+use super::blob::{Blob, BlobRecord, Block, Container, Properties, SegmentRecord, segment_record};
 use super::body::Bodies;
 use super::error::{StorageError, StorageResult};
 use super::journal::Journal;
@@ -30,20 +32,61 @@ impl Place {
 /// One change.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Record {
-    Resource { place: Place, service: Service },
-    Blob { place: Place, name: String, blob: BlobRecord },
-    BlobGone { place: Place, name: String },
-    Block { place: Place, name: String, id: String, segment: SegmentRecord },
-    Message { place: Place, message: Message },
-    MessageGone { place: Place, id: String },
-    Entity { place: Place, key: Key, entity: Entity },
-    EntityGone { place: Place, key: Key },
+    Resource {
+        place: Place,
+        service: Service,
+        #[serde(default)]
+        about: About,
+    },
+    ResourceGone {
+        place: Place,
+        service: Service,
+    },
+    Blob {
+        place: Place,
+        name: String,
+        blob: BlobRecord,
+    },
+    BlobAbout {
+        place: Place,
+        name: String,
+        properties: Properties,
+        etag: String,
+        modified: Timestamp,
+    },
+    BlobGone {
+        place: Place,
+        name: String,
+    },
+    Block {
+        place: Place,
+        name: String,
+        id: String,
+        segment: SegmentRecord,
+    },
+    Message {
+        place: Place,
+        message: Message,
+    },
+    MessageGone {
+        place: Place,
+        id: String,
+    },
+    Entity {
+        place: Place,
+        key: Key,
+        entity: Entity,
+    },
+    EntityGone {
+        place: Place,
+        key: Key,
+    },
 }
 
 /// What cannot be read from a record: the bytes, where they are in memory.
 #[derive(Debug)]
 pub(crate) enum Bytes {
-    Blob(Blob),
+    Blob(Box<Blob>),
     Block(Block),
 }
 
@@ -85,13 +128,24 @@ impl State {
 
     fn apply(&mut self, record: Record, bytes: Option<Bytes>) {
         match (record, bytes) {
-            (Record::Resource { place, service }, _) => match service {
-                Service::Blob => drop(self.containers.entry(place).or_default()),
-                Service::Queue => drop(self.queues.entry(place).or_default()),
-                Service::Table => drop(self.tables.entry(place).or_default()),
+            (Record::Resource { place, service, about }, _) => match service {
+                Service::Blob => self.containers.entry(place).or_default().about = about,
+                Service::Queue => self.queues.entry(place).or_default().about = about,
+                Service::Table => self.tables.entry(place).or_default().about = about,
             },
+            (Record::ResourceGone { place, service }, _) => match service {
+                Service::Blob => self.containers.remove(&place).iter().for_each(Container::let_go),
+                Service::Queue => drop(self.queues.remove(&place)),
+                Service::Table => drop(self.tables.remove(&place)),
+            },
+            (Record::BlobAbout { place, name, properties, etag, modified }, _) => {
+                let container = self.containers.entry(place).or_default();
+                if let Some(blob) = container.blobs.get_mut(&name) {
+                    (blob.properties, blob.etag, blob.modified) = (properties, etag, modified);
+                }
+            }
             (Record::Blob { place, name, .. }, Some(Bytes::Blob(blob))) => {
-                self.containers.entry(place).or_default().commit(&name, blob);
+                self.containers.entry(place).or_default().commit(&name, *blob);
             }
             (Record::Block { place, name, .. }, Some(Bytes::Block(block))) => {
                 self.containers.entry(place).or_default().stage(&name, block);
@@ -121,29 +175,63 @@ impl State {
         }
     }
 
+    /// What is known of a container, queue or table; `None` if there is none.
+    pub(crate) fn about(&self, place: &Place, service: Service) -> Option<&About> {
+        match service {
+            Service::Blob => self.containers.get(place).map(|container| &container.about),
+            Service::Queue => self.queues.get(place).map(|queue| &queue.about),
+            Service::Table => self.tables.get(place).map(|table| &table.about),
+        }
+    }
+
+    /// The names of an account's containers, queues or tables from `from` on, in order.
+    pub(crate) fn names<'a>(
+        &'a self,
+        service: Service,
+        account: &'a str,
+        from: &str,
+    ) -> Box<dyn Iterator<Item = (&'a str, &'a About)> + 'a> {
+        let start = Place::new(account, from);
+        let own = move |place: &Place| place.account == account;
+        match service {
+            Service::Blob => {
+                let all = self.containers.range(start..).take_while(move |(place, _)| own(place));
+                Box::new(all.map(|(place, container)| (place.resource.as_str(), &container.about)))
+            }
+            Service::Queue => {
+                let all = self.queues.range(start..).take_while(move |(place, _)| own(place));
+                Box::new(all.map(|(place, queue)| (place.resource.as_str(), &queue.about)))
+            }
+            Service::Table => {
+                let all = self.tables.range(start..).take_while(move |(place, _)| own(place));
+                Box::new(all.map(|(place, table)| (place.resource.as_str(), &table.about)))
+            }
+        }
+    }
+
     /// # Errors
     /// 404 `ContainerNotFound`.
     pub(crate) fn container(&mut self, place: &Place) -> StorageResult<&mut Container> {
-        self.containers.get_mut(place).ok_or_else(StorageError::container_not_found)
+        self.containers.get_mut(place).ok_or_else(|| StorageError::resource_not_found(Service::Blob))
     }
 
     /// # Errors
     /// 404 `QueueNotFound`.
     pub(crate) fn queue(&mut self, place: &Place) -> StorageResult<&mut Queue> {
-        let missing = || StorageError::new(404, "QueueNotFound", "The specified queue does not exist.");
-        self.queues.get_mut(place).ok_or_else(missing)
+        self.queues.get_mut(place).ok_or_else(|| StorageError::resource_not_found(Service::Queue))
     }
 
     /// # Errors
     /// 404 `TableNotFound`.
     pub(crate) fn table(&mut self, place: &Place) -> StorageResult<&mut Table> {
-        let missing = || StorageError::new(404, "TableNotFound", "The table specified does not exist.");
-        self.tables.get_mut(place).ok_or_else(missing)
+        self.tables.get_mut(place).ok_or_else(|| StorageError::resource_not_found(Service::Table))
     }
 
     fn live(&self) -> usize {
         let blobs = |container: &Container| container.blobs.len() + container.uncommitted.len();
-        self.containers.values().map(blobs).sum::<usize>()
+        let resources = self.containers.len() + self.queues.len() + self.tables.len();
+        resources
+            + self.containers.values().map(blobs).sum::<usize>()
             + self.queues.values().map(Queue::len).sum::<usize>()
             + self.tables.values().map(|table| table.entities.len()).sum::<usize>()
     }
@@ -159,10 +247,12 @@ impl State {
     }
 
     fn records(&self) -> impl Iterator<Item = Record> + '_ {
-        let resources = self.containers.keys().map(|place| (place, Service::Blob));
-        let resources = resources.chain(self.queues.keys().map(|place| (place, Service::Queue)));
-        let resources = resources.chain(self.tables.keys().map(|place| (place, Service::Table)));
-        let resources = resources.map(|(place, service)| Record::Resource { place: place.clone(), service });
+        let containers = self.containers.iter().map(|(place, c)| (place, Service::Blob, &c.about));
+        let queues = self.queues.iter().map(|(place, queue)| (place, Service::Queue, &queue.about));
+        let tables = self.tables.iter().map(|(place, table)| (place, Service::Table, &table.about));
+        let resources = containers.chain(queues).chain(tables).map(|(place, service, about)| {
+            Record::Resource { place: place.clone(), service, about: about.clone() }
+        });
         let blobs = self.containers.iter().flat_map(|(place, container)| {
             let record = |(name, blob): (&String, &Blob)| Record::Blob {
                 place: place.clone(),
@@ -219,7 +309,7 @@ impl State {
 
 fn restore(record: &Record, bodies: &Bodies) -> Option<Bytes> {
     match record {
-        Record::Blob { blob, .. } => Some(Bytes::Blob(Blob::restore(blob, bodies))),
+        Record::Blob { blob, .. } => Some(Bytes::Blob(Box::new(Blob::restore(blob, bodies)))),
         Record::Block { id, segment: (name, length), .. } => {
             Some(Bytes::Block(Block { id: id.clone(), segment: bodies.reopen(name, *length) }))
         }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::about::About;
 use super::error::{StorageError, StorageResult};
 use crate::clock::seven_digits;
 
@@ -18,6 +19,7 @@ pub(crate) type Key = (String, String);
 /// Entities by key.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
+    pub(crate) about: About,
     pub(crate) entities: BTreeMap<Key, Entity>,
 }
 

@@ -95,7 +95,7 @@ impl Trouble {
 
 const MALFORMED: &str =
     "mend the record: fields with commas, quotes or line breaks stand in quotes, a quote within is doubled";
-const JSON: &str = "every line must hold one object (or the file one array of objects), and every member needs a column: \
+const JSON: &str = "a file holds objects (one per line, or one after another) or one array of objects, and every member needs a column: \
                     mend the record, or add the column to the table";
 const MISFIT: &str = "mend the value, or give the column a type that takes it (string takes every text)";
 const LONG: &str = "the service would cut it: raise MaxValueSize in the column's encoding policy and `max_value_bytes` \

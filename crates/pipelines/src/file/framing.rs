@@ -12,7 +12,7 @@ use crate::source::Budget;
 pub(super) enum Framing {
     /// csv records.
     Csv,
-    /// json, before the first character that is no blank.
+    /// json, before the end of the first line that holds something, which decides.
     JsonStart,
     /// One json object per line.
     JsonLines,
@@ -24,10 +24,12 @@ pub(super) enum Framing {
     ArrayComma,
     /// After the array.
     ArrayEnd,
+    /// json objects one after another, each over any number of lines.
+    JsonObjects,
 }
 
 impl Framing {
-    const ALL: [Framing; 7] = [
+    const ALL: [Framing; 8] = [
         Framing::Csv,
         Framing::JsonStart,
         Framing::JsonLines,
@@ -35,6 +37,7 @@ impl Framing {
         Framing::ArrayNext,
         Framing::ArrayComma,
         Framing::ArrayEnd,
+        Framing::JsonObjects,
     ];
 
     pub(super) fn code(self) -> u8 {
@@ -55,9 +58,13 @@ impl Framing {
         let next = match (self, text.get(blank)) {
             (_, None) => return Ok((blank, self)),
             (Framing::JsonStart, Some(b'[')) => Framing::ArrayStart,
-            (Framing::JsonStart, Some(b'{')) => return Ok((blank, Framing::JsonLines)),
+            (Framing::JsonStart, Some(b'{')) => return Ok((blank, of_objects(&text[blank..]))),
             (Framing::JsonStart, _) => {
-                return Err((blank, "expected `{` (one object per line) or `[` (an array of objects)"));
+                return Err((blank, "expected `{` (an object) or `[` (an array of objects)"));
+            }
+            (Framing::JsonObjects, Some(b'{')) => return Ok((blank, self)),
+            (Framing::JsonObjects, _) => {
+                return Err((blank, "expected another object or the end of the file"));
             }
             (Framing::ArrayStart | Framing::ArrayNext, Some(b']')) => Framing::ArrayEnd,
             (Framing::ArrayNext, Some(b',')) => Framing::ArrayComma,
@@ -90,7 +97,9 @@ impl Framing {
         match self {
             Framing::Csv => csv_end(within, rows).or_else(|| csv_end(text, 1)),
             Framing::JsonLines => lines_end(within, rows).or_else(|| lines_end(text, 1)),
-            _ => objects_end(within, rows).or_else(|| objects_end(text, 1)),
+            Framing::JsonStart => None,
+            Framing::JsonObjects => objects_end(within, rows, 0).or_else(|| objects_end(text, 1, 0)),
+            _ => objects_end(within, rows, 1).or_else(|| objects_end(text, 1, 1)),
         }
     }
 }
@@ -177,14 +186,23 @@ fn after_quoted(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The end of the last of at most `rows` objects, separated by blanks and single commas.
-fn objects_end(text: &[u8], rows: usize) -> Option<usize> {
+/// How objects are laid out, told from the first line: one per line if it holds a whole one. Undecided before its end.
+fn of_objects(text: &[u8]) -> Framing {
+    match memchr(b'\n', text) {
+        None => Framing::JsonStart,
+        Some(end) if ends_object(&text[..end]).is_some() => Framing::JsonLines,
+        Some(_) => Framing::JsonObjects,
+    }
+}
+
+/// The end of the last of at most `rows` objects, separated by blanks and so many commas.
+fn objects_end(text: &[u8], rows: usize, commas: usize) -> Option<usize> {
     let (mut at, mut end) = (0, None);
     for _ in 0..rows {
         let Some(length) = ends_object(&text[at..]) else { return end };
         at += length;
         end = Some(at);
-        match next_object(&text[at..]) {
+        match next_object(&text[at..], commas) {
             Some(gap) => at += gap,
             None => return end,
         }
@@ -192,12 +210,12 @@ fn objects_end(text: &[u8], rows: usize) -> Option<usize> {
     end
 }
 
-/// The length of the blanks and the one comma before the next object, if that is what comes.
-fn next_object(text: &[u8]) -> Option<usize> {
+/// The length of the blanks and so many commas before the next object, if that is what comes.
+fn next_object(text: &[u8], expected: usize) -> Option<usize> {
     let mut commas = 0;
     for (at, byte) in text.iter().enumerate() {
         match byte {
-            b'{' => return (commas == 1).then_some(at),
+            b'{' => return (commas == expected).then_some(at),
             b',' => commas += 1,
             byte if byte.is_ascii_whitespace() => {}
             _ => return None,

@@ -74,7 +74,7 @@ impl Input {
         }
         let (path, before) = (self.path.display(), self.len);
         Err(Error::new(
-            ErrorKind::Source,
+            ErrorKind::SourceChanged,
             format!("{path} changed while it was read: it had {before} bytes and now has {len}"),
         )
         .with_advice("write the file under another name and rename it when it is complete"))

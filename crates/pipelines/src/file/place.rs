@@ -60,13 +60,13 @@ fn parse(content: &[u8]) -> Option<(Place, &[u8])> {
 }
 
 fn damaged(path: &Path) -> Error {
-    Error::new(ErrorKind::Source, format!("the kept position in {} is damaged", path.display()))
+    Error::new(ErrorKind::Damaged, format!("the kept position in {} is damaged", path.display()))
         .with_advice("start over with a new state directory")
 }
 
 fn changed(path: &Path) -> Error {
     Error::new(
-        ErrorKind::Source,
+        ErrorKind::SourceChanged,
         format!("cannot go on in {}: the file changed since its position was kept", path.display()),
     )
     .with_advice(

@@ -133,8 +133,12 @@ impl FileReader {
     /// What remains at the end of the file and has no end of its own.
     fn last_record(&mut self) -> Result<Option<usize>> {
         self.input.check_unchanged()?;
+        if self.place.framing == Framing::JsonStart {
+            self.place.framing = Framing::JsonLines;
+        }
         match self.place.framing {
             Framing::Csv | Framing::JsonLines => self.within_limit(self.text().len()).map(Some),
+            Framing::JsonObjects => Err(self.malformed("the file ends within the object that begins here")),
             _ => Err(self.malformed("the file ends within an object of the array")),
         }
     }

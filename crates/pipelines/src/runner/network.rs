@@ -12,6 +12,8 @@
 //!    who did not come.
 //! 2. A stop ends the waiting.
 //! 3. Only processes of a cluster of the same shape get together; what else calls is hung up on.
+//! 4. A process that failed before it could join says so to those who wait for it ([`take_leave`]).
+//! 5. A host that is gone without a word is noticed within two minutes, also when nothing is to be sent ([`KEEPALIVE`]).
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -19,8 +21,10 @@ use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt;
+
 use super::{StopHandle, Topology};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Told};
 
 /// Between two rounds of calling and listening.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -28,6 +32,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 const CALL: Duration = Duration::from_secs(2);
 /// What a hello begins with, so that nobody else is taken for a process.
 const MAGIC: u64 = u64::from_be_bytes(*b"tkusto01");
+
+/// What a process says that does not come.
+const FAREWELL: u64 = u64::from_be_bytes(*b"tkusto-x");
+/// The longest farewell: an error is shorter.
+const FAREWELL_BYTES: u64 = 64 << 10;
+/// How long a process that failed waits for others to tell them: they are started at about the same time.
+const LEAVING: Duration = Duration::from_secs(5);
+/// After how much silence the other host is asked whether it is there, how often, and how often in vain.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(15), 4);
 
 /// A connection to each other process, in order; `None` for this one.
 pub(super) type Sockets = Vec<Option<TcpStream>>;
@@ -92,8 +105,13 @@ impl<'a> Meeting<'a> {
     /// Answers those who call.
     fn listen(&mut self) -> Result<()> {
         while let Ok((stream, _)) = self.listener.accept() {
-            // Whoever is no process of ours is hung up on.
-            let Ok(hello) = self.answer(&stream) else { continue };
+            let hello = match self.answer(&stream) {
+                Ok(hello) => hello,
+                Err(error) => match farewell(&error) {
+                    Some(farewell) => return Err(Error::from_elsewhere(farewell.told)),
+                    None => continue, // whoever is no process of ours is hung up on
+                },
+            };
             let process = self.check(hello)?;
             if process > self.topology.process && self.sockets[process].is_none() {
                 self.sockets[process] = Some(stream);
@@ -122,27 +140,22 @@ impl<'a> Meeting<'a> {
                 Ok((_, hello)) => {
                     self.reasons[process] = Some(format!("process {} answers there", hello.process));
                 }
-                Err(error) => self.reasons[process] = Some(error.to_string()),
+                Err(error) => match farewell(&error) {
+                    Some(farewell) => return Err(Error::from_elsewhere(farewell.told)),
+                    None => self.reasons[process] = Some(error.to_string()),
+                },
             }
         }
         Ok(())
     }
 
     fn greet(&self, host: &str) -> io::Result<(TcpStream, Hello)> {
-        let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in host.to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, CALL) {
-                Ok(stream) => {
-                    prepare(&stream)?;
-                    Hello::of(self.topology).write(&stream)?;
-                    let hello = Hello::read(&stream)?;
-                    ready(&stream)?;
-                    return Ok((stream, hello));
-                }
-                Err(error) => failed = error,
-            }
-        }
-        Err(failed)
+        let stream = dial(host)?;
+        prepare(&stream)?;
+        Hello::of(self.topology).write(&stream)?;
+        let hello = Hello::read(&stream)?;
+        ready(&stream)?;
+        Ok((stream, hello))
     }
 
     /// The process that said `hello`, if it fits to this one.
@@ -177,6 +190,18 @@ impl<'a> Meeting<'a> {
     }
 }
 
+/// A connection to the first address of the host that answers.
+fn dial(host: &str) -> io::Result<TcpStream> {
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in host.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, CALL) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
 /// Before the hellos.
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
@@ -187,7 +212,12 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 /// After the hellos: for timely, which waits as long as it takes.
 fn ready(stream: &TcpStream) -> io::Result<()> {
     stream.set_read_timeout(None)?;
-    stream.set_write_timeout(None)
+    stream.set_write_timeout(None)?;
+    let (silence, between, in_vain) = KEEPALIVE;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, silence)?;
+    sockopt::set_tcp_keepintvl(stream, between)?;
+    Ok(sockopt::set_tcp_keepcnt(stream, in_vain)?)
 }
 
 /// What processes tell each other of themselves.
@@ -215,8 +245,16 @@ impl Hello {
             let mut bytes = [0; 8];
             stream.read_exact(&mut bytes).map(|()| u64::from_be_bytes(bytes))
         };
-        if word()? != MAGIC {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "another program answers there"));
+        match word()? {
+            MAGIC => {}
+            FAREWELL => {
+                let (process, length) = (word()?, word()?.min(FAREWELL_BYTES));
+                let mut text = String::new();
+                stream.take(length).read_to_string(&mut text)?;
+                return Err(serde_json::from_str(&text)
+                    .map_or_else(io::Error::from, |told| io::Error::other(Farewell { process, told })));
+            }
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "another program answers there")),
         }
         let hello = Hello { process: word()?, processes: word()?, workers: word()? };
         if hello.process >= hello.processes {
@@ -224,6 +262,62 @@ impl Hello {
         }
         Ok(hello)
     }
+}
+
+/// What another process said instead of a hello.
+#[derive(Clone, Debug)]
+struct Farewell {
+    process: u64,
+    told: Told,
+}
+
+impl fmt::Display for Farewell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {} failed: {:?}", self.process, self.told)
+    }
+}
+
+impl std::error::Error for Farewell {}
+
+fn farewell(error: &io::Error) -> Option<Farewell> {
+    error.get_ref()?.downcast_ref::<Farewell>().cloned()
+}
+
+/// Tells the processes that wait for this one why it does not come: until all know, or for [`LEAVING`].
+pub(super) fn take_leave(topology: &Topology, error: &Error, stop: &StopHandle) {
+    let Ok(text) = serde_json::to_string(&error.tell()) else { return };
+    let Ok(meeting) = Meeting::new(topology) else { return }; // nobody can reach this process
+    let until = Instant::now() + LEAVING;
+    let own = topology.process as u64;
+    let mut told = vec![false; topology.hosts.len()];
+    told[topology.process] = true;
+    while told.contains(&false) && Instant::now() < until && !stop.is_requested() {
+        while let Ok((stream, _)) = meeting.listener.accept() {
+            let ready = stream.set_nonblocking(false).and_then(|()| prepare(&stream));
+            let process = match ready.and_then(|()| Hello::read(&stream)) {
+                Ok(hello) => say_farewell(&stream, own, &text).ok().map(|()| hello.process),
+                // One that leaves, too, needs no word.
+                Err(error) => farewell(&error).map(|farewell| farewell.process),
+            };
+            let known = process.and_then(|process| told.get_mut(usize::try_from(process).ok()?));
+            known.into_iter().for_each(|told| *told = true);
+        }
+        for process in (0..topology.process).filter(|process| !told[*process]).collect::<Vec<_>>() {
+            let stream = dial(&topology.hosts[process]);
+            told[process] = stream.and_then(|stream| say_farewell(&stream, own, &text)).is_ok();
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn say_farewell(mut stream: &TcpStream, process: u64, text: &str) -> io::Result<()> {
+    prepare(stream)?;
+    let length = text.len() as u64;
+    stream.write_all([FAREWELL, process, length].map(u64::to_be_bytes).as_flattened())?;
+    stream.write_all(text.as_bytes())?;
+    stream.shutdown(Shutdown::Write)?;
+    // Until the other end has closed, so that nothing of it is lost.
+    io::copy(&mut stream, &mut io::sink()).map(drop)
 }
 
 /// Second handles of the sockets, to break the connections of a process that cannot tell why it ends.

@@ -164,7 +164,9 @@ impl<B: Batch> Reading<B> {
             }
             Control::Epoch(epoch) => self.advance(epoch, close),
             Control::Stop => {
-                self.shared.stopped(self.capabilities.is_some());
+                // Whose own partitions have ended cannot know whether those of other processes had.
+                let cluster = self.shared.options.topology.is_cluster();
+                self.shared.stopped(self.capabilities.is_some() || cluster);
                 self.end(close);
             }
             Control::Fail(told) => self.shared.fail_elsewhere(told),

@@ -28,12 +28,36 @@ pub struct Report {
     pub epochs: u64,
     /// Attempts beyond the first, of all operations of the sink.
     pub retries: u64,
+    /// The same by cause, those of the most attempts first.
+    pub retry_causes: Vec<RetriedFor>,
     /// Wall time.
     pub seconds: f64,
-    /// Whether it was stopped before its source ended.
+    /// Whether it was stopped before its source ended; of several processes: before the run ended.
     pub stopped: bool,
     /// Where the time went.
     pub times: Times,
+}
+
+/// How often something was tried again for one cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RetriedFor {
+    /// What was being done: `upload`, `queue`, `status`, or `ingest` for what the service did.
+    pub operation: &'static str,
+    /// Kind of error, HTTP status and the service's code, as far as there are any.
+    pub cause: String,
+    /// Attempts that followed.
+    pub retries: u64,
+}
+
+impl RetriedFor {
+    pub(crate) fn of(causes: Vec<timely_kusto::RetryCause>) -> Vec<Self> {
+        let mut causes: Vec<_> = causes
+            .into_iter()
+            .map(|it| RetriedFor { operation: it.operation, cause: it.cause, retries: it.retries })
+            .collect();
+        causes.sort_by_key(|cause| std::cmp::Reverse(cause.retries));
+        causes
+    }
 }
 
 /// Seconds, summed over the workers and requests that spent them.

@@ -6,10 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use timely::scheduling::activate::SyncActivator;
-use timely_kusto::SinkStats;
+use timely_kusto::{RetryCause, SinkStats};
 
 use super::network::Lines;
-use super::report::{Progress, Report, Times};
+use super::report::{Progress, Report, RetriedFor, Times};
 use super::{RunOptions, StopHandle};
 use crate::error::{Error, Told};
 use crate::source::Position;
@@ -163,7 +163,7 @@ impl Shared {
         self.epochs.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn report(&self, stats: &SinkStats, elapsed: Duration) -> Report {
+    pub(super) fn report(&self, stats: &SinkStats, causes: Vec<RetryCause>, elapsed: Duration) -> Report {
         let seconds = |counter: &AtomicU64| Duration::from_nanos(counter.load(Relaxed)).as_secs_f64();
         Report {
             rows_read: self.rows_read.load(Relaxed),
@@ -176,6 +176,7 @@ impl Shared {
             blobs: stats.blobs,
             epochs: self.epochs.load(Relaxed),
             retries: stats.retries,
+            retry_causes: RetriedFor::of(causes),
             seconds: elapsed.as_secs_f64(),
             stopped: self.stopped.load(SeqCst),
             times: Times {

@@ -3,7 +3,7 @@
 use timely::dataflow::StreamVec;
 use timely::scheduling::activate::SyncActivator;
 use timely::worker::Worker;
-use timely_kusto::SinkStats;
+use timely_kusto::{RetryCause, SinkStats};
 
 use crate::error::Error;
 use crate::source::Position;
@@ -46,6 +46,11 @@ pub trait PipelineSink<R>: Send + Sync + 'static {
 
     /// What the sink has done so far in this process.
     fn stats(&self) -> SinkStats;
+
+    /// What it tried again so far in this process, by cause.
+    fn retry_causes(&self) -> Vec<RetryCause> {
+        Vec::new()
+    }
 }
 
 /// How the sink of one worker is doing.

@@ -5,7 +5,8 @@ use timely::dataflow::StreamVec;
 use timely::scheduling::activate::SyncActivator;
 use timely::worker::Worker;
 use timely_kusto::{
-    ColumnName, EncodedRows, EncodedRowsToKusto, RowsToKusto, SinkError, SinkHandle, SinkStats, SinkV2,
+    ColumnName, EncodedRows, EncodedRowsToKusto, RetryCause, RowsToKusto, SinkError, SinkHandle, SinkStats,
+    SinkV2,
 };
 
 use super::sink::{Gauge, PipelineSink};
@@ -41,6 +42,10 @@ impl PipelineSink<EncodedRows> for EncodedSinkV2 {
     fn stats(&self) -> SinkStats {
         self.sink.stats()
     }
+
+    fn retry_causes(&self) -> Vec<RetryCause> {
+        self.sink.retry_causes()
+    }
 }
 
 impl<R: Serialize + Clone + 'static> PipelineSink<R> for SinkV2 {
@@ -62,6 +67,10 @@ impl<R: Serialize + Clone + 'static> PipelineSink<R> for SinkV2 {
 
     fn stats(&self) -> SinkStats {
         SinkV2::stats(self)
+    }
+
+    fn retry_causes(&self) -> Vec<RetryCause> {
+        SinkV2::retry_causes(self)
     }
 }
 

@@ -53,18 +53,17 @@ pub fn csv_records(block: &Block) -> Vec<Vec<u8>> {
     oracle(&block.text)
 }
 
-/// The records of a block of json, each written in one way.
+/// The records of a block of json, each written in one way. Commas stand between the objects of an array only.
 pub fn json_records(block: &Block) -> Vec<Vec<u8>> {
-    let text = match block.array {
-        true => format!("[{}]", std::str::from_utf8(&block.text).unwrap().trim_end_matches([',', ' ', '\n'])),
-        false => {
-            let lines =
-                std::str::from_utf8(&block.text).unwrap().lines().filter(|line| !line.trim().is_empty());
-            format!("[{}]", lines.collect::<Vec<_>>().join(","))
-        }
-    };
-    let values: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
-    values.iter().map(|value| value.to_string().into_bytes()).collect()
+    let mut rest = std::str::from_utf8(&block.text).unwrap();
+    let mut records = Vec::new();
+    loop {
+        rest = rest.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<serde_json::Value>();
+        let Some(value) = values.next() else { return records };
+        records.push(value.unwrap().to_string().into_bytes());
+        rest = &rest[values.byte_offset()..];
+    }
 }
 
 /// All blocks of the only file of a source.

@@ -41,9 +41,23 @@ pub(crate) fn read(file: &Path) -> Result<Configuration> {
     let cluster = connection::cluster(document.required_table("connection")?)?;
     let sink = sink(document.required_table("sink")?)?;
     document.finish()?;
+    one_database(file, &cluster, sink.write.database())?;
     let pipeline = PipelineOptions { job, source: source.options, rate: source.rate, sink };
     pipeline.validate().map_err(|error| ConfigError::of_whole(file, error))?;
     Ok(Configuration { pipeline, cluster })
+}
+
+/// A connection string may name a database, too; two different ones cannot both be meant.
+fn one_database(file: &Path, cluster: &Cluster, database: &str) -> Result<()> {
+    match cluster {
+        Cluster::Remote(options) if options.database().is_some_and(|named| named != database) => {
+            let named = options.database().unwrap_or_default();
+            let message =
+                format!("`cluster` names the database {named:?}, and [sink] {database:?}; name one");
+            Err(ConfigError::of_whole(file, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn job(mut section: Section) -> Result<JobOptions> {

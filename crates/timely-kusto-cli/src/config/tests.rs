@@ -106,6 +106,87 @@ fn a_secret_is_taken_from_a_file_and_never_from_the_configuration() {
     assert!(error.contains("TIMELY_KUSTO_TEST_NO_SUCH_VARIABLE is not set"), "{error}");
 }
 
+/// The good configuration with other lines for its cluster.
+fn with_connection(lines: &str) -> String {
+    GOOD.replace("cluster = \"http://127.0.0.1:8080\"", lines)
+}
+
+fn connection(lines: &str) -> kusto_client::ConnectionOptions {
+    match parse_text(&with_connection(lines)).unwrap_or_else(|error| panic!("{lines}: {error}")).cluster {
+        Cluster::Remote(options) => *options,
+        Cluster::Embedded => panic!("{lines}"),
+    }
+}
+
+#[test]
+fn every_kind_of_sign_in_is_read_under_our_names_and_the_kafka_sinks() {
+    for (auth, words) in [
+        ("kind = \"none\"", "False"),
+        ("kind = \"azure-cli\"", "auth: Azure command line"),
+        ("kind = \"AZ_DEV_TOKEN\", tenant_id = \"t\"", "Azure command line, tenant t"),
+        ("kind = \"managed-identity\"", "system-assigned managed identity"),
+        ("kind = \"MANAGED_IDENTITY\", client_id = \"system\"", "system-assigned managed identity"),
+        ("kind = \"managed-identity\", client_id = \"c\"", "client id c"),
+        ("kind = \"managed-identity\", object_id = \"o\"", "object id o"),
+        ("kind = \"managed-identity\", resource_id = \"/r\"", "managed identity /r"),
+        ("kind = \"workload-identity\"", "workload identity of the environment"),
+        (
+            "kind = \"WORKLOAD_IDENTITY\", client_id = \"c\", tenant_id = \"t\", token_file = \"f\"",
+            "workload identity c",
+        ),
+    ] {
+        let options = connection(&format!("cluster = \"https://c.kusto.windows.net\"\nauth = {{ {auth} }}"));
+        let shown = format!("{options:?} {}", options.connection_string());
+        assert!(shown.contains(words), "`{words}` is missing in: {shown}");
+    }
+    let unknown =
+        with_connection("cluster = \"https://c.kusto.windows.net\"\nauth = { kind = \"certificat\" }");
+    assert!(refusal(&unknown).contains("did you mean `certificate`"), "{}", refusal(&unknown));
+}
+
+#[test]
+fn a_certificate_is_taken_from_its_file_and_checked_at_once() {
+    let cluster = "cluster = \"https://c.kusto.windows.net\"\nauth = ";
+    let certificate =
+        "{ kind = \"certificate\", app_id = \"a\", tenant_id = \"t\", certificate = \"/no/such.pem\" }";
+    let error = refusal(&with_connection(&format!("{cluster}{certificate}")));
+    assert!(error.contains("/no/such.pem cannot be read") && error.contains("line"), "{error}");
+}
+
+#[test]
+fn a_cluster_may_be_given_as_a_connection_string() {
+    let options = connection("cluster = \"https://c.kusto.windows.net/Samples;Fed=true;Authority Id=t\"");
+    assert_eq!(options.cluster_url(), "https://c.kusto.windows.net/");
+    assert!(format!("{options:?}").contains("Azure command line, tenant t"), "{options:?}");
+    let options = connection(
+        "cluster = \"https://c.kusto.windows.net;Fed=true\"\nauth = { kind = \"managed-identity\" }",
+    );
+    assert!(format!("{options:?}").contains("managed identity"), "{options:?}");
+    let error = refusal(&with_connection("cluster = \"https://c.kusto.windows.net;Fedd=true\""));
+    assert!(error.contains("`Fedd`") && error.contains("`AAD Federated Security`"), "{error}");
+    let error = refusal(&with_connection("cluster = \"https://c.kusto.windows.net/Other;Fed=true\""));
+    assert!(error.contains("\"Other\"") && error.contains("\"Samples\""), "{error}");
+}
+
+#[test]
+fn a_connection_string_with_a_secret_is_taken_from_elsewhere() {
+    let text = "https://c.kusto.windows.net/Samples;AppClientId=a;AppKey=s3cret;tid=t";
+    let error = refusal(&with_connection(&format!("cluster = {text:?}")));
+    assert!(error.contains("secrets do not stand in this file") && !error.contains("s3cret"), "{error}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("{text}\n")).unwrap();
+    let options = connection(&format!("cluster = {{ file = {:?} }}", file.path()));
+    assert_eq!(options.principal().as_deref(), Some("aadapp=a;t"));
+}
+
+#[test]
+fn http_to_another_machine_needs_the_host_to_be_named() {
+    let error = refusal(&with_connection("cluster = \"http://kustainer:8080\""));
+    assert!(error.contains("trusted_hosts = [\"kustainer\"]"), "{error}");
+    let named = "cluster = \"http://kustainer:8080\"\ningestion = \"http://kustainer:8080\"\ntrusted_hosts = [\"kustainer\"]";
+    assert!(!connection(named).signs_in());
+}
+
 #[test]
 fn text_that_is_no_toml_is_an_error_with_its_line() {
     let error = refusal("[job]\nname = \n");

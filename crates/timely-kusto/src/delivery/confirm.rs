@@ -9,16 +9,17 @@
 //! | Failed otherwise, PartiallySucceeded | a failure for good: sending the rows again would fail again, or repeat some |
 //! | Queued | a failure: the row will never change |
 //! | Pending until `poll_timeout` | a failure that says that the outcome is unknown |
+//! | no row, or one that cannot be read, after some looks | the same |
 //!
 //! The states and the quoted words are those of `MicrosoftDocs/dataexplorer-docs
 //! data-explorer/kusto/api/netfx/kusto-ingest-client-status.md`, which calls Failed final and Transient retried: hence the wait.
 
 use std::time::{Duration, Instant};
 
-use kusto_client::{ErrorKind, FailureStatus, IngestionState, IngestionStatus, Ticket};
+use kusto_client::{ErrorKind, FailureStatus, IngestionState, IngestionStatus, Ticket, quote_name};
 
 use super::retry::{Again, retry};
-use super::{Courier, Delivered};
+use super::{Courier, Delivered, advice};
 use crate::{Result, SinkError};
 
 /// The service's code for rows that `ingest_if_not_exists` kept out.
@@ -30,7 +31,7 @@ pub(super) enum Verdict {
     /// Done.
     Delivered(Delivered),
     /// The same blob may be queued again; the error is what to report when no attempt is left.
-    QueueAgain(SinkError),
+    QueueAgain(Box<SinkError>),
 }
 
 impl Courier {
@@ -42,7 +43,7 @@ impl Courier {
         let verdict = loop {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(self.options.poll_interval());
-            let status = self.look(ticket, rows).await?;
+            let status = self.look(ticket, blob, rows).await?;
             if let Some(stopped) = self.stopped() {
                 return Err(stopped);
             }
@@ -65,17 +66,26 @@ impl Courier {
         verdict
     }
 
-    async fn look(&self, ticket: &Ticket, rows: u64) -> Result<IngestionStatus> {
-        let again = |error: &kusto_client::Error| {
-            // A look changes nothing: it may always be repeated, also where a lagging table does not show the row yet.
-            Again::when(error.is_transient() || error.kind() == ErrorKind::NotFound)
+    async fn look(&self, ticket: &Ticket, blob: &str, rows: u64) -> Result<IngestionStatus> {
+        // A look changes nothing: it may always be repeated, also where a lagging table does not show the row yet.
+        let again = |error: &kusto_client::Error| match error.kind() {
+            ErrorKind::NotFound => Again::AFewTimes,
+            _ => Again::harmless(error),
         };
         let look = || async {
             // Never closed; held for a look and not for the pauses between looks.
             let _permit = self.looks.acquire().await;
             self.service.status(ticket).await
         };
-        retry(self, "status", again, look).await.map_err(|given_up| self.undelivered(rows, given_up))
+        retry(self, "status", again, look).await.map_err(|given_up| SinkError::StatusUnread {
+            rows,
+            table: self.table(),
+            blob: blob.to_owned(),
+            source_id: ticket.source_id,
+            attempts: given_up.attempts,
+            after: given_up.after,
+            source: given_up.error,
+        })
     }
 
     fn judge(&self, status: IngestionStatus, ticket: &Ticket, blob: &str, rows: u64) -> Result<Verdict> {
@@ -86,18 +96,20 @@ impl Courier {
             IngestionState::Skipped if wanted => Ok(Verdict::Delivered(Delivered::Skipped)),
             IngestionState::Failed if by_tag && wanted => Ok(Verdict::Delivered(Delivered::Skipped)),
             IngestionState::Failed if may_pass(&status) => {
-                Ok(Verdict::QueueAgain(self.refused(status, ticket, blob, rows)))
+                Ok(Verdict::QueueAgain(Box::new(self.refused(status, ticket, blob, rows))))
             }
             _ => Err(self.refused(status, ticket, blob, rows)),
         }
     }
 
     fn refused(&self, status: IngestionStatus, ticket: &Ticket, blob: &str, rows: u64) -> SinkError {
+        let code = status.error_code.as_deref();
         SinkError::Ingestion {
             rows,
             table: self.table(),
             blob: blob.to_owned(),
             source_id: ticket.source_id,
+            advice: code.and_then(|code| advice::advice(code, &self.options, self.service.principal())),
             status: Box::new(status),
         }
     }
@@ -108,6 +120,7 @@ impl Courier {
             table: self.table(),
             blob: blob.to_owned(),
             source_id: ticket.source_id,
+            policy: format!(".show table {} policy ingestionbatching", quote_name(self.options.table())),
             waited,
         }
     }

@@ -17,11 +17,13 @@
 //! 4. A chunk is delivered only when the state asked for by [`Delivery`](crate::Delivery) was seen.
 //! 5. After the first failure of the sink no further attempt is begun.
 
+mod advice;
 mod compress;
 mod confirm;
 mod queue;
 pub(crate) mod retry;
 pub(crate) mod stage;
+pub(crate) mod trouble;
 mod upload;
 
 pub(crate) use compress::Packed;
@@ -34,6 +36,7 @@ use kusto_client::Service;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use self::trouble::Troubles;
 use crate::chunk::{Buffers, Chunk};
 use crate::codec::Codec;
 use crate::failure::Failure;
@@ -52,6 +55,7 @@ pub(crate) struct Courier {
     pub(crate) options: Arc<WriteOptions>,
     pub(crate) codec: Arc<dyn Codec>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) troubles: Troubles,
     pub(crate) failure: Arc<Failure>,
     pub(crate) buffers: Arc<Buffers>,
     /// Told of every attempt that failed and is made again.
@@ -101,6 +105,7 @@ impl Courier {
             options,
             codec,
             counters: Arc::default(),
+            troubles: Troubles::default(),
             failure,
             buffers: Arc::default(),
         })
@@ -138,8 +143,12 @@ impl Courier {
                 confirm::Verdict::Delivered(delivered) => return Ok(delivered),
                 confirm::Verdict::QueueAgain(error) => {
                     let policy = self.options.retry();
-                    let total = policy.total.max(self.options.poll_timeout());
-                    retry::pause_or(Retry { total, ..policy }, attempt, since, error).await?;
+                    let policy = Retry { total: policy.total.max(self.options.poll_timeout()), ..policy };
+                    if retry::is_over(policy, attempt, since) {
+                        return Err(*error);
+                    }
+                    self.troubles.of_ingestion(&error);
+                    retry::pause(policy, attempt).await;
                     attempt += 1;
                     self.counters.retried();
                     ingestion.source_id = Uuid::new_v4();

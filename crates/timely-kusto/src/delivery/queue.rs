@@ -17,10 +17,9 @@ impl Courier {
         rows: u64,
     ) -> Result<Ticket> {
         let started = Instant::now();
-        let again = |error: &Error| match (error.is_transient(), error.effect()) {
-            (false, _) => Again::Never,
-            (true, Effect::None) => Again::AfterPause,
-            (true, Effect::Unknown) => Again::AtOnce,
+        let again = |error: &Error| match (Again::harmless(error), error.effect()) {
+            (Again::AfterPause, Effect::Unknown) => Again::AtOnce,
+            (again, _) => again,
         };
         let ticket = retry(self, "queue", again, || self.service.queue(ingestion, blob)).await;
         self.counters.queued(started.elapsed());

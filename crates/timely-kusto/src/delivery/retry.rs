@@ -1,16 +1,15 @@
 //! Attempts at one remote operation.
 //!
-//! Bounded in number and in time ([`Retry`]); one log line when the first attempt fails and one when it is over, not
-//! one per attempt. A pause never ends before the service's `Retry-After`.
+//! Bounded in number and in time ([`Retry`]); one log line per cause, not one per attempt ([`trouble`](super::trouble)).
+//! A pause never ends before the service's `Retry-After`.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use kusto_client::Error;
+use kusto_client::{Error, ErrorKind};
 
 use super::Courier;
 use crate::options::Retry;
-use crate::{Result, SinkError};
 
 /// What to do about a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +20,21 @@ pub(crate) enum Again {
     AfterPause,
     /// Try again without a pause, once; after that with pauses.
     AtOnce,
+    /// Try again after the pause, but no more than [`A_FEW`] times: it may pass, and more likely it does not.
+    AFewTimes,
 }
 
+/// Attempts at what is not known to pass.
+const A_FEW: u32 = 5;
+
 impl Again {
-    /// With a pause, if `yes`.
-    pub(crate) fn when(yes: bool) -> Self {
-        if yes { Again::AfterPause } else { Again::Never }
+    /// For an operation that may be repeated whatever became of the attempt before.
+    pub(crate) fn harmless(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::Protocol => Again::AFewTimes,
+            _ if error.is_transient() => Again::AfterPause,
+            _ => Again::Never,
+        }
     }
 }
 
@@ -50,13 +58,13 @@ where
 {
     let policy = courier.options.retry();
     let started = Instant::now();
-    let mut failures = 0;
+    let (mut failures, mut doubtful) = (0, 0);
     loop {
         let error = match attempt().await {
             Ok(value) => {
                 if failures > 0 {
                     let seconds = started.elapsed().as_secs_f64();
-                    tracing::info!(what, failures, seconds, "went through");
+                    tracing::debug!(what, failures, seconds, "went through");
                 }
                 return Ok(value);
             }
@@ -68,13 +76,13 @@ where
             Again::AtOnce if failures == 1 && error.retry_after().is_none() => Duration::ZERO,
             _ => policy.backoff.pause(failures - 1, rand::random(), error.retry_after()),
         };
-        let over = failures >= policy.attempts || started.elapsed() + pause > policy.total;
+        doubtful += u32::from(again == Again::AFewTimes);
+        let over =
+            failures >= policy.attempts || doubtful >= A_FEW || started.elapsed() + pause > policy.total;
         if over || again == Again::Never || courier.stopped().is_some() {
             return Err(GivenUp { error, attempts: failures, after: started.elapsed() });
         }
-        if failures == 1 {
-            tracing::warn!(what, kind = ?error.kind(), effect = ?error.effect(), "will be tried again: {error}");
-        }
+        courier.troubles.of_request(what, &error);
         courier.counters.retried();
         if let Some(watch) = courier.watch.get() {
             (watch.0)(&error);
@@ -83,12 +91,12 @@ where
     }
 }
 
-/// Waits before attempt `attempt + 1`, or returns `error` when there is none left or too long ago since the first began.
-pub(crate) async fn pause_or(policy: Retry, attempt: u32, since: Instant, error: SinkError) -> Result<()> {
-    if attempt + 1 >= policy.attempts || since.elapsed() >= policy.total {
-        return Err(error);
-    }
-    tracing::warn!("will be queued again: {error}");
+/// Whether no attempt may follow `attempt` (from 0), the first of which began at `since`.
+pub(crate) fn is_over(policy: Retry, attempt: u32, since: Instant) -> bool {
+    attempt + 1 >= policy.attempts || since.elapsed() >= policy.total
+}
+
+/// Waits before the attempt that follows `attempt`.
+pub(crate) async fn pause(policy: Retry, attempt: u32) {
     tokio::time::sleep(policy.backoff.pause(attempt, rand::random(), None)).await;
-    Ok(())
 }

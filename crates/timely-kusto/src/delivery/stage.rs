@@ -65,7 +65,7 @@ impl Courier {
         crate::write_ahead::failpoint::reach("after queue");
         match self.confirm(&ticket, &blob.name, rows).await? {
             Verdict::Delivered(_) => Ok(()),
-            Verdict::QueueAgain(error) => Err(error),
+            Verdict::QueueAgain(error) => Err(*error),
         }
     }
 

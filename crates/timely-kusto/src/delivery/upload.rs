@@ -19,7 +19,7 @@ impl Courier {
         let blob = Blob { name, body, rows, raw_bytes };
         let attempt = || self.service.upload(blob.clone());
         // Safe whatever became of the attempt before: the name belongs to this content.
-        let uploaded = retry(self, "upload", |error| Again::when(error.is_transient()), attempt).await;
+        let uploaded = retry(self, "upload", Again::harmless, attempt).await;
         drop(blob);
         memory.resize(WAITING_BYTES);
         let uploaded = uploaded.map_err(|given_up| self.undelivered(rows, given_up))?;

@@ -8,6 +8,7 @@ use timely::worker::Worker;
 
 use super::Shared;
 use crate::SinkError;
+use crate::delivery::trouble::RetryCause;
 use crate::stats::SinkStats;
 
 /// Tells how the sink of one dataflow is doing; stays readable after the dataflow is gone. The counts are those of
@@ -73,6 +74,11 @@ impl SinkHandle {
     /// What the sink has done so far in this process.
     pub fn stats(&self) -> SinkStats {
         self.shared.courier.counters.read()
+    }
+
+    /// What was tried again so far in this process, by cause.
+    pub fn retry_causes(&self) -> Vec<RetryCause> {
+        self.shared.courier.troubles.read()
     }
 
     /// Steps `worker` until this dataflow is complete, with every row delivered, or the sink fails.

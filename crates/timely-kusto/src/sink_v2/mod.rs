@@ -30,12 +30,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use kusto_client::{Client, ConnectionOptions, ErrorKind, Service};
+use kusto_client::{Client, ConnectionOptions, ErrorKind, Service, ServiceExt};
 use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
 
 use crate::budget::Budget;
 use crate::codec::{Codec, Gzip};
+use crate::delivery::trouble::RetryCause;
 use crate::delivery::{Courier, qualified};
 use crate::failure::Failure;
 use crate::options::WriteOptions;
@@ -116,7 +117,7 @@ impl SinkV2 {
         self.shared.spawn(async move {
             let options = &courier.options;
             let command = format!(".show table {} cslschema", kusto_client::quote_name(options.table()));
-            let answer = courier.service.command(options.database(), &command).await;
+            let answer = courier.service.command_at_start(options.database(), &command).await;
             let _ = tell.send(answer.map(drop));
         });
         match told.recv() {
@@ -132,6 +133,11 @@ impl SinkV2 {
     /// What the sink has done so far in this process.
     pub fn stats(&self) -> SinkStats {
         self.shared.courier.counters.read()
+    }
+
+    /// What was tried again so far in this process, by cause.
+    pub fn retry_causes(&self) -> Vec<RetryCause> {
+        self.shared.courier.troubles.read()
     }
 
     /// Bytes of memory that rows take at the moment, in all workers of the process.

@@ -48,7 +48,7 @@ fn as_many_epochs_as_may_wait_for_their_commit_make_the_sink_full() {
             let away = Fault::Fail { status: 503, retry_after: None };
             handle.add_fault(FaultRule::new(Endpoint::Queue, away).operation("PutMessage"));
         }
-        while !run.handle.is_full() {
+        while !run.handle.is_full() && run.handle.error().is_none() {
             run.feed(u64::MAX, 2);
             worker.step_or_park(Some(Duration::from_millis(5)));
         }

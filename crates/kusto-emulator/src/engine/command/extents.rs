@@ -1,6 +1,7 @@
 //! `.show ... extents` and `.move extents`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use super::super::transaction::Decision;
 use super::filters::{self, ExtentFilter};
 use super::operations::guid;
 use super::{Session, end, operations, properties, result};
-use crate::assumptions::MissingExtents;
+use crate::assumptions::{CreatedRange, MissingExtents};
 use crate::data::{ColumnType, ResultTable, Value, parse_datetime, parse_guid};
 use crate::kql::{Punct, Tokens};
 
@@ -43,7 +44,7 @@ pub(super) fn show(
     tables: Option<&[String]>,
     tokens: &mut Tokens<'_>,
 ) -> EngineResult<ResultTable> {
-    let filter = ExtentFilter::parse(tokens)?;
+    let filter = ExtentFilter::parse(session, tokens)?;
     let state = session.snapshot();
     let database = state.database(database)?;
     let tables: Vec<&Table> = match tables {
@@ -58,12 +59,31 @@ pub(super) fn show(
         let own = |table: &&Table| rights.on_table(database, table, TableAction::Show).is_ok();
         if !tables.is_empty() && tables.iter().all(own) { Ok(()) } else { Err(refused) }
     })?;
+    Ok(listed(session, &state, &filter, tables.into_iter().map(|table| (&**database, table))))
+}
+
+/// `.show cluster extents ...`: of all databases; `cluster` and `extents` were taken.
+pub(super) fn show_cluster(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
+    let filter = ExtentFilter::parse(session, tokens)?;
+    let state = session.snapshot();
+    session.rights(&state).on_cluster()?;
+    let databases = state.databases.values();
+    let tables = databases.flat_map(|database| database.tables.values().map(|table| (&**database, &**table)));
+    Ok(listed(session, &state, &filter, tables))
+}
+
+fn listed<'s>(
+    session: &Session<'_>,
+    state: &State,
+    filter: &ExtentFilter,
+    tables: impl Iterator<Item = (&'s Database, &'s Table)>,
+) -> ResultTable {
     let now = session.engine.now();
-    let found = |table: &&Table| {
-        filter.of(database, table, now).into_iter().map(|e| row(database, table, e)).collect::<Vec<_>>()
+    let of = |(database, table): (&'s Database, &'s Table)| {
+        let found = filter.of(state, database, table, now).into_iter();
+        found.map(|extent| row(database, table, extent)).collect::<Vec<_>>()
     };
-    let rows = tables.iter().flat_map(found).take(filter.most);
-    Ok(result(&EXTENTS, rows.collect()))
+    result(&EXTENTS, tables.flat_map(of).take(filter.most).collect())
 }
 
 fn row(database: &Database, table: &Table, extent: &Extent) -> Vec<Value> {
@@ -100,12 +120,25 @@ pub(super) struct Move {
 }
 
 impl Move {
+    /// Makes the answer take as long as is assumed of so many extents.
+    pub(super) fn takes(&self, session: &Session<'_>, extents: usize) {
+        let assumed = session.engine.assumptions();
+        let more = if self.new_ingestion_time { assumed.new_ingestion_time_takes } else { Duration::ZERO };
+        let each = assumed.move_takes.saturating_add(more);
+        session.context.mischief.takes.add(each.saturating_mul(extents.try_into().unwrap_or(u32::MAX)));
+    }
+
     /// Takes `table T [with (...)]`.
-    pub(super) fn into_table(tokens: &mut Tokens<'_>) -> EngineResult<Self> {
+    pub(super) fn into_table(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<Self> {
         let target = table_name(tokens)?;
         let mut given = properties::parse(tokens)?;
         let new_ingestion_time =
             given.contains_key("setNewIngestionTime") && properties::flag(&mut given, "setNewIngestionTime")?;
+        let required = session.engine.assumptions().created_range == CreatedRange::Required;
+        let bounds = ["extentCreatedOnFrom", "extentCreatedOnTo"];
+        if let Some(missing) = bounds.iter().find(|name| required && !given.contains_key(**name)) {
+            return Err(EngineError::bad_request(format!("a move of extents needs the property {missing}.")));
+        }
         let created = created_range(&mut given)?;
         properties::refuse_others("a move of extents", given.keys())?;
         Ok(Self { target, source: None, ids: None, query: None, new_ingestion_time, created })
@@ -115,7 +148,7 @@ impl Move {
 /// Runs `.move [async] extents ...` in its three forms. All extents are moved, or none.
 pub(super) fn move_extents(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
     let asynchronous = tokens.eat_word("async");
-    let request = parse_move(tokens)?;
+    let request = parse_move(session, tokens)?;
     operations::run(session, "ExtentsMove", asynchronous, || {
         let listed = match &request.query {
             Some(query) => Some(listed_by(session, query)?),
@@ -125,17 +158,18 @@ pub(super) fn move_extents(session: &Session<'_>, tokens: &mut Tokens<'_>) -> En
             let missing = session.engine.assumptions().missing_extents;
             let moves = moves(session, state, &request, listed.as_deref(), missing)?;
             let answer = moves.result();
+            request.takes(session, moves.moved.len());
             Ok(Decision::new(moves.changes, answer))
         })
     })
 }
 
-fn parse_move(tokens: &mut Tokens<'_>) -> EngineResult<Move> {
+fn parse_move(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<Move> {
     word(tokens, "extents")?;
     let all = tokens.eat_word("all");
     let source = if tokens.eat_word("from") { Some(table_name(tokens)?) } else { None };
     word(tokens, "to")?;
-    let mut request = Move { source, ..Move::into_table(tokens)? };
+    let mut request = Move { source, ..Move::into_table(session, tokens)? };
     if request.source.is_none() {
         tokens.expect(Punct::LessPipe)?;
         request.query = Some(tokens.rest().to_owned());

@@ -1,29 +1,15 @@
-//! Parts that several commands share: looking past an entity, lists of extent ids, conditions on tags.
+//! Parts that several commands share: lists of extent ids, conditions on tags.
 
 use uuid::Uuid;
 
-use super::super::catalog::{Database, Table};
+use super::super::catalog::{Database, State, Table};
 use super::super::error::{EngineError, EngineResult};
 use super::super::extent::Extent;
 use super::super::policy::{PolicyKind, timespan_ticks};
 use super::super::tag::TagFilter;
-use super::properties;
+use super::{Session, properties};
 use crate::data::Value;
 use crate::kql::{Kind, Punct, Tokens};
-
-/// The word behind `table T` or `database [D]`, without taking anything.
-pub(super) fn word_behind_entity<'a>(tokens: &mut Tokens<'a>) -> Option<&'a str> {
-    let entity = tokens.word()?;
-    if !matches!(entity, "table" | "database") {
-        return None;
-    }
-    let quoted = tokens.peek_nth(1).kind == Kind::Punct(Punct::OpenBracket);
-    let behind = tokens.word_nth(if quoted { 4 } else { 2 });
-    match behind {
-        None if entity == "database" => tokens.word_nth(1),
-        word => word,
-    }
-}
 
 /// Which extents a command means.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,7 +26,7 @@ pub(super) struct ExtentFilter {
 
 impl ExtentFilter {
     /// Takes `[(id, ...)] [hot] [where tags has 'x' [and tags ...]] [with (...)]`.
-    pub(super) fn parse(tokens: &mut Tokens<'_>) -> EngineResult<Self> {
+    pub(super) fn parse(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<Self> {
         let ids = if tokens.is(Punct::Open) { Some(ids(tokens)?) } else { None };
         let hot = tokens.eat_word("hot");
         let mut tags = Vec::new();
@@ -51,25 +37,33 @@ impl ExtentFilter {
             }
         }
         let mut given = properties::parse(tokens)?;
+        if given.contains_key("extentsShowFilteringRuntimePolicy") {
+            session.needs_undocumented("extentsShowFilteringRuntimePolicy")?;
+        }
         let most = most(given.remove("extentsShowFilteringRuntimePolicy"))?;
         properties::refuse_others(".show extents", given.keys())?;
         Ok(Self { ids, tags, hot, most })
     }
 
     /// The extents of a table that pass.
-    pub(super) fn of<'t>(&self, database: &Database, table: &'t Table, now: i64) -> Vec<&'t Extent> {
+    pub(super) fn of<'t>(
+        &self,
+        state: &State,
+        database: &Database,
+        table: &'t Table,
+        now: i64,
+    ) -> Vec<&'t Extent> {
         let listed = |extent: &&Extent| self.ids.as_ref().is_none_or(|ids| ids.contains(&extent.id));
         let tagged = |extent: &&Extent| self.tags.iter().all(|filter| filter.passes(&extent.tags));
-        let span = if self.hot { hot_span(database, table) } else { i64::MAX };
+        let span = if self.hot { hot_span(state, database, table) } else { i64::MAX };
         let warm = |extent: &&Extent| now.saturating_sub(extent.last_created()) <= span;
         table.extents.iter().map(|extent| &**extent).filter(listed).filter(tagged).filter(warm).collect()
     }
 }
 
 /// How long the caching policy in force keeps extents hot: for ever, unless it says something else.
-fn hot_span(database: &Database, table: &Table) -> i64 {
-    let own = table.policies.get(&PolicyKind::Caching);
-    let policy = own.or_else(|| database.policies.get(&PolicyKind::Caching));
+fn hot_span(state: &State, database: &Database, table: &Table) -> i64 {
+    let policy = state.policy(database, Some(table), PolicyKind::Caching);
     let span = policy.map(|policy| &policy["DataHotSpan"]);
     span.and_then(|span| timespan_ticks(span).or_else(|| timespan_ticks(&span["Value"]))).unwrap_or(i64::MAX)
 }

@@ -6,7 +6,7 @@ use super::super::batch::{IngestRequest, IngestSource, IngestionProperties, Sour
 use super::super::catalog::{Database, State, Table};
 use super::super::change::Change;
 use super::super::error::{EngineError, EngineResult};
-use super::super::ingest::{self, NewExtent};
+use super::super::ingest::{self, NewExtent, Target};
 use super::super::names;
 use super::super::roles::TableAction;
 use super::super::transaction::Decision;
@@ -52,10 +52,13 @@ fn inline(session: &Session<'_>, table: &str, tokens: &mut Tokens<'_>) -> Engine
         let new = if data.is_empty() {
             Vec::new()
         } else {
-            NewExtent::of_inline(ingest::read_inline(database, table, &data, &properties)?, &table.schema)
+            let read = ingest::read_inline(session.engine, database, table, &data, &properties)?;
+            NewExtent::of_inline(read, &table.schema)
         };
-        let mischief = &session.context.mischief;
-        let extents = ingest::commit(session.engine, (database, table), &properties, new, mischief)?;
+        let (engine, context) = (session.engine, session.context);
+        let (caller, mischief) = (&context.principal, &context.mischief);
+        let target = Target { engine, caller, database, table, properties: &properties, mischief };
+        let extents = target.commit(new)?;
         let mut rows: Vec<_> = extents.into_iter().map(|id| vec![guid(id)]).collect();
         if rows.is_empty() {
             rows.push(vec![Value::Guid(0)]);
@@ -191,7 +194,7 @@ pub(super) fn from_query(
     let asynchronous = tokens.eat_word("async");
     let table = tokens.expect_name("a table name")?;
     let mut given = properties::parse(tokens)?;
-    let about = TableProperties::take(&mut given)?;
+    let about = TableProperties::take(session, &mut given)?;
     let properties = properties::ingestion(&format!(".{verb}"), &given)?;
     tokens.expect(Punct::LessPipe)?;
     let query = tokens.rest();

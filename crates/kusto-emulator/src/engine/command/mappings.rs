@@ -1,13 +1,13 @@
 //! `.create[-or-alter]`, `.show` and `.drop` of ingestion mappings, of tables and of the database.
 
-use super::super::catalog::{Database, Settings, State, Table};
-use super::super::change::Change;
+use super::super::catalog::State;
 use super::super::error::{EngineError, EngineResult};
 use super::super::mapping::{Mapping, MappingKind};
 use super::super::names;
 use super::super::roles::{DatabaseAction, TableAction};
 use super::super::transaction::Decision;
-use super::{Entity, Session, end, result};
+use super::entity::{Entity, Owner};
+use super::{Session, end, result};
 use crate::data::{ColumnType, ResultTable, Value};
 use crate::kql::Tokens;
 
@@ -21,63 +21,30 @@ const COLUMNS: [(&str, ColumnType); 5] = [
 
 /// Whether the entity that comes next is followed by `ingestion`.
 pub(super) fn follows(tokens: &mut Tokens<'_>) -> bool {
-    super::filters::word_behind_entity(tokens) == Some("ingestion")
+    super::entity::word_behind(tokens) == Some("ingestion")
 }
 
-/// Where a mapping lives, looked up in a state.
-struct Scope<'s> {
-    database: &'s Database,
-    table: Option<&'s Table>,
+/// An entity that can have mappings, in a state.
+fn find<'s>(session: &Session<'_>, state: &'s State, entity: &Entity) -> EngineResult<Owner<'s>> {
+    match entity {
+        Entity::Cluster => Err(EngineError::syntax("ingestion mappings belong to a table or a database")),
+        _ => Owner::find(session, state, entity),
+    }
 }
 
-impl<'s> Scope<'s> {
-    fn find(session: &Session<'_>, state: &'s State, entity: &Entity) -> EngineResult<Self> {
-        match entity {
-            Entity::Table(name) => {
-                let (database, table) = session.table(state, name)?;
-                Ok(Self { database, table: Some(table) })
-            }
-            Entity::Database(name) => Ok(Self { database: state.database(name)?, table: None }),
-        }
-    }
-
-    fn settings(&self) -> &'s Settings {
-        self.table.map_or(&self.database.settings, |table| &table.settings)
-    }
-
-    fn check(
-        &self,
-        session: &Session<'_>,
-        state: &State,
-        table: TableAction,
-        database: DatabaseAction,
-    ) -> EngineResult<()> {
-        let rights = session.rights(state);
-        match self.table {
-            Some(own) => rights.on_table(self.database, own, table),
-            None => rights.on_database(self.database, database),
-        }
-    }
-
-    fn with(&self, settings: Settings) -> Change {
-        match self.table {
-            Some(table) => super::tables::put_change(self.database, Table { settings, ..table.header() }),
-            None => {
-                Change::SetDatabase { database: self.database.name.clone(), settings: Box::new(settings) }
-            }
-        }
-    }
-
-    fn rows<'a>(
-        &self,
-        mappings: impl Iterator<Item = (&'a (MappingKind, String), &'a String)>,
-    ) -> ResultTable {
-        let table = self.table.map_or("", |table| table.name.as_str());
-        let row = |((kind, name), text): (&'a (MappingKind, String), &'a String)| {
-            [name, kind.title(), text, &self.database.name, table].map(Value::from).to_vec()
-        };
-        result(&COLUMNS, mappings.map(row).collect())
-    }
+fn rows<'a>(
+    owner: Owner<'_>,
+    mappings: impl Iterator<Item = (&'a (MappingKind, String), &'a String)>,
+) -> ResultTable {
+    let (database, table) = match owner {
+        Owner::Cluster(_) => ("", ""),
+        Owner::Database(database) => (database.name.as_str(), ""),
+        Owner::Table(database, table) => (database.name.as_str(), table.name.as_str()),
+    };
+    let row = |((kind, name), text): (&'a (MappingKind, String), &'a String)| {
+        [name, kind.title(), text, database, table].map(Value::from).to_vec()
+    };
+    result(&COLUMNS, mappings.map(row).collect())
 }
 
 /// `.create[-or-alter] table T ingestion <kind> mapping "name" '<json>'`.
@@ -95,14 +62,14 @@ pub(super) fn create(
     Mapping::parse(kind, &text)?;
     let key = (kind, name);
     session.transact(|state| {
-        let scope = Scope::find(session, state, &entity)?;
-        scope.check(session, state, TableAction::Ingest, DatabaseAction::Ingest)?;
-        if !replace && scope.settings().mappings.contains_key(&key) {
+        let owner = find(session, state, &entity)?;
+        owner.check(session, state, TableAction::Ingest, DatabaseAction::Ingest)?;
+        if !replace && owner.settings().mappings.contains_key(&key) {
             return Err(EngineError::already_exists("Ingestion mapping", &key.1));
         }
-        let mut settings = scope.settings().clone();
+        let mut settings = owner.settings().clone();
         settings.mappings.insert(key.clone(), text.clone());
-        Ok(Decision::new(vec![scope.with(settings)], scope.rows(std::iter::once((&key, &text)))))
+        Ok(Decision::new(vec![owner.with(settings)], rows(owner, std::iter::once((&key, &text)))))
     })
 }
 
@@ -112,14 +79,14 @@ pub(super) fn drop(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResu
     let key = (kind(tokens)?, mapping_name(tokens)?);
     end(tokens)?;
     session.transact(|state| {
-        let scope = Scope::find(session, state, &entity)?;
-        scope.check(session, state, TableAction::Ingest, DatabaseAction::Ingest)?;
-        let mut settings = scope.settings().clone();
+        let owner = find(session, state, &entity)?;
+        owner.check(session, state, TableAction::Ingest, DatabaseAction::Ingest)?;
+        let mut settings = owner.settings().clone();
         if settings.mappings.remove(&key).is_none() {
             return Err(EngineError::not_found("IngestionMapping", &key.1));
         }
-        let left = scope.rows(settings.mappings.iter().filter(|((kind, _), _)| *kind == key.0));
-        Ok(Decision::new(vec![scope.with(settings)], left))
+        let left = rows(owner, settings.mappings.iter().filter(|((kind, _), _)| *kind == key.0));
+        Ok(Decision::new(vec![owner.with(settings)], left))
     })
 }
 
@@ -142,17 +109,17 @@ pub(super) fn show(
         Some(name_or_text(tokens)?)
     };
     let state = session.snapshot();
-    let scope = Scope::find(session, &state, entity)?;
-    if scope.check(session, &state, TableAction::Ingest, DatabaseAction::Ingest).is_err() {
-        scope.check(session, &state, TableAction::Show, DatabaseAction::Show)?;
+    let owner = find(session, &state, entity)?;
+    if owner.check(session, &state, TableAction::Ingest, DatabaseAction::Ingest).is_err() {
+        owner.check(session, &state, TableAction::Show, DatabaseAction::Show)?;
     }
     let fits = |(kind, own): &(MappingKind, String)| {
         wanted_kind.is_none_or(|wanted| wanted == *kind) && name.as_ref().is_none_or(|name| name == own)
     };
-    let mappings = &scope.settings().mappings;
+    let mappings = &owner.settings().mappings;
     match &name {
         Some(name) if !mappings.keys().any(fits) => Err(EngineError::not_found("IngestionMapping", name)),
-        _ => Ok(scope.rows(mappings.iter().filter(|(key, _)| fits(key)))),
+        _ => Ok(rows(owner, mappings.iter().filter(|(key, _)| fits(key)))),
     }
 }
 

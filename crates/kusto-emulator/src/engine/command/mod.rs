@@ -8,6 +8,8 @@
 
 pub(super) mod databases;
 mod drop_extents;
+mod encoding;
+mod entity;
 mod extent_tags;
 mod extents;
 mod filters;
@@ -27,10 +29,11 @@ use std::sync::Arc;
 
 use super::catalog::{Database, State, Table};
 use super::error::{EngineError, EngineResult};
+use super::pending::Begun;
 use super::roles::Rights;
 use super::transaction::Decision;
 use super::{Engine, RequestContext, RequestProperties};
-use crate::assumptions::ResolvedNames;
+use crate::assumptions::{ResolvedNames, RightsOfWaiting, Undocumented, WeakReads};
 use crate::data::{ColumnType, ResultTable, Schema, Value};
 use crate::holds::HoldPoint;
 use crate::kql::{Punct, Tokens};
@@ -45,9 +48,13 @@ pub(crate) struct Session<'a> {
     pub(crate) context: &'a RequestContext,
     /// The database in context.
     pub(crate) database: &'a str,
+    /// The command or query as it came.
+    pub(crate) text: &'a str,
     pub(crate) properties: &'a RequestProperties,
-    /// Where the names of a request that was held were resolved; otherwise the state that it takes effect on.
+    /// Where the names of a request that waited were resolved; otherwise the state that it takes effect on.
     pub(crate) resolved: Option<&'a State>,
+    /// The operation that an `async` command is by now.
+    pub(crate) operation: Option<Begun>,
 }
 
 /// See [`Engine::execute`].
@@ -62,8 +69,13 @@ pub(super) fn execute(
     tracing::debug!(client_request_id, %principal, database, "command");
     let resolved = context.mischief.hold.is_some().then(|| engine.snapshot());
     context.mischief.reach(HoldPoint::Resolved)?;
-    let session = Session { engine, context, database, properties, resolved: resolved.as_deref() };
-    session.run(text)
+    let resolved = resolved.as_deref();
+    Session { engine, context, database, text, properties, resolved, operation: None }.run(text)
+}
+
+/// See [`Engine::run_operation`].
+pub(super) fn resume(session: &Session<'_>) -> EngineResult<ResultTable> {
+    session.run(session.text)
 }
 
 impl<'a> Session<'a> {
@@ -76,6 +88,7 @@ impl<'a> Session<'a> {
         };
         (0..length).for_each(|_| drop(tokens.next()));
         match verb {
+            _ if let Some(why) = not_modelled(verb, &mut tokens) => Err(why),
             "show" => show::run(self, &mut tokens),
             "create" | "create-or-alter" | "create-merge" => self.create(verb, &mut tokens),
             "alter" | "alter-merge" | "delete" => self.alter(verb, &mut tokens),
@@ -104,7 +117,7 @@ impl<'a> Session<'a> {
             ("create" | "create-or-alter", Some("table" | "database")) if mappings::follows(tokens) => {
                 mappings::create(self, verb == "create-or-alter", tokens)
             }
-            ("create" | "create-merge", Some("table")) => {
+            ("create" | "create-merge", Some("table" | "tables")) => {
                 tables::create(self, verb == "create-merge", tokens)
             }
             _ => Err(tokens.unexpected(&format!("'table' behind .{verb}")).into()),
@@ -112,10 +125,11 @@ impl<'a> Session<'a> {
     }
 
     fn alter(&self, verb: &str, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
-        match (verb, tokens.word_nth(2)) {
+        match (verb, entity::word_behind(tokens)) {
             ("alter" | "alter-merge", _) if extent_tags::follows(tokens) => {
                 extent_tags::alter(self, verb == "alter-merge", tokens)
             }
+            _ if tokens.word() == Some("column") => encoding::alter(self, verb, tokens),
             _ if policies::follows(tokens) => policies::change(self, verb, tokens),
             ("alter", Some("docstring" | "folder")) => tables::describe(self, tokens),
             ("alter" | "alter-merge", _) if tokens.word() == Some("table") => {
@@ -140,7 +154,9 @@ impl<'a> Session<'a> {
 
     /// The caller's rights on a state.
     pub(crate) fn rights<'s>(&'s self, state: &'s State) -> Rights<'s> {
-        Rights { access: self.engine.access, state, caller: &self.context.principal }
+        let arrives = self.engine.assumptions().rights == RightsOfWaiting::WhenItArrives;
+        let arrival = self.resolved.filter(|_| arrives);
+        Rights { access: self.engine.access, state, caller: &self.context.principal, arrival }
     }
 
     /// The database in context.
@@ -171,7 +187,8 @@ impl<'a> Session<'a> {
             let formerly = || self.engine.formerly(database, name);
             return database.tables.get(name).or_else(formerly);
         };
-        let known = resolved.find_database(&database.name)?.tables.get(name)?;
+        let known = resolved.find_database(&database.name)?;
+        let known = known.tables.get(name).or_else(|| self.engine.formerly(known, name))?;
         match assumptions.resolved_names {
             ResolvedNames::FollowTheTable => database.table_by_id(known.id),
             ResolvedNames::CheckedAgain => database.tables.get(name).filter(|table| table.id == known.id),
@@ -181,8 +198,27 @@ impl<'a> Session<'a> {
     /// What queries and `.show` read: the present state, unless a rule or an assumption makes it an older one.
     pub(crate) fn snapshot(&self) -> Arc<State> {
         match self.context.mischief.stale {
-            0 => self.engine.readable(),
+            0 if self.reads_weakly() => self.engine.readable(),
+            0 => self.engine.snapshot(),
             behind => self.engine.history.behind(behind).unwrap_or_else(|| self.engine.snapshot()),
+        }
+    }
+
+    /// Whether reads may be as old as is assumed.
+    fn reads_weakly(&self) -> bool {
+        let asked = || {
+            let consistency =
+                self.properties.options.get("queryconsistency").and_then(|value| value.as_str());
+            consistency.is_some_and(|value| value.to_ascii_lowercase().starts_with("weakconsistency"))
+        };
+        self.engine.assumptions().weak_reads == WeakReads::Forced || asked()
+    }
+
+    /// Refuses what only connectors' code tells of, if that is assumed not to be understood.
+    pub(crate) fn needs_undocumented(&self, what: &str) -> EngineResult<()> {
+        match self.engine.assumptions().undocumented {
+            Undocumented::Known => Ok(()),
+            Undocumented::Refused => Err(unknown(what)),
         }
     }
 
@@ -198,6 +234,45 @@ impl<'a> Session<'a> {
         }
         self.engine.transact(decide)
     }
+}
+
+/// What the service has and the local cluster does not, by the words that it starts with, and what to do about it.
+const NOT_MODELLED: [(&str, &str, &str); 14] = [
+    ("undo", "drop", "a dropped table is gone at once; keep a copy with .set before you drop it"),
+    ("create", "materialized-view", "there are no materialized views"),
+    ("create", "function", "there are no stored functions; put them in front of the query with 'let'"),
+    (
+        "create-or-alter",
+        "function",
+        "there are no stored functions; put them in front of the query with 'let'",
+    ),
+    ("create", "external", "there are no external tables"),
+    ("execute", "database", "there are no scripts; send the commands one by one"),
+    ("execute", "cluster", "there are no scripts; send the commands one by one"),
+    ("export", "", "nothing can be exported"),
+    ("purge", "", "single records cannot be removed; drop extents or clear the table"),
+    ("delete", "table", "single records cannot be removed; drop extents or clear the table"),
+    ("attach", "", "databases are made when the cluster is started"),
+    ("detach", "", "databases are made when the cluster is started"),
+    ("ingest-from-storage-queued", "", "post a message to the ingestion queue instead"),
+    ("cancel", "", "operations and queries run to their end"),
+];
+
+/// The refusal of a command that the service has and the local cluster does not.
+fn not_modelled(verb: &str, tokens: &mut Tokens<'_>) -> Option<EngineError> {
+    let next = tokens.word().unwrap_or_default();
+    if verb == "delete" && tokens.word_nth(2) != Some("records") {
+        return None;
+    }
+    let row = NOT_MODELLED.iter().find(|(first, second, _)| {
+        *first == verb && (second.is_empty() || next.split('-').next() == second.split('-').next())
+    });
+    let (first, second, instead) = row?;
+    let text = format!(".{first} {second}");
+    Some(EngineError::syntax(format!(
+        "'{}' is not modelled by the local cluster: {instead}",
+        text.trim_end()
+    )))
 }
 
 /// The error of a command that nobody knows.
@@ -227,29 +302,4 @@ fn names(tokens: &mut Tokens<'_>, what: &str) -> EngineResult<Vec<String>> {
     }
     tokens.expect(Punct::Close)?;
     Ok(names)
-}
-
-/// A table, or a database, as it is named behind `table` or `database`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Entity {
-    /// A table of the database in context.
-    Table(String),
-    /// A database; the one in context when not named.
-    Database(String),
-}
-
-impl Entity {
-    /// Takes `table T` or `database D`.
-    fn parse(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<Self> {
-        if tokens.eat_word("table") {
-            return Ok(Self::Table(tokens.expect_name("a table name")?));
-        }
-        if tokens.eat_word("database") {
-            let unnamed = matches!(tokens.word(), Some("policy" | "principals" | "ingestion"));
-            let name =
-                if unnamed { session.database.to_owned() } else { tokens.expect_name("a database name")? };
-            return Ok(Self::Database(name));
-        }
-        Err(tokens.unexpected("'table' or 'database'").into())
-    }
 }

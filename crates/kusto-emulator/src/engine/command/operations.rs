@@ -4,41 +4,58 @@ use uuid::Uuid;
 
 use super::super::error::{EngineError, EngineResult};
 use super::super::log::{FailedIngestion, Operation};
+use super::super::pending::Begun;
 use super::super::roles::DatabaseAction;
 use super::{Session, filters, properties, result};
-use crate::data::{ColumnType, ResultTable, Value};
+use crate::assumptions::OperationColumns;
+use crate::data::{ColumnType, ResultTable, TICKS_PER_DAY, Value};
 use crate::kql::{Punct, Tokens};
 
-/// Runs a command as an operation. `asynchronous`: the answer is the operation's id, and its rows or its error are found
-/// under it; the work is done by then.
+/// Runs a command as an operation. `asynchronous`: the answer is the operation's id, under which its rows or its error are
+/// found when its time has come.
 pub(super) fn run(
     session: &Session<'_>,
     kind: &'static str,
     asynchronous: bool,
     work: impl FnOnce() -> EngineResult<ResultTable>,
 ) -> EngineResult<ResultTable> {
-    let (id, started) = (session.engine.new_id(), session.engine.now());
+    let engine = session.engine;
+    if asynchronous && session.operation.is_none() {
+        let id = engine.postpone(session, kind)?;
+        return Ok(result(&[("OperationId", ColumnType::Guid)], vec![vec![guid(id)]]));
+    }
+    let begun = session.operation.unwrap_or_else(|| Begun { id: engine.new_id(), at: engine.now() });
     let outcome = work();
     let (state, status) = match &outcome {
         Ok(_) => ("Completed", String::new()),
         Err(error) if error.permanent => ("BadInput", error.detail.clone()),
         Err(error) => ("Failed", error.detail.clone()),
     };
-    session.engine.log.operation(Operation {
-        id,
-        kind: kind.into(),
-        database: session.database.to_owned(),
-        principal: session.context.principal.fqn(),
-        started,
-        ended: session.engine.now(),
+    engine.log.operation(Operation {
+        updated: engine.now(),
         state: state.into(),
         status,
         details: outcome.as_ref().ok().filter(|_| asynchronous).cloned(),
+        ..Operation::begun(session, kind, begun)
     });
-    if asynchronous {
-        return Ok(result(&[("OperationId", ColumnType::Guid)], vec![vec![guid(id)]]));
-    }
     outcome
+}
+
+impl Operation {
+    /// The first entry of an operation: it is in progress.
+    pub(in super::super) fn begun(session: &Session<'_>, kind: &'static str, begun: Begun) -> Self {
+        Self {
+            id: begun.id,
+            kind: kind.into(),
+            database: session.database.to_owned(),
+            principal: session.context.principal.fqn(),
+            started: begun.at,
+            updated: begun.at,
+            state: "InProgress".into(),
+            status: String::new(),
+            details: None,
+        }
+    }
 }
 
 pub(super) fn guid(id: Uuid) -> Value {
@@ -61,7 +78,16 @@ const OPERATIONS: [(&str, ColumnType); 13] = [
     ("User", ColumnType::String),
 ];
 
-/// `.show operations [<id> | (<id>, ...)]` and `.show operation <id> details`; `show` was taken.
+/// How many of them the document lists.
+const DOCUMENTED_COLUMNS: usize = 8;
+
+/// How long an operation and a failure are listed, and how long it is found by its id, in ticks.
+const LISTED_FOR: i64 = 14 * TICKS_PER_DAY;
+const FOUND_FOR: i64 = TICKS_PER_DAY / 4;
+
+/// `.show operations [<id> | (<id>, ...)]` and `.show operation <id> details`; `show` was taken. Without an id: every
+/// entry of two weeks, of which an operation may have several. By id: its latest, if that is less than six hours old.
+/// Source: `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/show-operations.md`.
 pub(super) fn show(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
     tokens.next();
     let ids = if tokens.is(Punct::Open) {
@@ -71,16 +97,32 @@ pub(super) fn show(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResu
     } else {
         Some(vec![filters::id(tokens)?])
     };
-    let visible = visible(session);
+    let (visible, now) = (visible(session), session.engine.now());
     if let Some([id]) = ids.as_deref()
         && tokens.eat_word("details")
     {
-        let found = visible.into_iter().find(|operation| operation.id == *id);
-        let details = found.and_then(|operation| operation.details);
-        return details.ok_or_else(|| EngineError::not_found("OperationDetails", &id.to_string()));
+        let found = latest(&visible, *id).and_then(|operation| operation.details.clone());
+        return found.ok_or_else(|| EngineError::not_found("OperationDetails", &id.to_string()));
     }
-    let listed = |operation: &&Operation| ids.as_ref().is_none_or(|ids| ids.contains(&operation.id));
-    Ok(result(&OPERATIONS, visible.iter().filter(listed).map(row).collect()))
+    let younger = |than: i64| move |entry: &&Operation| now.saturating_sub(entry.updated) < than;
+    let rows: Vec<_> = match ids {
+        None => visible.iter().filter(younger(LISTED_FOR)).map(row).collect(),
+        Some(ids) => {
+            let found = ids.iter().filter_map(|id| latest(&visible, *id));
+            found.filter(younger(FOUND_FOR)).map(row).collect()
+        }
+    };
+    let columns = match session.engine.assumptions().operation_columns {
+        OperationColumns::WithMore => OPERATIONS.len(),
+        OperationColumns::Documented => DOCUMENTED_COLUMNS,
+    };
+    let cut = |row: Vec<Value>| row.into_iter().take(columns).collect();
+    Ok(result(&OPERATIONS[..columns], rows.into_iter().map(cut).collect()))
+}
+
+/// The newest entry of an operation.
+fn latest(entries: &[Operation], id: Uuid) -> Option<&Operation> {
+    entries.iter().rev().find(|entry| entry.id == id)
 }
 
 /// One's own operations; a database's admin sees all of the database.
@@ -103,8 +145,8 @@ fn row(operation: &Operation) -> Vec<Value> {
         (*operation.kind).into(),
         "".into(),
         Value::DateTime(operation.started),
-        Value::DateTime(operation.ended),
-        Value::TimeSpan(operation.ended - operation.started),
+        Value::DateTime(operation.updated),
+        Value::TimeSpan(operation.updated - operation.started),
         (*operation.state).into(),
         operation.status.as_str().into(),
         guid(operation.id),
@@ -134,7 +176,7 @@ const FAILURES: [(&str, ColumnType); 16] = [
     ("ShouldRetry", ColumnType::Bool),
 ];
 
-/// `.show ingestion failures [with (OperationId='<guid>')]`; `show ingestion` was taken.
+/// `.show ingestion failures [with (OperationId='<guid>')]`, of two weeks; `show ingestion` was taken.
 pub(super) fn show_failures(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
     if !tokens.eat_word("failures") {
         return Err(tokens.unexpected("'failures'").into());
@@ -150,11 +192,16 @@ pub(super) fn show_failures(session: &Session<'_>, tokens: &mut Tokens<'_>) -> E
         failure.principal == caller
             || database.is_some_and(|d| rights.on_database(d, DatabaseAction::Administer).is_ok())
     };
+    let now = session.engine.now();
+    let recent = |failure: &&FailedIngestion| now.saturating_sub(failure.failed_on) < LISTED_FOR;
     let listed = |failure: &&FailedIngestion| {
         wanted.as_ref().is_none_or(|id| id.eq_ignore_ascii_case(&failure.operation_id.to_string()))
     };
     let failures = session.engine.log.failures();
-    Ok(result(&FAILURES, failures.iter().filter(visible).filter(listed).map(failure_row).collect()))
+    Ok(result(
+        &FAILURES,
+        failures.iter().filter(recent).filter(visible).filter(listed).map(failure_row).collect(),
+    ))
 }
 
 fn failure_row(failed: &FailedIngestion) -> Vec<Value> {

@@ -2,13 +2,13 @@
 
 use serde_json::{Value as Json, json};
 
-use super::super::catalog::{Database, Settings, State, Table};
-use super::super::change::Change;
+use super::super::catalog::State;
 use super::super::error::{EngineError, EngineResult};
 use super::super::policy::{PolicyKind, timespan_text};
 use super::super::roles::{DatabaseAction, TableAction};
 use super::super::transaction::Decision;
-use super::{Entity, Session, end, result};
+use super::entity::{Entity, Owner};
+use super::{Session, end, result};
 use crate::data::{ColumnType, ResultTable, Value};
 use crate::kql::{Kind, Punct, Tokens};
 
@@ -22,74 +22,65 @@ const COLUMNS: [(&str, ColumnType); 5] = [
 
 /// Whether the entity that comes next is followed by `policy`.
 pub(super) fn follows(tokens: &mut Tokens<'_>) -> bool {
-    super::filters::word_behind_entity(tokens) == Some("policy")
+    super::entity::word_behind(tokens) == Some("policy")
 }
 
-/// What a policy belongs to, in a state.
-struct Owner<'s> {
-    database: &'s Database,
-    table: Option<&'s Table>,
+/// The entity that a policy belongs to, in a state.
+///
+/// # Errors
+/// 400 if no document tells of such a policy of such an entity.
+fn find<'s>(
+    session: &Session<'_>,
+    state: &'s State,
+    entity: &Entity,
+    kind: PolicyKind,
+) -> EngineResult<Owner<'s>> {
+    let fits = match entity {
+        Entity::Cluster => matches!(kind, PolicyKind::Caching | PolicyKind::ManagedIdentity),
+        Entity::Database(_) => kind != PolicyKind::AutoDelete,
+        Entity::Table(_) => kind != PolicyKind::ManagedIdentity,
+    };
+    if fits {
+        return Owner::find(session, state, entity);
+    }
+    let what = match entity {
+        Entity::Cluster => "a cluster",
+        Entity::Database(_) => "a database",
+        Entity::Table(_) => "a table",
+    };
+    Err(EngineError::syntax(format!("{what} has no policy {}", kind.word())))
 }
 
-impl<'s> Owner<'s> {
-    fn find(session: &Session<'_>, state: &'s State, entity: &Entity) -> EngineResult<Self> {
-        match entity {
-            Entity::Table(name) => {
-                let (database, table) = session.table(state, name)?;
-                Ok(Self { database, table: Some(table) })
-            }
-            Entity::Database(name) => Ok(Self { database: state.database(name)?, table: None }),
-        }
+fn check_change(
+    owner: Owner<'_>,
+    session: &Session<'_>,
+    state: &State,
+    kind: PolicyKind,
+) -> EngineResult<()> {
+    if kind == PolicyKind::ManagedIdentity {
+        return session.rights(state).on_cluster();
     }
-
-    fn settings(&self) -> &'s Settings {
-        self.table.map_or(&self.database.settings, |table| &table.settings)
-    }
-
-    fn check(
-        &self,
-        session: &Session<'_>,
-        state: &State,
-        kind: PolicyKind,
-        change: bool,
-    ) -> EngineResult<()> {
-        let rights = session.rights(state);
-        if kind == PolicyKind::ManagedIdentity && change {
-            return rights.on_cluster();
-        }
-        match (self.table, change) {
-            (Some(table), true) => rights.on_table(self.database, table, TableAction::Administer),
-            (Some(table), false) => rights.on_table(self.database, table, TableAction::Show),
-            (None, true) => rights.on_database(self.database, DatabaseAction::Administer),
-            (None, false) => rights.on_database(self.database, DatabaseAction::Show),
-        }
-    }
-
-    fn with(&self, settings: Settings) -> Change {
-        match self.table {
-            Some(table) => super::tables::put_change(self.database, Table { settings, ..table.header() }),
-            None => {
-                Change::SetDatabase { database: self.database.name.clone(), settings: Box::new(settings) }
-            }
-        }
-    }
-
-    fn shown(&self, kind: PolicyKind, policy: Option<&Json>) -> ResultTable {
-        let database = &self.database.name;
-        let (name, children, entity) = match self.table {
-            Some(table) => (format!("[{database}].[{}]", table.name), String::new(), "Table"),
-            None => {
-                let tables: Vec<_> = self.database.tables.keys().collect();
-                (format!("[{database}]"), json!(tables).to_string(), "Database")
-            }
-        };
-        let policy = policy.map_or_else(|| "null".to_owned(), Json::to_string);
-        let row = [kind.policy_name(), &name, &policy, &children, entity].map(Value::from).to_vec();
-        result(&COLUMNS, vec![row])
-    }
+    owner.check(session, state, TableAction::Administer, DatabaseAction::Administer)
 }
 
-/// `.alter|.alter-merge|.delete table T|database D policy <kind> [...]`; answers with the policy as it is then.
+/// The answer that shows a policy.
+pub(super) fn shown(owner: Owner<'_>, kind: PolicyKind, policy: Option<&Json>) -> ResultTable {
+    let (name, children, entity) = match owner {
+        Owner::Cluster(_) => (String::new(), String::new(), ""),
+        Owner::Database(database) => {
+            let tables: Vec<_> = database.tables.keys().collect();
+            (format!("[{}]", database.name), json!(tables).to_string(), "Database")
+        }
+        Owner::Table(database, table) => {
+            (format!("[{}].[{}]", database.name, table.name), String::new(), "Table")
+        }
+    };
+    let policy = policy.map_or_else(|| "null".to_owned(), Json::to_string);
+    let row = [kind.policy_name(), &name, &policy, &children, entity].map(Value::from).to_vec();
+    result(&COLUMNS, vec![row])
+}
+
+/// `.alter|.alter-merge|.delete table T|database D|cluster policy <kind> [...]`; answers with the policy as it is then.
 pub(super) fn change(
     session: &Session<'_>,
     verb: &str,
@@ -100,20 +91,24 @@ pub(super) fn change(
     let given = if verb == "delete" { None } else { Some(value(kind, tokens)?) };
     end(tokens)?;
     session.transact(|state| {
-        let owner = Owner::find(session, state, &entity)?;
-        owner.check(session, state, kind, true)?;
+        let owner = find(session, state, &entity, kind)?;
+        check_change(owner, session, state, kind)?;
         let mut settings = owner.settings().clone();
         match &given {
             None | Some(Json::Null) => drop(settings.policies.remove(&kind)),
             Some(given) => {
                 let current = settings.policies.get(&kind).filter(|_| verb == "alter-merge");
-                let inherited = owner.table.and_then(|_| owner.database.policies.get(&kind));
+                let inherited = match owner {
+                    Owner::Table(database, _) => state.policy(database, None, kind),
+                    Owner::Database(_) => state.cluster.policies.get(&kind),
+                    Owner::Cluster(_) => None,
+                };
                 let base = current.or(inherited.filter(|_| verb == "alter-merge"));
                 let policy = kind.complete(given, base)?;
                 settings.policies.insert(kind, policy);
             }
         }
-        let shown = owner.shown(kind, settings.policies.get(&kind));
+        let shown = shown(owner, kind, settings.policies.get(&kind));
         Ok(Decision::new(vec![owner.with(settings)], shown))
     })
 }
@@ -126,9 +121,9 @@ pub(super) fn show(
 ) -> EngineResult<ResultTable> {
     let kind = kind(tokens)?;
     let state = session.snapshot();
-    let owner = Owner::find(session, &state, entity)?;
-    owner.check(session, &state, kind, false)?;
-    Ok(owner.shown(kind, owner.settings().policies.get(&kind)))
+    let owner = find(session, &state, entity, kind)?;
+    owner.check(session, &state, TableAction::Show, DatabaseAction::Show)?;
+    Ok(shown(owner, kind, owner.settings().policies.get(&kind)))
 }
 
 /// Takes `policy <kind>`.

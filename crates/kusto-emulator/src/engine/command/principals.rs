@@ -7,7 +7,8 @@ use super::super::error::{EngineError, EngineResult};
 use super::super::principal::Principal;
 use super::super::roles::{DatabaseAction, Grant, Rights, Role, TableAction};
 use super::super::transaction::Decision;
-use super::{Entity, Session, end, result};
+use super::entity::{Entity, Owner};
+use super::{Session, end, result};
 use crate::data::{ColumnType, ResultTable, Value};
 use crate::kql::{Punct, Tokens};
 
@@ -76,7 +77,7 @@ pub(in super::super) fn forget(engine: &Engine, principal: &Principal) -> Engine
 
 /// Whether an entity and one of its roles come next, as in `table T admins`.
 pub(super) fn is_role_command(tokens: &mut Tokens<'_>) -> bool {
-    super::filters::word_behind_entity(tokens).is_some_and(|word| Role::from_plural(word).is_some())
+    super::entity::word_behind(tokens).is_some_and(|word| Role::from_plural(word).is_some())
 }
 
 /// A change of roles as it was written.
@@ -91,6 +92,11 @@ struct Request {
 fn parse(session: &Session<'_>, action: Action, tokens: &mut Tokens<'_>) -> EngineResult<Request> {
     let entity = Entity::parse(session, tokens)?;
     let role = tokens.word().and_then(Role::from_plural);
+    if entity == Entity::Cluster {
+        return Err(EngineError::bad_request(
+            "the roles of the cluster cannot be changed by commands; the service has its portal for that.",
+        ));
+    }
     let fits = |role: &Role| role.is_table_role() || matches!(entity, Entity::Database(_));
     let Some(role) = role.filter(fits) else {
         return Err(tokens.unexpected("a role, such as 'admins'").into());
@@ -124,29 +130,16 @@ pub(super) fn change(
     tokens: &mut Tokens<'_>,
 ) -> EngineResult<ResultTable> {
     let request = parse(session, action, tokens)?;
-    session.transact(|state| match &request.entity {
-        Entity::Database(name) => {
-            let database = state.database(name)?;
-            session.rights(state).on_database(database, DatabaseAction::Administer)?;
-            let settings =
-                Settings { grants: request.applied(action, &database.grants), ..database.settings.clone() };
-            let answer = request.answer(&settings.grants, &format!("Database {}", database.name));
-            let change =
-                Change::SetDatabase { database: database.name.clone(), settings: Box::new(settings) };
-            Ok(Decision::new(vec![change], answer))
+    session.transact(|state| {
+        let owner = Owner::find(session, state, &request.entity)?;
+        owner.check(session, state, TableAction::Administer, DatabaseAction::Administer)?;
+        if let (Owner::Table(database, _), Action::Add | Action::Set) = (owner, action) {
+            request.known_to(session, state, database)?;
         }
-        Entity::Table(name) => {
-            let (database, table) = session.table(state, name)?;
-            session.rights(state).on_table(database, table, TableAction::Administer)?;
-            if action != Action::Drop {
-                request.known_to(session, state, database)?;
-            }
-            let settings =
-                Settings { grants: request.applied(action, &table.grants), ..table.settings.clone() };
-            let answer = request.answer(&settings.grants, &format!("Table {}", table.name));
-            let next = Table { settings, ..table.header() };
-            Ok(Decision::new(vec![super::tables::put_change(database, next)], answer))
-        }
+        let mut settings = owner.settings().clone();
+        settings.grants = request.applied(action, &settings.grants);
+        let answer = request.answer(&settings.grants, &owner.title());
+        Ok(Decision::new(vec![owner.with(settings)], answer))
     })
 }
 
@@ -172,7 +165,7 @@ impl Request {
     /// A table role is given only to who has a role in the database.
     fn known_to(&self, session: &Session<'_>, state: &State, database: &Database) -> EngineResult<()> {
         let known = |principal: &&Principal| {
-            let rights = Rights { access: session.engine.access, state, caller: principal };
+            let rights = Rights { caller: principal, ..session.rights(state) };
             rights.is_cluster_admin() || rights.database_roles(database).next().is_some()
         };
         match self.principals.iter().find(|principal| !known(principal)) {
@@ -201,22 +194,12 @@ fn listed(grants: &[Grant], scope: &str) -> ResultTable {
     result(&PRINCIPALS, grants.iter().map(row).collect())
 }
 
-/// `.show table T principals [roles]`-like: the entity and `principals` were taken.
+/// `.show table T principals` and `.show database D principals`: the entity and `principals` were taken.
 pub(super) fn show(session: &Session<'_>, entity: &Entity) -> EngineResult<ResultTable> {
     let state = session.snapshot();
-    let rights = session.rights(&state);
-    match entity {
-        Entity::Database(name) => {
-            let database = state.database(name)?;
-            rights.on_database(database, DatabaseAction::Administer)?;
-            Ok(listed(&database.grants, &format!("Database {}", database.name)))
-        }
-        Entity::Table(name) => {
-            let (database, table) = session.table(&state, name)?;
-            rights.on_table(database, table, TableAction::Administer)?;
-            Ok(listed(&table.grants, &format!("Table {}", table.name)))
-        }
-    }
+    let owner = Owner::find(session, &state, entity)?;
+    owner.check(session, &state, TableAction::Administer, DatabaseAction::Administer)?;
+    Ok(listed(&owner.settings().grants, &owner.title()))
 }
 
 /// The caller's own roles: on a table, on a database, or (without an entity) everywhere.
@@ -250,7 +233,7 @@ pub(super) fn own_roles(session: &Session<'_>, entity: Option<&Entity>) -> Engin
             on_table(database, table, &mut rows);
         }
         Some(Entity::Database(name)) => on_database(state.database(name)?, &mut rows),
-        None => {
+        Some(Entity::Cluster) | None => {
             for database in state.databases.values() {
                 on_database(database, &mut rows);
                 database.tables.values().for_each(|table| on_table(database, table, &mut rows));
@@ -263,4 +246,53 @@ pub(super) fn own_roles(session: &Session<'_>, entity: Option<&Entity>) -> Engin
 fn own_role(session: &Session<'_>, scope: &str, role: &str) -> Vec<Value> {
     let id = session.context.principal.id.as_str();
     [scope, id, id, role].map(Value::from).to_vec()
+}
+
+const ACCESS: [(&str, ColumnType); 4] = [
+    ("PrincipalFQN", ColumnType::String),
+    ("Entity", ColumnType::String),
+    ("AccessType", ColumnType::String),
+    ("IsAllowed", ColumnType::Bool),
+];
+
+/// `.show principal access with (principal='...', accesstype='...', database='...'[, table='...'])`, of which no document
+/// tells: whether a principal may do something, as a bool in the fourth column, where the Kafka connector
+/// (`Azure/kafka-sink-azure-kusto`, `KustoSinkTask.java`) looks for it. For the principal itself and for admins.
+pub(super) fn access(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
+    session.needs_undocumented(".show principal access")?;
+    tokens.next();
+    tokens.next();
+    let mut given = super::properties::parse(tokens)?;
+    let mut text = |name: &str| given.remove(name).and_then(|value| value.as_str().map(str::to_owned));
+    let (who, kind) = (text("principal"), text("accesstype").unwrap_or_default());
+    let (database, table) = (text("database"), text("table"));
+    super::properties::refuse_others(".show principal access", given.keys())?;
+    let who = who.map_or_else(|| Ok(session.context.principal.clone()), |who| Principal::parse(&who))?;
+    let state = session.snapshot();
+    let database = state.database(database.as_deref().unwrap_or(session.database))?;
+    let table = table.map(|name| session.table_of(database, &name)).transpose()?;
+    if !who.covers(&session.context.principal) {
+        session.rights(&state).on_database(database, DatabaseAction::Administer)?;
+    }
+    let rights = Rights { caller: &who, ..session.rights(&state) };
+    let (on_table, on_database) = asked_access(&kind)?;
+    let allowed = match table {
+        Some(table) => rights.on_table(database, table, on_table).is_ok(),
+        None => rights.on_database(database, on_database).is_ok(),
+    };
+    let entity = table.map_or(&database.name, |table| &table.name);
+    let row = vec![Value::string(who.fqn()), entity.as_str().into(), kind.as_str().into(), allowed.into()];
+    Ok(result(&ACCESS, vec![row]))
+}
+
+fn asked_access(kind: &str) -> EngineResult<(TableAction, DatabaseAction)> {
+    Ok(match kind.to_ascii_lowercase().as_str() {
+        "ingest" => (TableAction::Ingest, DatabaseAction::Ingest),
+        "admin" => (TableAction::Administer, DatabaseAction::Administer),
+        "view" | "read" => (TableAction::Show, DatabaseAction::Query),
+        _ => {
+            let message = format!("accesstype is '{kind}'; it must be 'ingest', 'view' or 'admin'.");
+            return Err(EngineError::bad_request(message));
+        }
+    })
 }

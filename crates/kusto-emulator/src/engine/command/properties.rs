@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use super::super::batch::IngestionProperties;
 use super::super::error::{EngineError, EngineResult};
+use super::Session;
 use crate::data::{Value, write_value_text};
 use crate::kql::{Kind, Punct, Tokens};
 
@@ -68,14 +69,17 @@ impl TableProperties {
     ///
     /// # Errors
     /// 400 if a value has the wrong type.
-    pub(super) fn take(properties: &mut Map<String, Json>) -> EngineResult<Self> {
+    pub(super) fn take(session: &Session<'_>, properties: &mut Map<String, Json>) -> EngineResult<Self> {
         let mut taken = Self::default();
         let names: Vec<String> = properties.keys().cloned().collect();
         for name in names {
             match name.to_ascii_lowercase().as_str() {
                 "docstring" => taken.docstring = Some(text(properties, &name)?),
                 "folder" => taken.folder = Some(text(properties, &name)?),
-                "hidden" => taken.hidden = Some(flag(properties, &name)?),
+                "hidden" => {
+                    session.needs_undocumented("the property hidden")?;
+                    taken.hidden = Some(flag(properties, &name)?);
+                }
                 "extend_schema" => taken.extend_schema = flag(properties, &name)?,
                 "recreate_schema" => taken.recreate_schema = flag(properties, &name)?,
                 _ => {}

@@ -18,7 +18,7 @@ pub(super) fn run(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResul
     let asynchronous = tokens.eat_word("async");
     word(tokens, "extents")?;
     word(tokens, "in")?;
-    let request = Move::into_table(tokens)?;
+    let request = Move::into_table(session, tokens)?;
     tokens.expect(Punct::LessPipe)?;
     let to_drop = braced(tokens)?;
     tokens.expect(Punct::Comma)?;
@@ -77,6 +77,7 @@ fn decide(
         changes.push(Change::DropExtents { database, table, ids: dropped.clone() });
     }
     changes.extend(moved_changes);
+    request.takes(session, dropped.len() + moved.len());
     let dropped = dropped.into_iter().map(|id| (id, String::new(), ""));
     let rows = dropped.chain(moved.into_iter().map(|(old, new)| (old, new.to_string(), "")));
     Ok(Decision::new(changes, moved_result(rows)))

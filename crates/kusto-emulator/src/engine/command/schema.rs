@@ -42,6 +42,19 @@ fn column(tokens: &mut Tokens<'_>) -> EngineResult<Column> {
     Ok(Column::new(name, ty))
 }
 
+/// The rows of several such results in one.
+pub(super) fn united(mut shown: Vec<ResultTable>) -> ResultTable {
+    if shown.len() == 1 {
+        return shown.remove(0);
+    }
+    let row =
+        |table: &ResultTable, row| (0..table.schema.len()).map(|at| table.value(row, at)).collect::<Vec<_>>();
+    let rows =
+        shown.iter().flat_map(|table| (0..table.rows).map(move |at| row(table, at))).collect::<Vec<_>>();
+    let (name, schema) = (shown[0].name.clone(), shown[0].schema.clone());
+    ResultTable::from_rows(&name, schema, rows)
+}
+
 /// Refuses a schema that no table can have.
 pub(super) fn validate(columns: &[Column]) -> EngineResult<()> {
     if columns.is_empty() {

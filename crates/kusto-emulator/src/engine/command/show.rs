@@ -2,14 +2,15 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::super::catalog::{Database, Table};
+use super::super::catalog::{Database, State, Table};
 use super::super::error::EngineResult;
 use super::super::policy::PolicyKind;
 use super::super::query;
 use super::super::roles::{DatabaseAction, TableAction};
+use super::entity::Entity;
 use super::operations::guid;
 use super::{
-    Entity, Session, end, extents, mappings, operations, policies, principals, properties, result, schema,
+    Session, encoding, end, extents, mappings, operations, policies, principals, properties, result, schema,
 };
 use crate::data::{ColumnType, ResultTable, Value};
 use crate::kql::{Punct, Tokens};
@@ -32,6 +33,7 @@ fn show(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTa
             let Entity::Table(name) = &entity else { return Err(tokens.unexpected("a table").into()) };
             table(session, name, &entity, tokens)
         }
+        Some("column") => encoding::show(session, tokens),
         Some("databases") => databases(session, tokens),
         Some("database") => database(session, tokens),
         Some("version") => version(tokens),
@@ -40,16 +42,30 @@ fn show(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTa
             tokens.next();
             operations::show_failures(session, tokens)
         }
+        Some("principal") if tokens.word_nth(1) == Some("access") => principals::access(session, tokens),
         Some("principal") => {
             tokens.next();
             own_roles(session, None, tokens)
         }
-        Some("cluster") if tokens.word_nth(1) == Some("principal") => {
+        Some("cluster") => cluster(session, tokens),
+        _ => Err(tokens.unexpected("something that the local cluster can show, such as 'tables'").into()),
+    }
+}
+
+/// `.show cluster extents ...`, `.show cluster policy <kind>`, `.show cluster principal roles`.
+fn cluster(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
+    tokens.next();
+    match tokens.word() {
+        Some("extents") => {
             tokens.next();
+            extents::show_cluster(session, tokens)
+        }
+        Some("policy") => policies::show(session, &Entity::Cluster, tokens),
+        Some("principal") => {
             tokens.next();
             own_roles(session, None, tokens)
         }
-        _ => Err(tokens.unexpected("something that the local cluster can show, such as 'tables'").into()),
+        _ => Err(tokens.unexpected("'extents', 'policy' or 'principal roles'").into()),
     }
 }
 
@@ -80,8 +96,11 @@ fn tables(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<Result
     }
     let with_details = tokens.eat_word("details");
     let mut given = properties::parse(tokens)?;
-    let hidden =
-        given.contains_key("IncludeHiddenTables") && properties::flag(&mut given, "IncludeHiddenTables")?;
+    let hidden = given.contains_key("IncludeHiddenTables");
+    if hidden {
+        session.needs_undocumented("IncludeHiddenTables")?;
+    }
+    let hidden = hidden && properties::flag(&mut given, "IncludeHiddenTables")?;
     properties::refuse_others(".show tables", given.keys())?;
     let state = session.snapshot();
     let database = session.context_database(&state)?;
@@ -91,7 +110,7 @@ fn tables(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<Result
         None => hidden || !table.hidden,
     };
     let tables = database.tables.values().map(|table| &**table).filter(listed);
-    Ok(if with_details { details(database, tables) } else { listing(database, tables) })
+    Ok(if with_details { details(&state, database, tables) } else { listing(database, tables) })
 }
 
 fn listing<'t>(database: &Database, tables: impl Iterator<Item = &'t Table>) -> ResultTable {
@@ -135,7 +154,7 @@ fn table(
         return Ok(schema::show_csl(database, table));
     }
     if tokens.eat_word("details") {
-        return Ok(details(database, std::iter::once(&**table)));
+        return Ok(details(&state, database, std::iter::once(&**table)));
     }
     if tokens.eat_word("schema") {
         as_json(tokens)?;
@@ -321,18 +340,18 @@ const DETAILS: [(&str, ColumnType); 21] = [
     ("RowOrderPolicy", ColumnType::String),
 ];
 
-fn details<'t>(database: &Database, tables: impl Iterator<Item = &'t Table>) -> ResultTable {
-    result(&DETAILS, tables.map(|table| details_row(database, table)).collect())
+fn details<'t>(state: &State, database: &Database, tables: impl Iterator<Item = &'t Table>) -> ResultTable {
+    result(&DETAILS, tables.map(|table| details_row(state, database, table)).collect())
 }
 
-fn details_row(database: &Database, table: &Table) -> Vec<Value> {
+fn details_row(state: &State, database: &Database, table: &Table) -> Vec<Value> {
     let extents = || table.extents.iter();
     let count = Value::Long(table.extents.len() as i64);
     let stored = Value::Real(extents().map(|extent| extent.stored_size).sum::<u64>() as f64);
     let original = Value::Real(extents().map(|extent| extent.original_size).sum::<u64>() as f64);
     let rows = Value::Long(table.row_count().try_into().unwrap_or(i64::MAX));
     let in_force = |kind: PolicyKind| {
-        let policy = table.policies.get(&kind).or_else(|| database.policies.get(&kind));
+        let policy = state.policy(database, Some(table), kind);
         Value::string(policy.map_or_else(|| "null".to_owned(), Json::to_string))
     };
     let moment = |moment: Option<i64>| moment.map_or(Value::Null, Value::DateTime);

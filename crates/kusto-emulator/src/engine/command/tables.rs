@@ -13,37 +13,63 @@ use super::{Session, end, result, schema};
 use crate::data::{ColumnType, ResultTable, Schema, Value};
 use crate::kql::{Punct, Tokens};
 
-/// `.create table T (...) [with (...)]`, a no-op if the name exists; `.create-merge table T (...)` adds missing columns.
+/// `.create table T (...)` and `.create tables T (...), U (...)`: a no-op for names that exist. `.create-merge table(s)`
+/// adds missing columns to those. `[with (...)]` holds for all.
 pub(super) fn create(
     session: &Session<'_>,
     merge: bool,
     tokens: &mut Tokens<'_>,
 ) -> EngineResult<ResultTable> {
-    tokens.next();
-    let name = tokens.expect_name("a table name")?;
-    names::validate("Table", &name)?;
-    if !merge && tokens.eat_hyphenated("based-on") {
-        return create_like(session, &name, tokens);
+    let several = tokens.eat_word("tables") || !tokens.eat_word("table");
+    let mut wanted = vec![new_name(tokens)?];
+    if !merge && !several && tokens.eat_hyphenated("based-on") {
+        return create_like(session, &wanted.remove(0), tokens);
     }
-    let columns = schema::parse(tokens)?;
+    let mut schemas = vec![schema::parse(tokens)?];
+    while several && tokens.eat(Punct::Comma) {
+        wanted.push(new_name(tokens)?);
+        schemas.push(schema::parse(tokens)?);
+    }
     let mut given = properties::parse(tokens)?;
-    let about = TableProperties::take(&mut given)?;
+    let about = TableProperties::take(session, &mut given)?;
     properties::refuse_others(".create table", given.keys())?;
     end(tokens)?;
+    if let Some(twice) = wanted.iter().enumerate().find(|(at, name)| wanted[..*at].contains(name)) {
+        return Err(EngineError::bad_request(format!("table '{}' stands in the command twice.", twice.1)));
+    }
     session.transact(|state| {
         let database = session.context_database(state)?;
-        match database.tables.get(&name) {
-            None => {
-                let table = new_table(session, state, database, &name, columns.clone(), &about)?;
-                Ok(put(database, table))
-            }
-            Some(table) if merge => merge_into(session, state, database, table, &columns, &about),
-            Some(table) => {
-                session.rights(state).on_database(database, DatabaseAction::CreateTable)?;
-                Ok(Decision::nothing(schema::show_json(database, table)))
-            }
+        let (mut changes, mut shown) = (Vec::new(), Vec::new());
+        for (name, columns) in wanted.iter().zip(&schemas) {
+            let created = create_one(session, state, database, merge, (name, columns, &about))?;
+            changes.extend(created.changes);
+            shown.push(created.answer);
         }
+        Ok(Decision::new(changes, schema::united(shown)))
     })
+}
+
+fn new_name(tokens: &mut Tokens<'_>) -> EngineResult<String> {
+    let name = tokens.expect_name("a table name")?;
+    names::validate("Table", &name)?;
+    Ok(name)
+}
+
+fn create_one(
+    session: &Session<'_>,
+    state: &State,
+    database: &Database,
+    merge: bool,
+    (name, columns, about): (&str, &Schema, &TableProperties),
+) -> EngineResult<Decision<ResultTable>> {
+    match database.tables.get(name) {
+        None => Ok(put(database, new_table(session, state, database, name, columns.clone(), about)?)),
+        Some(table) if merge => merge_into(session, state, database, table, columns, about),
+        Some(table) => {
+            session.rights(state).on_database(database, DatabaseAction::CreateTable)?;
+            Ok(Decision::nothing(schema::show_json(database, table)))
+        }
+    }
 }
 
 /// `.create table T based-on U [ifnotexists] [with (...)]`: empty, with the columns, description, policies and mappings of
@@ -53,7 +79,7 @@ fn create_like(session: &Session<'_>, name: &str, tokens: &mut Tokens<'_>) -> En
     let model = tokens.expect_name("the name of the table that it is based on")?;
     let if_not_exists = tokens.eat_word("ifnotexists");
     let mut given = properties::parse(tokens)?;
-    let about = TableProperties::take(&mut given)?;
+    let about = TableProperties::take(session, &mut given)?;
     properties::refuse_others(".create table based-on", given.keys())?;
     end(tokens)?;
     session.transact(|state| {
@@ -149,7 +175,7 @@ pub(super) fn alter(
     let name = tokens.expect_name("a table name")?;
     let columns = schema::parse(tokens)?;
     let mut given = properties::parse(tokens)?;
-    let about = TableProperties::take(&mut given)?;
+    let about = TableProperties::take(session, &mut given)?;
     properties::refuse_others(".alter table", given.keys())?;
     end(tokens)?;
     session.transact(|state| {

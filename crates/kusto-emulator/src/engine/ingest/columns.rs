@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::super::batch::IngestFailure;
 use crate::data::{ColumnBuilder, ColumnData, ColumnType, Schema};
 
-/// A longer string is cut, a longer dynamic is null. Sources: `MicrosoftDocs/dataexplorer-docs
+/// A longer string is cut, a longer dynamic is null, unless an encoding policy says otherwise. Sources: `MicrosoftDocs/dataexplorer-docs
 /// data-explorer/kusto/query/scalar-data-types/{string,dynamic}.md`.
 pub(super) const MAX_VALUE_BYTES: usize = 1 << 20;
 
@@ -63,37 +63,37 @@ impl Columns {
     }
 }
 
-/// Appends a field of a delimited record: invalid UTF-8 becomes U+FFFD.
-pub(super) fn push_field(builder: &mut ColumnBuilder, field: &[u8]) {
+/// Appends a field of a delimited record: invalid UTF-8 becomes U+FFFD. `longest` is how many bytes a value may have.
+pub(super) fn push_field(builder: &mut ColumnBuilder, field: &[u8], longest: usize) {
     match std::str::from_utf8(field) {
-        Ok(text) => push_text(builder, text),
-        Err(_) => push_text(builder, &String::from_utf8_lossy(field)),
+        Ok(text) => push_text(builder, text, longest),
+        Err(_) => push_text(builder, &String::from_utf8_lossy(field), longest),
     }
 }
 
 /// Appends text within the limits of a value.
-pub(super) fn push_text(builder: &mut ColumnBuilder, text: &str) {
-    if text.len() <= MAX_VALUE_BYTES {
+pub(super) fn push_text(builder: &mut ColumnBuilder, text: &str, longest: usize) {
+    if text.len() <= longest {
         builder.push_text(text);
     } else if builder.ty() == ColumnType::String {
-        builder.push_text(cut(text));
+        builder.push_text(cut(text, longest));
     } else {
         builder.push_null();
     }
 }
 
 /// As much of a text as a value may have, without dividing a character.
-fn cut(text: &str) -> &str {
-    let end = (0..=MAX_VALUE_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+fn cut(text: &str, longest: usize) -> &str {
+    let end = (0..=longest.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or_default()]
 }
 
 /// Appends a JSON value within the limits; `long` says that its record was longer than one value may be.
-pub(super) fn push_json(builder: &mut ColumnBuilder, json: &Json, long: bool) {
+pub(super) fn push_json(builder: &mut ColumnBuilder, json: &Json, long: bool, longest: usize) {
     match json {
-        Json::String(text) if builder.ty() != ColumnType::Dynamic => push_text(builder, text),
-        json if long && json.to_string().len() > MAX_VALUE_BYTES => match builder.ty() {
-            ColumnType::String => push_text(builder, &json.to_string()),
+        Json::String(text) if builder.ty() != ColumnType::Dynamic => push_text(builder, text, longest),
+        json if long && json.to_string().len() > longest => match builder.ty() {
+            ColumnType::String => push_text(builder, &json.to_string(), longest),
             _ => builder.push_null(),
         },
         json => builder.push_json(json),

@@ -10,10 +10,13 @@ use super::super::catalog::{Database, State, Table};
 use super::super::change::Change;
 use super::super::error::EngineError;
 use super::super::extent::{Extent, StoredColumn};
+use super::super::policy::{PolicyKind, timespan_ticks};
+use super::super::principal::Principal;
+use super::super::roles::{Rights, TableAction};
 use super::super::tag;
 use super::super::transaction::Decision;
 use super::columns::Columns;
-use crate::assumptions::{IngestIfNotExists, ResolvedNames};
+use crate::assumptions::{IngestIfNotExists, ResolvedNames, RightsOfWaiting};
 use crate::data::{ColumnData, Schema};
 use crate::faults::Mischief;
 use crate::holds::HoldPoint;
@@ -48,16 +51,17 @@ impl NewExtent {
         merged.into_iter().map(extent).collect()
     }
 
-    /// The first half of the rows (the larger one) and the second.
-    fn halves(&self) -> (Self, Self) {
-        let middle = self.rows.div_ceil(2);
-        let part = |start: u64, rows: u64| {
-            let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    /// The rows as so many extents of about the same size, or fewer, but none without rows.
+    pub(super) fn parts(&self, count: u64) -> Vec<Self> {
+        let each = self.rows.div_ceil(count.max(1)).max(1);
+        let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        let part = |start: u64| {
+            let rows = each.min(self.rows - start);
             let slice = |column: &Arc<ColumnData>| Arc::new(column.slice(number(start), number(rows)));
             let (schema, columns) = (Arc::clone(&self.schema), self.columns.iter().map(slice).collect());
-            Self { schema, columns, rows, original_size: self.original_size / 2 }
+            Self { schema, columns, rows, original_size: self.original_size * rows / self.rows }
         };
-        (part(0, middle), part(middle, self.rows - middle))
+        (0..self.rows.div_ceil(each)).map(|n| part(n * each)).collect()
     }
 
     /// The one extent of inline data; none if it has no rows.
@@ -81,61 +85,115 @@ pub(crate) fn refuse_if_ingested(
     }
 }
 
-/// Gives the extents to the table, whatever it is called by now, all at once.
-///
-/// # Errors
-/// If the table is gone, a tag of `ingestIfNotExists` is there by now, or the disk fails (transient).
-pub(crate) fn commit(
-    engine: &Engine,
-    (database, table): (&Database, &Table),
-    properties: &IngestionProperties,
-    new: Vec<NewExtent>,
-    mischief: &Mischief,
-) -> Result<Vec<Uuid>, IngestFailure> {
-    if !mischief.in_halves() {
-        return commit_part(engine, (database, table), properties, new, mischief);
-    }
-    let (first, second): (Vec<_>, Vec<_>) = new.iter().map(NewExtent::halves).unzip();
-    let mut extents = commit_part(engine, (database, table), properties, first, mischief)?;
-    if !mischief.half {
-        mischief.reach(HoldPoint::Halfway)?;
-        // The first half has the tags that ingestIfNotExists would find.
-        let properties = IngestionProperties { ingest_if_not_exists: Vec::new(), ..properties.clone() };
-        let second = second.into_iter().filter(|extent| extent.rows > 0).collect();
-        extents.extend(commit_part(engine, (database, table), &properties, second, mischief)?);
-    }
-    Ok(extents)
+/// Where rows go, in whose name, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) caller: &'a Principal,
+    pub(crate) database: &'a Database,
+    pub(crate) table: &'a Table,
+    pub(crate) properties: &'a IngestionProperties,
+    pub(crate) mischief: &'a Mischief,
 }
 
-fn commit_part(
-    engine: &Engine,
-    (database, table): (&Database, &Table),
-    properties: &IngestionProperties,
-    new: Vec<NewExtent>,
-    mischief: &Mischief,
-) -> Result<Vec<Uuid>, IngestFailure> {
-    if new.is_empty() {
-        return Ok(Vec::new());
+impl Target<'_> {
+    /// Gives the extents to the table, whatever it is called by now, all at once.
+    ///
+    /// # Errors
+    /// If the table is gone, the caller may not ingest any more, a tag of `ingestIfNotExists` is there by now, or the disk
+    /// fails (transient).
+    pub(crate) fn commit(&self, new: Vec<NewExtent>) -> Result<Vec<Uuid>, IngestFailure> {
+        if self.mischief.in_halves() { self.commit_in_steps(new) } else { self.commit_part(new) }
     }
-    let extents = write(engine, properties, new)?;
-    let committed = prepare(engine, database, mischief).and_then(|()| {
-        let decided =
-            engine.transact(|state| decide(engine, state, (database.id, table), properties, &extents));
-        decided.map_err(|failure: Failure| failure.0)
-    });
-    if committed.is_err() {
-        extents.iter().for_each(|extent| engine.extents.doom(extent));
-    }
-    committed
-}
 
-/// Whatever was ordered for the moment before the effect.
-fn prepare(engine: &Engine, database: &Database, mischief: &Mischief) -> Result<(), IngestFailure> {
-    mischief.reach(HoldPoint::Commit)?;
-    if mischief.merge {
-        engine.merge(Some(&database.name), None).map_err(|error| Failure::from(error).0)?;
+    /// Gives the first half of each extent to the table, then the second.
+    pub(super) fn commit_in_steps(&self, new: Vec<NewExtent>) -> Result<Vec<Uuid>, IngestFailure> {
+        let halves = new.iter().map(|extent| extent.parts(2).into_iter());
+        let (first, second): (Vec<_>, Vec<_>) = halves.map(|mut parts| (parts.next(), parts.next())).unzip();
+        let mut extents = self.commit_part(first.into_iter().flatten().collect())?;
+        if !self.mischief.half {
+            self.mischief.reach(HoldPoint::Halfway)?;
+            // The first half has the tags that ingestIfNotExists would find.
+            let properties =
+                &IngestionProperties { ingest_if_not_exists: Vec::new(), ..self.properties.clone() };
+            let rest = Target { properties, ..*self };
+            extents.extend(rest.commit_part(second.into_iter().flatten().collect())?);
+        }
+        Ok(extents)
     }
-    Ok(())
+
+    fn commit_part(&self, new: Vec<NewExtent>) -> Result<Vec<Uuid>, IngestFailure> {
+        if new.is_empty() {
+            return Ok(Vec::new());
+        }
+        let extents = write(self.engine, self.properties, new)?;
+        let committed = self.prepare().and_then(|()| {
+            let decided = self.engine.transact(|state| self.decide(state, &extents));
+            decided.map_err(|failure: Failure| failure.0)
+        });
+        if committed.is_err() {
+            extents.iter().for_each(|extent| self.engine.extents.doom(extent));
+        }
+        committed
+    }
+
+    /// Whatever was ordered for the moment before the effect.
+    fn prepare(&self) -> Result<(), IngestFailure> {
+        self.mischief.reach(HoldPoint::Commit)?;
+        if self.mischief.merge {
+            let merged = self.engine.merge(Some(&self.database.name), None);
+            merged.map_err(|error| Failure::from(error).0)?;
+        }
+        Ok(())
+    }
+
+    fn decide(&self, state: &State, extents: &[Extent]) -> Result<Decision<Vec<Uuid>>, Failure> {
+        let assumed = self.engine.assumptions();
+        let means_the_same = |(_, now): &(&Arc<Database>, &Arc<Table>)| {
+            now.name == self.table.name || assumed.resolved_names == ResolvedNames::FollowTheTable
+        };
+        let found = state.table_by_id(self.database.id, self.table.id).filter(means_the_same);
+        let Some((database, table)) = found else {
+            let message = format!("table '{}' was dropped or renamed meanwhile", self.table.name);
+            return Err(Failure(IngestFailure::permanent("BadRequest_TableNotExist", message)));
+        };
+        if assumed.rights == RightsOfWaiting::WhenItTakesEffect {
+            self.refuse_without_right(state, database, table).map_err(Failure)?;
+        }
+        refuse_at_commit(self.engine, table, self.properties).map_err(Failure)?;
+        self.refuse_too_old(state, database, table).map_err(Failure)?;
+        let change = Change::AddExtents {
+            database: database.name.clone(),
+            table: table.name.clone(),
+            extents: extents.iter().map(|extent| extent.pruned(&table.schema)).collect(),
+        };
+        Ok(Decision::new(vec![change], extents.iter().map(|extent| extent.id).collect()))
+    }
+
+    /// What retention would take away at once is not let in.
+    fn refuse_too_old(&self, state: &State, database: &Database, table: &Table) -> Result<(), IngestFailure> {
+        let policy = state.policy(database, Some(table), PolicyKind::Retention);
+        let period = policy.and_then(|policy| timespan_ticks(&policy["SoftDeletePeriod"]));
+        let age = self.properties.creation_time.map(|created| self.engine.now().saturating_sub(created));
+        match period.zip(age) {
+            Some((period, age)) if age > period => Err(IngestFailure::permanent(
+                "BadRequest_CreationTimeEarlierThanSoftDeletePeriod",
+                format!("the creation time lies before the soft-delete period of table '{}'", table.name),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_without_right(
+        &self,
+        state: &State,
+        database: &Database,
+        table: &Table,
+    ) -> Result<(), IngestFailure> {
+        let rights = Rights { access: self.engine.access, state, caller: self.caller, arrival: None };
+        let allowed = rights.on_table(database, table, TableAction::Ingest);
+        allowed.map_err(|error| IngestFailure::permanent("Forbidden", error.detail))
+    }
 }
 
 /// [`refuse_if_ingested`] in the transaction, unless that is assumed not to happen.
@@ -181,7 +239,7 @@ fn write_one(
     let stored_size = new.columns.iter().map(|column| column.bytes() as u64).sum();
     let data = engine
         .extents
-        .put(file, new.columns)
+        .put(file, &new.schema, new.columns)
         .map_err(|error| IngestFailure::transient("General_InternalServerError", error.to_string()))?;
     Ok(Extent {
         id,
@@ -206,27 +264,4 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         Self(IngestFailure::transient("General_InternalServerError", error.detail))
     }
-}
-
-fn decide(
-    engine: &Engine,
-    state: &State,
-    (database, table): (Uuid, &Table),
-    properties: &IngestionProperties,
-    extents: &[Extent],
-) -> Result<Decision<Vec<Uuid>>, Failure> {
-    let means_the_same = |(_, now): &(&Arc<Database>, &Arc<Table>)| {
-        now.name == table.name || engine.assumptions().resolved_names == ResolvedNames::FollowTheTable
-    };
-    let Some((database, table)) = state.table_by_id(database, table.id).filter(means_the_same) else {
-        let message = format!("table '{}' was dropped or renamed meanwhile", table.name);
-        return Err(Failure(IngestFailure::permanent("BadRequest_TableNotExist", message)));
-    };
-    refuse_at_commit(engine, table, properties).map_err(Failure)?;
-    let change = Change::AddExtents {
-        database: database.name.clone(),
-        table: table.name.clone(),
-        extents: extents.iter().map(|extent| extent.pruned(&table.schema)).collect(),
-    };
-    Ok(Decision::new(vec![change], extents.iter().map(|extent| extent.id).collect()))
 }

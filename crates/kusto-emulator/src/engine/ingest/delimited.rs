@@ -8,6 +8,7 @@ use super::super::batch::IngestFailure;
 use super::columns::{Columns, push_field, push_text};
 use super::plan::{Plan, Slot};
 use super::source::Input;
+use crate::assumptions::RaggedRecords;
 
 /// Reads all records.
 ///
@@ -27,12 +28,12 @@ pub(super) fn read(
             continue;
         }
         let expected = *width.get_or_insert(records.count);
-        if records.count != expected {
+        if records.count != expected && plan.ragged == RaggedRecords::FailTheSource {
             return Err(records.wrong_number_of_fields(expected, input.location()));
         }
         columns.row(|i, builder| match &plan.slots[i] {
-            Slot::Field(n) if *n < records.count => push_field(builder, records.field(*n)),
-            Slot::Constant(text) => push_text(builder, text),
+            Slot::Field(n) if *n < records.count => push_field(builder, records.field(*n), plan.longest[i]),
+            Slot::Constant(text) => push_text(builder, text, plan.longest[i]),
             _ => builder.push_null(),
         });
     }

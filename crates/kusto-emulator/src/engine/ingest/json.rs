@@ -138,18 +138,20 @@ impl<'de> Visitor<'de> for &mut Records<'_> {
 
 fn push_record(plan: &Plan, record: &Json, number: u64, long: bool, columns: &mut Columns) {
     columns.row(|i, builder| match &plan.slots[i] {
-        Slot::Key(key) => push_found(builder, record.get(key), long),
-        Slot::Path(path, None) => push_found(builder, path.find(record), long),
-        Slot::Path(path, Some(transform)) => push_transformed(builder, plan, record, path, *transform, long),
-        Slot::Constant(text) => push_text(builder, text),
-        Slot::LineNumber => push_text(builder, &number.to_string()),
+        Slot::Key(key) => push_found(builder, record.get(key), long, plan.longest[i]),
+        Slot::Path(path, None) => push_found(builder, path.find(record), long, plan.longest[i]),
+        Slot::Path(path, Some(transform)) => {
+            push_transformed(builder, plan, record, path, *transform, (long, plan.longest[i]))
+        }
+        Slot::Constant(text) => push_text(builder, text, plan.longest[i]),
+        Slot::LineNumber => push_text(builder, &number.to_string(), plan.longest[i]),
         Slot::Field(_) | Slot::Missing => builder.push_null(),
     });
 }
 
-fn push_found(builder: &mut ColumnBuilder, found: Option<&Json>, long: bool) {
+fn push_found(builder: &mut ColumnBuilder, found: Option<&Json>, long: bool, longest: usize) {
     match found {
-        Some(json) => push_json(builder, json, long),
+        Some(json) => push_json(builder, json, long, longest),
         None => builder.push_null(),
     }
 }
@@ -160,7 +162,7 @@ fn push_transformed(
     record: &Json,
     path: &JsonPath,
     transform: Transform,
-    long: bool,
+    (long, longest): (bool, usize),
 ) {
     match transform {
         Transform::UnixTime { nanoseconds } => {
@@ -170,10 +172,10 @@ fn push_transformed(
             }
         }
         Transform::PropertyBagArrayToDictionary => {
-            push_found(builder, path.find(record).and_then(dictionary).as_ref(), long);
+            push_found(builder, path.find(record).and_then(dictionary).as_ref(), long, longest);
         }
         Transform::DropMappedFields => {
-            push_found(builder, path.find(&without_mapped(plan, record, path)), long)
+            push_found(builder, path.find(&without_mapped(plan, record, path)), long, longest)
         }
     }
 }

@@ -49,9 +49,9 @@ pub(super) fn each_line(
 
 fn push_record(plan: &Plan, text: &[u8], line: u64, columns: &mut Columns) {
     columns.row(|i, builder| match &plan.slots[i] {
-        Slot::Field(0) => push_field(builder, text),
-        Slot::Constant(constant) => push_text(builder, constant),
-        Slot::LineNumber => push_text(builder, &line.to_string()),
+        Slot::Field(0) => push_field(builder, text, plan.longest[i]),
+        Slot::Constant(constant) => push_text(builder, constant, plan.longest[i]),
+        Slot::LineNumber => push_text(builder, &line.to_string(), plan.longest[i]),
         _ => builder.push_null(),
     });
 }

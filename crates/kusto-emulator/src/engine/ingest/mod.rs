@@ -13,6 +13,7 @@
 mod columns;
 mod commit;
 mod delimited;
+mod identity;
 mod json;
 mod lines;
 mod plan;
@@ -31,10 +32,10 @@ use super::catalog::{Database, Table};
 use super::log::FailedIngestion;
 use super::principal::Principal;
 use super::roles::{Rights, TableAction};
-use crate::assumptions::FailedSources;
+use crate::assumptions::{BlobsVisible, FailedSources};
 use crate::holds::HoldPoint;
 use columns::Columns;
-pub(crate) use commit::{NewExtent, commit, refuse_at_commit, refuse_if_ingested, write};
+pub(crate) use commit::{NewExtent, Target, refuse_at_commit, refuse_if_ingested, write};
 use plan::Plan;
 
 /// See [`Engine::ingest`].
@@ -77,7 +78,7 @@ fn resolve(
         let message = format!("table '{table}' does not exist in database '{}'", found.name);
         IngestFailure::permanent("BadRequest_TableNotExist", message)
     })?;
-    let rights = Rights { access: engine.access, state: &state, caller };
+    let rights = Rights { access: engine.access, state: &state, caller, arrival: None };
     rights
         .on_table(&found, &table, TableAction::Ingest)
         .map_err(|error| IngestFailure::permanent("Forbidden", error.detail))?;
@@ -119,10 +120,28 @@ impl Operation<'_> {
         if self.engine.assumptions().failed_sources == FailedSources::VoidTheCommand && !request.queued {
             refuse_if_any_failed(&outcomes)?;
         }
-        let new = NewExtent::merged(read, &table.schema);
-        let into = (&*database, &*table);
-        let extents = commit(self.engine, into, &request.properties, new, &request.mischief)?;
+        let extents = self.commit(&database, &table, read)?;
         Ok(IngestOutcome { operation_id: self.id, extents, sources: outcomes })
+    }
+
+    /// Makes the rows visible, in as many extents and steps as are assumed.
+    fn commit(
+        &self,
+        database: &Database,
+        table: &Table,
+        read: Vec<Columns>,
+    ) -> Result<Vec<uuid::Uuid>, IngestFailure> {
+        let (assumed, request) = (self.engine.assumptions(), self.request);
+        let mut new = NewExtent::merged(read, &table.schema);
+        if assumed.extents_per_ingestion > 1 {
+            new = new.iter().flat_map(|extent| extent.parts(assumed.extents_per_ingestion.into())).collect();
+        }
+        let (engine, caller, properties) = (self.engine, &request.principal, &request.properties);
+        let target = Target { engine, caller, database, table, properties, mischief: &request.mischief };
+        match assumed.blobs_visible {
+            BlobsVisible::AtOnce => target.commit(new),
+            BlobsVisible::InTwoSteps => target.commit_in_steps(new),
+        }
     }
 
     fn read(
@@ -131,7 +150,8 @@ impl Operation<'_> {
         table: &Table,
         source: &IngestSource,
     ) -> Result<Columns, IngestFailure> {
-        let plan = Plan::new(database, table, &self.request.properties, &source.url)?;
+        identity::check(self.engine, &self.engine.snapshot(), database, &source.url, self.request.queued)?;
+        let plan = self.engine.plan(database, table, &self.request.properties, &source.url)?;
         let blob = self.engine.blobs.open(&source.url)?;
         read_source(&plan, table, blob, &source.url, &self.request.properties)
     }
@@ -147,7 +167,7 @@ impl Operation<'_> {
             database: self.request.database.clone(),
             principal: self.request.principal.fqn(),
             started: self.started,
-            ended: self.engine.now(),
+            updated: self.engine.now(),
             state: state.into(),
             status,
             details: None,
@@ -187,6 +207,21 @@ impl Operation<'_> {
     }
 }
 
+impl Engine {
+    /// How to read a source into a table, by what is assumed now.
+    fn plan(
+        &self,
+        database: &Database,
+        table: &Table,
+        properties: &super::IngestionProperties,
+        url: &str,
+    ) -> Result<Plan, IngestFailure> {
+        let assumed = self.assumptions();
+        let (ragged, gzip_members) = (assumed.ragged_records, assumed.gzip_members);
+        Ok(Plan { ragged, gzip_members, ..Plan::new(database, table, properties, url)? })
+    }
+}
+
 fn refuse_if_any_failed(outcomes: &[SourceOutcome]) -> Result<(), IngestFailure> {
     let failed = outcomes.iter().find_map(|outcome| match outcome {
         SourceOutcome::Failed(failure) => Some(failure.clone()),
@@ -203,7 +238,7 @@ fn read_source(
     url: &str,
     properties: &super::IngestionProperties,
 ) -> Result<Columns, IngestFailure> {
-    let mut input = source::open(blob, url, properties)?;
+    let mut input = source::open(blob, url, properties, plan.gzip_members)?;
     let mut columns = Columns::new(&table.schema);
     plan.read(&mut input, &mut columns)?;
     columns.finish(input.total())
@@ -211,11 +246,12 @@ fn read_source(
 
 /// Text that came with a command, as columns of the table.
 pub(super) fn read_inline(
+    engine: &Engine,
     database: &Database,
     table: &Table,
     text: &str,
     properties: &super::IngestionProperties,
 ) -> Result<Columns, IngestFailure> {
-    let plan = Plan::new(database, table, properties, "inline")?;
+    let plan = engine.plan(database, table, properties, "inline")?;
     read_source(&plan, table, Box::new(std::io::Cursor::new(text.as_bytes().to_vec())), "inline", properties)
 }

@@ -3,9 +3,11 @@
 use super::super::batch::{IngestFailure, IngestionProperties, without_secret};
 use super::super::catalog::{Database, Table};
 use super::super::mapping::{ColumnMapping, From, JsonPath, Mapping, MappingKind, Transform};
-use super::columns::Columns;
+use super::super::policy::PolicyKind;
+use super::columns::{Columns, MAX_VALUE_BYTES};
 use super::source::Input;
 use super::{delimited, json, lines};
+use crate::assumptions::{GzipMembers, RaggedRecords};
 
 /// The formats that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +90,13 @@ pub(crate) struct Plan {
     pub(super) format: Format,
     /// One per column of the table.
     pub(super) slots: Vec<Slot>,
+    /// One per column: how many bytes a value may have.
+    pub(super) longest: Vec<usize>,
     pub(super) ignore_first_record: bool,
+    /// What a record with another number of fields does.
+    pub(super) ragged: RaggedRecords,
+    /// How much of a gzip blob is read.
+    pub(super) gzip_members: GzipMembers,
 }
 
 impl Plan {
@@ -104,7 +112,11 @@ impl Plan {
             Some(mapping) => mapped(table, &mapping, without_secret(url))?,
             None => identity(table, format.mapping_kind()),
         };
-        Ok(Self { format, slots, ignore_first_record: properties.ignore_first_record })
+        let (ragged, gzip_members) = (RaggedRecords::default(), GzipMembers::default());
+        let ignore_first_record = properties.ignore_first_record;
+        let longest =
+            table.schema.columns.iter().map(|column| longest(database, table, &column.name)).collect();
+        Ok(Self { format, slots, longest, ignore_first_record, ragged, gzip_members })
     }
 
     pub(super) fn read(&self, input: &mut Input, columns: &mut Columns) -> Result<(), IngestFailure> {
@@ -116,6 +128,14 @@ impl Plan {
             Format::MultiJson => json::read_multi(self, input, columns),
         }
     }
+}
+
+/// How many bytes a value of a column may have: what the encoding policy of the column, the table or the database says.
+fn longest(database: &Database, table: &Table, column: &str) -> usize {
+    let own = table.policies.get(&PolicyKind::Encoding);
+    let policies = [own.and_then(|own| own.get(column)), own, database.policies.get(&PolicyKind::Encoding)];
+    let given = policies.into_iter().flatten().find_map(|policy| policy["MaxValueSize"].as_u64());
+    given.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(MAX_VALUE_BYTES)
 }
 
 /// Delimited formats by position, named ones by name.

@@ -4,10 +4,11 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::read::MultiGzDecoder;
+use flate2::read::{GzDecoder, MultiGzDecoder};
 
 use super::super::batch::{IngestFailure, IngestionProperties, without_secret};
 use super::zip::Zip;
+use crate::assumptions::GzipMembers;
 
 /// The longest record. Source: `MicrosoftDocs/dataexplorer-docs data-explorer/error-codes.md`.
 pub(super) const MAX_RECORD_BYTES: u64 = 64 << 20;
@@ -39,12 +40,16 @@ pub(super) fn open(
     blob: Box<dyn Read + Send>,
     url: &str,
     properties: &IngestionProperties,
+    members: GzipMembers,
 ) -> Result<Input, IngestFailure> {
     let location = without_secret(url);
     let lower = location.to_ascii_lowercase();
     let gzip = lower.ends_with(".gz") && !properties.treat_gz_as_uncompressed;
     let inner: Box<dyn Read + Send> = if gzip {
-        Box::new(MultiGzDecoder::new(blob))
+        match members {
+            GzipMembers::All => Box::new(MultiGzDecoder::new(blob)),
+            GzipMembers::FirstOnly => Box::new(GzDecoder::new(blob)),
+        }
     } else if lower.ends_with(".zip") {
         Box::new(Zip::new(blob))
     } else {

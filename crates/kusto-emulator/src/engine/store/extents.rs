@@ -1,7 +1,6 @@
 //! The rows of extents: in memory once they were used, in a file each when the engine has a data directory.
 
 use std::collections::HashSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -9,11 +8,8 @@ use uuid::Uuid;
 
 use super::super::catalog::State;
 use super::super::extent::{Extent, ExtentColumns};
-use super::{StoreError, files};
-
-const MAGIC: &[u8; 8] = b"KEXTENT1";
-/// Magic, checksum, length.
-const HEADER_BYTES: usize = 8 + 4 + 8;
+use super::{StoreError, files, rows};
+use crate::data::Schema;
 
 /// The rows of an extent, shared by all its versions (an extent that was moved or retagged is a new version).
 #[derive(Debug, Default)]
@@ -53,10 +49,15 @@ impl ExtentStore {
     ///
     /// # Errors
     /// If they could not be written; nothing is left then.
-    pub(crate) fn put(&self, file: Uuid, columns: ExtentColumns) -> Result<Arc<ExtentData>, StoreError> {
+    pub(crate) fn put(
+        &self,
+        file: Uuid,
+        schema: &Schema,
+        columns: ExtentColumns,
+    ) -> Result<Arc<ExtentData>, StoreError> {
         let data = ExtentData::default();
         if let Some(path) = self.path(file)
-            && let Err(error) = write(&path, &columns)
+            && let Err(error) = rows::write(&path, schema, &columns)
         {
             drop(std::fs::remove_file(&path));
             return Err(error);
@@ -74,7 +75,7 @@ impl ExtentStore {
             return Ok(columns);
         }
         let path = self.path(extent.file).unwrap_or_default();
-        let columns = read(&path)?;
+        let columns = rows::read(&path)?;
         if columns.iter().any(|column| column.len() as u64 != extent.rows) {
             return Err(StoreError::damaged(
                 &path,
@@ -109,31 +110,6 @@ impl ExtentStore {
     }
 
     fn path(&self, file: Uuid) -> Option<PathBuf> {
-        self.directory.as_ref().map(|directory| directory.join(format!("{file}.extent")))
+        self.directory.as_ref().map(|directory| directory.join(format!("{file}.jsonl")))
     }
-}
-
-fn write(path: &Path, columns: &ExtentColumns) -> Result<(), StoreError> {
-    let body = bincode::serialize(columns).map_err(|error| StoreError::damaged(path, error.to_string()))?;
-    let mut header = Vec::with_capacity(HEADER_BYTES);
-    header.extend(MAGIC);
-    header.extend(files::checksum(&body).to_le_bytes());
-    header.extend((body.len() as u64).to_le_bytes());
-    let mut file = files::create_private(path)?;
-    let written = file.write_all(&header).and_then(|()| file.write_all(&body));
-    written.map_err(|source| StoreError::io("write", path, source))
-}
-
-fn read(path: &Path) -> Result<ExtentColumns, StoreError> {
-    let bytes = std::fs::read(path).map_err(|source| StoreError::io("read", path, source))?;
-    let Some((header, body)) = bytes.split_at_checked(HEADER_BYTES) else {
-        return Err(StoreError::damaged(path, "it ends within its header"));
-    };
-    let mut expected = MAGIC.to_vec();
-    expected.extend(files::checksum(body).to_le_bytes());
-    expected.extend((body.len() as u64).to_le_bytes());
-    if header != expected {
-        return Err(StoreError::damaged(path, "its checksum fails"));
-    }
-    bincode::deserialize(body).map_err(|error| StoreError::damaged(path, error.to_string()))
 }

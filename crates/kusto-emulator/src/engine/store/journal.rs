@@ -11,7 +11,7 @@ use super::super::change::Change;
 use super::{StoreError, files};
 
 const FORMAT: &str = "kusto-emulator-engine";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const NAME: &str = "journal.jsonl";
 /// A journal below this size is never compacted: replaying it takes a moment.
 const COMPACT_FROM_BYTES: u64 = 16 << 20;

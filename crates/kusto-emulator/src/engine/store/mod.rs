@@ -4,11 +4,11 @@
 //!   <data dir>/                    0700, files 0600
 //!     lock                         held while an engine has the directory open
 //!     journal.jsonl                one line per transaction: checksum, blank, JSON
-//!         3d1c9a07 {"format":"kusto-emulator-engine","version":1}
+//!         3d1c9a07 {"format":"kusto-emulator-engine","version":2}
 //!         9be0c0c2 {"Everything":{...}}                      (after a compaction)
 //!         51aa3f10 [{"PutTable":{...}},{"AddExtents":{...}}]
 //!     operations.jsonl             past operations and failures, one JSON line each (see `log.rs`)
-//!     extents/<guid>.extent        magic, checksum, length, columns in bincode
+//!     extents/<guid>.jsonl         the rows, one JSON array a line (see `rows.rs`)
 //! ```
 //!
 //! Invariants:
@@ -23,6 +23,7 @@ mod error;
 mod extents;
 mod files;
 mod journal;
+mod rows;
 
 use std::fs::TryLockError;
 use std::path::Path;

@@ -78,6 +78,7 @@ fn a_change_of_tags_may_run_async_and_is_bound_to_a_range_of_creation() {
     let command = ".alter async table T extent tags ('a') with (extentCreatedOnFrom=datetime(2030-01-01)) \
                    <| .show table T extents";
     let id = column(&cluster.run(command), "OperationId")[0].as_str().unwrap().to_owned();
+    cluster.work_off();
     assert_eq!(cluster.run(&format!(".show operation {id} details")).rows, 0);
     assert_eq!(tags(&cluster), [json!("drop-by:x\r\nfree"), json!("other")]);
 }

@@ -190,3 +190,21 @@ fn hot_extents_are_those_within_the_span_of_the_caching_policy() {
     cluster.run(".alter table S policy caching hot = 1d");
     assert_eq!(cluster.run(".show table S extents hot").rows, 1);
 }
+
+#[test]
+fn show_cluster_extents_lists_those_of_all_databases_for_who_may_see_the_cluster() {
+    let cluster = Cluster::by_role();
+    cluster.engine.create_database("other").unwrap();
+    cluster.run(".create table T (a:long)");
+    cluster.run(".ingest inline into table T with (tags='[\"t\"]') <| 1");
+    let context = cluster.context(&cluster.caller);
+    for command in [".create table U (a:long)", ".ingest inline into table U <| 1"] {
+        cluster.engine.execute(&context, "other", command, &RequestProperties::default()).unwrap();
+    }
+    let shown = cluster.run(".show cluster extents");
+    assert_eq!(column(&shown, "DatabaseName"), ["db", "other"]);
+    assert_eq!(cluster.run(".show cluster extents where tags has 't' | project TableName").rows, 1);
+    cluster.run(".add database db admins ('aadapp=app;t')");
+    let app = Principal::application("app", "t");
+    assert_eq!(cluster.try_as(&app, ".show cluster extents").unwrap_err().status, 403);
+}

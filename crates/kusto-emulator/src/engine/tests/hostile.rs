@@ -1,4 +1,4 @@
-//! Text that nobody should send: it is refused, and the engine goes on. `ENGINE_HOSTILE_SEED=<n>` replays a run.
+//! Text that nobody should send: it is refused, and the engine goes on. `KT_SEED=<n>` replays a run.
 
 use super::*;
 use rand::rngs::StdRng;
@@ -32,8 +32,16 @@ const SIGNS: [char; 24] = [
     '\0', 'é', '$', '9',
 ];
 
-fn mutated(rng: &mut StdRng) -> String {
-    let mut chars: Vec<char> = COMMANDS[rng.random_range(0..COMMANDS.len())].chars().collect();
+fn seeded() -> StdRng {
+    let fixed = std::env::var("KT_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed: u64 = fixed.unwrap_or_else(rand::random);
+    println!("KT_SEED={seed}");
+    StdRng::seed_from_u64(seed)
+}
+
+/// One of the texts with a few of its characters changed.
+fn mutated(texts: &[&str], rng: &mut StdRng) -> String {
+    let mut chars: Vec<char> = texts[rng.random_range(0..texts.len())].chars().collect();
     for _ in 0..rng.random_range(1..5) {
         if chars.is_empty() {
             break;
@@ -51,13 +59,10 @@ fn mutated(rng: &mut StdRng) -> String {
 
 #[test]
 fn mutated_commands_are_run_or_refused_and_never_break_the_engine() {
-    let fixed = std::env::var("ENGINE_HOSTILE_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = fixed.unwrap_or_else(rand::random);
-    println!("ENGINE_HOSTILE_SEED={seed}");
-    let mut rng = StdRng::seed_from_u64(seed);
+    let mut rng = seeded();
     let cluster = Cluster::new();
     for _ in 0..3000 {
-        let command = mutated(&mut rng);
+        let command = mutated(&COMMANDS, &mut rng);
         if let Err(error) = cluster.try_run(&command) {
             assert!((400..500).contains(&error.status), "{command}: {error:?}");
         }
@@ -85,7 +90,7 @@ fn deep_brackets_long_names_and_long_lists_are_refused_or_done() {
 
 #[test]
 fn random_bytes_in_every_format_are_rows_or_a_failure() {
-    let mut rng = StdRng::seed_from_u64(3);
+    let mut rng = seeded();
     let cluster = Cluster::new();
     cluster.run(".create table T (a:long, s:string, d:dynamic)");
     for round in 0..300 {
@@ -98,4 +103,32 @@ fn random_bytes_in_every_format_are_rows_or_a_failure() {
             Err(failure) => assert!(failure.permanent && cluster.count("T") == before, "{failure}"),
         }
     }
+}
+
+const MAPPINGS: [&str; 5] = [
+    r#"[{"Column":"a","Properties":{"Ordinal":"0"}},{"Column":"s","Properties":{"Ordinal":1}}]"#,
+    r#"[{"column":"s","path":"$.a['b c'][0]","datatype":"string"}]"#,
+    r#"[{"Column":"a","Properties":{"Path":"$.t","Transform":"DateTimeFromUnixSeconds"}}]"#,
+    r#"[{"Column":"s","Properties":{"ConstValue":"x"}},{"Column":"d","Properties":{"Path":"$","Transform":"DropMappedFields"}}]"#,
+    r#"[{"Column":"d","Properties":{"Path":"$.l","Transform":"PropertyBagArrayToDictionary"}}]"#,
+];
+
+#[test]
+fn mutated_mappings_are_refused_or_used_for_whatever_comes() {
+    let mut rng = seeded();
+    let cluster = Cluster::new();
+    cluster.run(".create table T (a:long, s:string, d:dynamic)");
+    for round in 0..1000 {
+        let mapping = mutated(&MAPPINGS, &mut rng);
+        let format = ["csv", "json", "multijson"][round % 3];
+        let text = ["1,x,{}", r#"{"a":{"b c":[1]},"t":1e9,"l":[{"Key":"k","Value":1},3]}"#]
+            [usize::from(round % 3 > 0)];
+        let properties = json!({"format": format, "ingestionMapping": mapping});
+        if let Err(failure) = cluster.ingest_text("T", &properties, text) {
+            assert!(failure.permanent, "{mapping}: {failure}");
+        }
+    }
+    let deep = format!("[{{\"Column\":\"a\",\"Properties\":{}", "{\"x\":".repeat(100_000));
+    let failure = cluster.ingest_text("T", &json!({"ingestionMapping": deep}), "1").unwrap_err();
+    assert_eq!(failure.code, "BadRequest_InvalidMapping");
 }

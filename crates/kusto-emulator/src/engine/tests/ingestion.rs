@@ -308,3 +308,28 @@ fn an_ingestion_goes_to_the_table_it_resolved_even_if_that_was_renamed_meanwhile
     engine.execute(&context, "db", ".ingest into table T ('u')", &RequestProperties::default()).unwrap();
     assert_eq!(engine.snapshot().database("db").unwrap().table("U").unwrap().row_count(), 1);
 }
+
+#[test]
+fn a_creation_time_before_the_soft_delete_period_is_refused_with_its_code() {
+    let cluster = table();
+    cluster.run(".alter-merge table T policy retention softdelete = 10d");
+    let ingest = |created: &str| {
+        let properties = json!({"creationTime": created});
+        cluster.ingest_text("T", &properties, "1,a").map_err(|failure| (failure.code, failure.permanent))
+    };
+    assert_eq!(ingest("2025-12-30"), Ok(1));
+    assert_eq!(ingest("2025-12-01"), Err(("BadRequest_CreationTimeEarlierThanSoftDeletePeriod", true)));
+    assert_eq!(cluster.count("T"), 1);
+}
+
+#[test]
+fn formats_that_are_not_read_are_refused_by_name_with_their_documented_code() {
+    let cluster = table();
+    for format in ["avro", "apacheavro", "parquet", "orc", "w3clogfile", "sstream", "azmonstream", "nonsense"]
+    {
+        let failure = cluster.ingest_text("T", &json!({"format": format}), "1,a").unwrap_err();
+        assert_eq!((failure.code, failure.permanent), ("BadRequest_FormatNotSupported", true));
+        assert!(failure.message.contains(format), "{failure}");
+    }
+    assert_eq!(cluster.count("T"), 0);
+}

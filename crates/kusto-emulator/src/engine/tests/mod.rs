@@ -1,6 +1,7 @@
 //! The engine from outside: commands as text, blobs as bytes, answers as rows. A test is named by the statement it shows.
 
 mod assumptions;
+mod documented;
 mod extent_tags;
 mod extents;
 mod hostile;
@@ -12,6 +13,7 @@ mod persistence;
 mod policies;
 mod queries;
 mod roles;
+mod switches;
 mod tables;
 mod upkeep;
 mod zip;
@@ -88,6 +90,13 @@ impl Cluster {
 
     fn try_run(&self, command: &str) -> EngineResult<ResultTable> {
         self.try_as(&self.caller, command)
+    }
+
+    /// Works on the `async` commands whose time has come.
+    fn work_off(&self) {
+        while let Some(operation) = self.engine.take_due_operation() {
+            self.engine.run_operation(&operation);
+        }
     }
 
     /// Runs a command that must succeed.
@@ -258,6 +267,7 @@ fn an_async_command_answers_with_an_operation_whose_details_are_its_rows() {
     let started = cluster.run(".move async extents all from table S to table D");
     assert_eq!(column_names(&started), ["OperationId"]);
     let id = column(&started, "OperationId")[0].as_str().unwrap().to_owned();
+    cluster.work_off();
     let shown = cluster.run(&format!(".show operations {id}"));
     assert_eq!(column(&shown, "State"), [json!("Completed")]);
     let details = cluster.run(&format!(".show operation {id} details"));
@@ -270,4 +280,20 @@ fn show_version_says_that_this_is_an_engine() {
     let shown = Cluster::new().run(".show version");
     assert_eq!(column_names(&shown), ["BuildVersion", "BuildTime", "ServiceType", "ProductVersion"]);
     assert_eq!(column(&shown, "ServiceType"), [json!("Engine")]);
+}
+
+#[test]
+fn what_the_service_has_and_the_local_cluster_does_not_is_refused_with_what_to_do_instead() {
+    let cluster = Cluster::new();
+    for (command, instead) in [
+        (".undo drop table T version=v1.2", "keep a copy"),
+        (".create materialized-view V on table T { T }", "materialized views"),
+        (".create-or-alter function F() { 1 }", "'let'"),
+        (".execute database script <| .show tables", "one by one"),
+        (".delete table T records <| T", "drop extents"),
+        (".ingest-from-storage-queued into table database('db').T", "queue"),
+    ] {
+        let refused = cluster.refused(command);
+        assert!(refused.detail.contains(instead) && refused.permanent, "{command}: {refused}");
+    }
 }

@@ -218,6 +218,7 @@ fn operations_their_details_and_ingestion_failures_survive_a_restart_and_a_torn_
     cluster.run(".ingest inline into table S <| 1");
     let moved = cluster.run(".move async extents all from table S to table D");
     let id = column(&moved, "OperationId")[0].as_str().unwrap().to_owned();
+    cluster.work_off();
     cluster.ingest_text("S", &none(), "1,\"open").unwrap_err();
     let shown = |cluster: &Cluster| {
         let commands = [
@@ -236,4 +237,55 @@ fn operations_their_details_and_ingestion_failures_survive_a_restart_and_a_torn_
     torn.extend(b"{\"Operation\":{\"id\":");
     fs::write(&path, torn).unwrap();
     assert_eq!(shown(&reopened(directory.path())), before);
+}
+
+/// What `program` says about `file`.
+fn told(program: &str, arguments: &[&str], file: &Path) -> String {
+    let output = Command::new(program).args(arguments).arg(file).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// As the crate's README shows it.
+#[test]
+#[cfg(unix)]
+fn rows_and_journal_open_with_stock_tools() {
+    let directory = tempfile::tempdir().unwrap();
+    let content = filled(directory.path());
+    let (with_t, _): (Vec<_>, Vec<_>) = files(directory.path())
+        .into_iter()
+        .partition(|file| told("head", &["-n", "1"], file).contains("\"rows\":2"));
+    let header: Json = serde_json::from_str(&told("head", &["-n", "1"], &with_t[0])).unwrap();
+    assert_eq!(header["columns"][2], json!({"name": "d", "type": "dynamic"}));
+    let rows = told("sed", &["-e", "1d", "-e", "$d"], &with_t[0]);
+    let rows: Vec<Json> = rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows[0][1], content[0][1]);
+    assert_eq!(serde_json::from_str::<Json>(rows[0][2].as_str().unwrap()).unwrap(), content[0][2]);
+    let journal = told("cut", &["-c", "10-"], &directory.path().join("journal.jsonl"));
+    let lines: Vec<Json> = journal.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let renamed = |line: &&Json| line["Changes"][0]["RenameTables"]["names"] == json!([["S", "S2"]]);
+    assert_eq!(lines.iter().filter(renamed).count(), 1);
+    for line in told("cat", &[], &directory.path().join("operations.jsonl")).lines() {
+        serde_json::from_str::<Json>(line).unwrap();
+    }
+}
+
+#[test]
+fn the_extremes_of_every_type_come_back_from_the_file_as_they_were() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || Cluster::open(Some(directory.path()), Access::Open).unwrap();
+    let cluster = open();
+    cluster.run(
+        ".set T <| union (print l = long(-9223372036854775808), r = real(nan), m = decimal(1e-20), \
+         t = datetime(0001-01-01), s = timespan(-10675199.02:48:05.4775807), i = int(-2147483648), x = 'a\\u0001\\\"\\n', \
+         d = dynamic({'k': [1, 1.0, null, 'ü']})), (print l = long(9223372036854775807), r = real(-inf), \
+         m = decimal(9999999999999999999999999999999999), t = datetime(9999-12-31 23:59:59.9999999), \
+         s = timespan(10675199.02:48:05.4775807), i = int(2147483647), x = '', d = dynamic('text')), \
+         (print l = long(null), r = real(-0.1), m = decimal(null), t = datetime(null), s = timespan(null), \
+         i = int(null), x = 'null', d = dynamic(null))",
+    );
+    let before = cluster.content("T");
+    assert_eq!(before.as_array().unwrap().len(), 3);
+    drop(cluster);
+    assert_eq!(open().content("T"), before);
 }

@@ -101,7 +101,7 @@ fn extents_are_moved_by_a_query_that_yields_their_ids() {
 }
 
 #[test]
-fn result_limits_of_the_request_hold_and_can_be_lifted() {
+fn result_limits_of_the_request_hold_and_notruncation_lifts_only_those_that_are_not_set() {
     let cluster = table();
     let with = |options: Json| RequestProperties {
         options: options.as_object().unwrap().clone(),
@@ -109,8 +109,16 @@ fn result_limits_of_the_request_hold_and_can_be_lifted() {
     };
     let error = query_with(&cluster, "T", &with(json!({"truncationmaxrecords": 2}))).unwrap_err();
     assert_eq!(error.code, "LimitsExceeded");
-    let lifted = with(json!({"truncationmaxrecords": 2, "notruncation": true}));
-    assert_eq!(query_with(&cluster, "T | project a", &lifted).unwrap().as_array().unwrap().len(), 3);
+    let both = with(json!({"truncationmaxrecords": 2, "notruncation": true}));
+    assert_eq!(query_with(&cluster, "T", &both).unwrap_err().code, "LimitsExceeded");
+    let lower = with(json!({"truncationmaxrecords": 5}));
+    let error = query_with(&cluster, "set truncationmaxrecords=2; set truncationmaxrecords=9; T", &lower)
+        .unwrap_err();
+    assert!(error.detail.contains("limit 2"), "{error}");
+    let many = "range n from 1 to 600000 step 1";
+    assert_eq!(query_with(&cluster, many, &with(json!({}))).unwrap_err().code, "LimitsExceeded");
+    let lifted = query_with(&cluster, many, &with(json!({"notruncation": true}))).unwrap();
+    assert_eq!(lifted.as_array().unwrap().len(), 600_000);
 }
 
 #[test]

@@ -168,3 +168,20 @@ fn a_table_based_on_another_has_its_columns_description_and_policies_but_neither
     assert_eq!(cluster.refused(".create table U based-on T").code, "BadRequest_EntityAlreadyExists");
     cluster.run(".create table U based-on T ifnotexists");
 }
+
+#[test]
+fn several_tables_are_created_at_once_and_those_that_exist_stay_as_they_are() {
+    let cluster = Cluster::new();
+    cluster.run(".create table B (x:string)");
+    let created =
+        cluster.run(".create tables A (a:long), B (b:long), C (c:real) with (docstring='d', folder='f')");
+    assert_eq!(column(&created, "TableName"), ["A", "B", "C"]);
+    assert_eq!(column(&cluster.run(".show table B cslschema"), "Schema"), ["x:string"]);
+    assert_eq!(column(&cluster.run(".show tables"), "DocString"), ["d", "", "d"]);
+    let merged = cluster.run(".create-merge tables A (z:long), D (d:long)");
+    assert_eq!(column(&merged, "TableName"), ["A", "D"]);
+    assert_eq!(column(&cluster.run(".show table A cslschema"), "Schema"), ["a:long,z:long"]);
+    assert!(cluster.refused(".create tables E (a:long), E (b:long)").detail.contains("twice"));
+    assert_eq!(cluster.refused(".create tables E (a:long), __F (b:long)").status, 400);
+    assert_eq!(cluster.tables(), ["A", "B", "C", "D"], "all or none");
+}

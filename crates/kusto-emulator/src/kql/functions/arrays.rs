@@ -1,9 +1,9 @@
 //! Functions of arrays, sets and property bags inside dynamic values.
 
 use super::Param::{Any, Dynamic, Long, Text};
-use super::{Function, exact, long_at, or_null, repeating, text_at};
-use crate::data::{ColumnType, Value};
-use crate::kql::cast::{text_of, to_json};
+use super::{Function, exact, long_at, optional, or_null, repeating, text_at};
+use crate::data::{ColumnType, TICKS_PER_SECOND, Value};
+use crate::kql::cast::{as_f64, text_of, to_json};
 use crate::kql::eval::{Env, MAX_TEXT};
 use serde_json::{Map, Value as Json};
 
@@ -21,8 +21,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let sum = |items: &Vec<Json>| items.iter().map(Json::as_f64).sum::<Option<f64>>();
         or_null(array(a, 0).and_then(sum), Value::Real)
     }),
-    exact("array_sort_asc", &[Dynamic], ColumnType::Dynamic, |a, _| sorted(a, false)),
-    exact("array_sort_desc", &[Dynamic], ColumnType::Dynamic, |a, _| sorted(a, true)),
+    optional("array_sort_asc", &[Dynamic, Any], 1, ColumnType::Dynamic, |a, _| sorted(a, false)),
+    optional("array_sort_desc", &[Dynamic, Any], 1, ColumnType::Dynamic, |a, _| sorted(a, true)),
     exact("strcat_array", &[Dynamic, Text], ColumnType::String, strcat_array),
     repeating("set_union", &[Dynamic, Dynamic], ColumnType::Dynamic, |a, _| {
         set(a, |all| all.concat().into_iter().collect())
@@ -36,7 +36,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     repeating("bag_merge", &[Dynamic, Dynamic], ColumnType::Dynamic, bag_merge),
     exact("bag_remove_keys", &[Dynamic, Dynamic], ColumnType::Dynamic, bag_remove_keys),
     exact("repeat", &[Any, Long], ColumnType::Dynamic, repeat),
-    exact("range", &[Long, Long, Long], ColumnType::Dynamic, range),
+    optional("range", &[Any, Any, Any], 2, ColumnType::Dynamic, range),
 ];
 
 fn array(a: &[Value], at: usize) -> Option<&Vec<Json>> {
@@ -75,13 +75,19 @@ fn rotate(a: &[Value], direction: i64) -> Value {
     built(Some(items))
 }
 
-/// Numbers, then texts; arrays with other elements are not ordered here and give null.
+/// Numbers, then texts, nulls last unless the second argument is false; arrays with other elements, and several arrays, are not
+/// ordered here and give null.
 fn sorted(a: &[Value], descending: bool) -> Value {
+    let nulls_last = match a.get(1) {
+        None => true,
+        Some(Value::Bool(last)) => *last,
+        Some(_) => return Value::Null,
+    };
     let Some(items) = array(a, 0) else { return Value::Null };
-    if !items.iter().all(|item| item.is_number() || item.is_string()) {
+    if !items.iter().all(|item| item.is_number() || item.is_string() || item.is_null()) {
         return Value::Null;
     }
-    let mut items = items.clone();
+    let (nulls, mut items): (Vec<Json>, Vec<Json>) = items.iter().cloned().partition(Json::is_null);
     items.sort_by(|x, y| {
         let order = match (x.as_str(), y.as_str()) {
             (Some(x), Some(y)) => x.cmp(y),
@@ -90,6 +96,8 @@ fn sorted(a: &[Value], descending: bool) -> Value {
         };
         if descending { order.reverse() } else { order }
     });
+    let at = if nulls_last { items.len() } else { 0 };
+    items.splice(at..at, nulls);
     built(Some(items))
 }
 
@@ -135,7 +143,16 @@ fn bag_remove_keys(a: &[Value], _: &Env) -> Value {
     let (Some(Value::Dynamic(json)), Some(keys)) = (a.first(), array(a, 1)) else { return Value::Null };
     let Some(bag) = json.as_object() else { return Value::Null };
     let kept = bag.iter().filter(|(key, _)| !keys.iter().any(|other| other.as_str() == Some(key)));
-    Value::dynamic(Json::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect()))
+    let mut kept = Json::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect());
+    for path in keys.iter().filter_map(|key| key.as_str()?.strip_prefix("$.")) {
+        let (parent, last) = path.rsplit_once('.').unwrap_or(("", path));
+        let mut names = parent.split('.').filter(|name| !name.is_empty());
+        let found = names.try_fold(&mut kept, |part, name| part.get_mut(name));
+        if let Some(Json::Object(bag)) = found {
+            bag.shift_remove(last);
+        }
+    }
+    Value::dynamic(kept)
 }
 
 fn repeat(a: &[Value], env: &Env) -> Value {
@@ -148,16 +165,38 @@ fn repeat(a: &[Value], env: &Env) -> Value {
     built(Some(vec![item; count]))
 }
 
-/// Whole numbers from the first to the second, a step apart.
+/// Values from the first to the second, a step apart: numbers, instants or durations. The step is 1, or an hour.
 fn range(a: &[Value], _: &Env) -> Value {
-    let (Some(start), Some(end), Some(step)) = (long_at(a, 0), long_at(a, 1), long_at(a, 2)) else {
-        return Value::Null;
+    let step = a.get(2).cloned().unwrap_or(match &a[0] {
+        Value::DateTime(_) | Value::TimeSpan(_) => Value::TimeSpan(3_600 * TICKS_PER_SECOND),
+        _ => Value::Long(1),
+    });
+    let values: Vec<Value> = match (&a[0], &a[1], &step) {
+        (Value::DateTime(from), Value::DateTime(to), Value::TimeSpan(by)) => {
+            steps(*from, *to, *by).map(Value::DateTime).collect()
+        }
+        (Value::TimeSpan(from), Value::TimeSpan(to), Value::TimeSpan(by)) => {
+            steps(*from, *to, *by).map(Value::TimeSpan).collect()
+        }
+        (from, to, by) => match (from.as_i64(), to.as_i64(), by.as_i64()) {
+            (Some(from), Some(to), Some(by)) => steps(from, to, by).map(Value::Long).collect(),
+            _ => match [from, to, by].map(as_f64) {
+                [Some(from), Some(to), Some(by)] => reals(from, to, by).map(Value::Real).collect(),
+                _ => return Value::Null,
+            },
+        },
     };
-    if step == 0 {
-        return Value::Null;
-    }
-    let next = |n: &i64| n.checked_add(step);
-    let inside = |n: &i64| if step > 0 { *n <= end } else { *n >= end };
-    let numbers = std::iter::successors(Some(start), next).take_while(inside).take(MAX_ELEMENTS);
-    built(Some(numbers.map(Json::from).collect()))
+    built(Some(values.iter().map(to_json).collect()))
+}
+
+fn steps(from: i64, to: i64, by: i64) -> impl Iterator<Item = i64> {
+    let next = move |n: &i64| n.checked_add(by).filter(|_| by != 0);
+    let inside = move |n: &i64| if by >= 0 { *n <= to } else { *n >= to };
+    std::iter::successors(Some(from), next).take_while(inside).take(MAX_ELEMENTS)
+}
+
+fn reals(from: f64, to: f64, by: f64) -> impl Iterator<Item = f64> {
+    let inside = move |n: &f64| if by >= 0.0 { *n <= to } else { *n >= to };
+    let count = if by == 0.0 { 1 } else { MAX_ELEMENTS };
+    (0..count).map(move |at| from + by * at as f64).take_while(inside)
 }

@@ -35,6 +35,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         (Value::Real(y), Value::Real(x)) => Value::Real(y.atan2(*x)),
         _ => Value::Null,
     }),
+    exact("cot", &[Real], ColumnType::Real, |a, _| number(a, |x| 1.0 / x.tan())),
     exact("radians", &[Real], ColumnType::Real, |a, _| number(a, f64::to_radians)),
     exact("degrees", &[Real], ColumnType::Real, |a, _| number(a, f64::to_degrees)),
     exact("pi", &[], ColumnType::Real, |_, _| Value::Real(std::f64::consts::PI)),

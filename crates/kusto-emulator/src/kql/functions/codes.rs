@@ -3,6 +3,7 @@
 use super::Param::{Any, AsText, Dynamic, Long, Text};
 use super::{Function, exact, long_at, optional, or_null, text_at};
 use crate::data::{ColumnType, Value};
+use crate::kql::cast::text_of;
 use crate::kql::eval::{Env, MAX_TEXT};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -24,8 +25,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     exact("url_decode", &[Text], ColumnType::String, url_decode),
     optional("strrep", &[AsText, Long, Text], 2, ColumnType::String, strrep),
     optional("countof", &[Text, Text, Text], 2, ColumnType::Long, countof),
-    optional("tohex", &[Long, Long], 1, ColumnType::String, tohex),
-    exact("extract_all", &[Text, Text], ColumnType::Dynamic, extract_all),
+    optional("tohex", &[Any, Long], 1, ColumnType::String, tohex),
+    optional("extract_all", &[Text, Any, Text], 2, ColumnType::Dynamic, extract_all),
     exact("isascii", &[Text], ColumnType::Bool, |a, _| Value::Bool(text_at(a, 0).is_ascii())),
     exact("has_any_index", &[Text, Dynamic], ColumnType::Int, has_any_index),
 ];
@@ -152,19 +153,34 @@ fn countof(a: &[Value], _: &Env) -> Value {
 fn tohex(a: &[Value], _: &Env) -> Value {
     let Some(number) = long_at(a, 0) else { return Value::from("") };
     let width = long_at(a, 1).unwrap_or(0).clamp(0, 16) as usize;
-    Value::string(format!("{number:0width$x}"))
+    match &a[0] {
+        Value::Int(number) => Value::string(format!("{number:0width$x}")),
+        _ => Value::string(format!("{number:0width$x}")),
+    }
 }
 
-/// Every match of the pattern: its group, or an array of its groups when there are several.
+/// Every match of the pattern: its group, or an array of its groups when there are several; the groups may be chosen by number
+/// or name.
 fn extract_all(a: &[Value], _: &Env) -> Value {
-    let text = text_at(a, 1);
+    let text = text_at(a, a.len() - 1);
+    let chosen = match a {
+        [_, Value::Dynamic(groups), _] => groups.as_array(),
+        _ => None,
+    };
     let found = super::text::with_regex(text_at(a, 0), |regex| {
-        let groups = regex.captures_len();
+        let place = |group: &Json| match group.as_str() {
+            Some(name) => regex.capture_names().position(|known| known == Some(name)),
+            None => group.as_u64().and_then(|at| usize::try_from(at).ok()),
+        };
+        let groups: Vec<usize> = match chosen {
+            Some(groups) => groups.iter().filter_map(place).collect(),
+            None => (1..regex.captures_len()).collect(),
+        };
         let matches = regex.captures_iter(text).map(|found| {
-            let group = |at: usize| Json::from(found.get(at).map_or("", |part| part.as_str()));
-            if groups == 2 { group(1) } else { (1..groups).map(group).collect() }
+            let group = |at: &usize| Json::from(found.get(*at).map_or("", |part| part.as_str()));
+            if let [single] = &groups[..] { group(single) } else { groups.iter().map(group).collect() }
         });
-        if groups == 1 { Vec::new() } else { matches.collect::<Vec<Json>>() }
+        if groups.is_empty() { Vec::new() } else { matches.collect::<Vec<Json>>() }
     });
     or_null(found.filter(|all| !all.is_empty()), |all| Value::dynamic(Json::Array(all)))
 }
@@ -173,7 +189,7 @@ fn extract_all(a: &[Value], _: &Env) -> Value {
 fn has_any_index(a: &[Value], _: &Env) -> Value {
     let Value::Dynamic(json) = &a[1] else { return Value::Int(-1) };
     let has =
-        |item: &Json| item.as_str().is_some_and(|term| crate::kql::strings::has(text_at(a, 0), term, false));
+        |item: &Json| crate::kql::strings::has(text_at(a, 0), &text_of(&Value::dynamic(item.clone())), false);
     let place = json.as_array().and_then(|items| items.iter().position(has));
     Value::Int(place.map_or(-1, |at| at as i32))
 }

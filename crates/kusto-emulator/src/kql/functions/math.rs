@@ -26,6 +26,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     exact("isinf", &[Real], ColumnType::Bool, |a, _| flag(a, f64::is_infinite)),
     exact("isfinite", &[Real], ColumnType::Bool, |a, _| flag(a, f64::is_finite)),
     exact("current_principal", &[], ColumnType::String, |_, env| Value::from(env.principal.as_str())),
+    exact("current_cluster_endpoint", &[], ColumnType::String, |_, env| {
+        env.cluster.as_deref().map_or(Value::from(""), Value::from)
+    }),
     exact("current_database", &[], ColumnType::String, |_, env| Value::from(env.database.as_str())),
 ];
 

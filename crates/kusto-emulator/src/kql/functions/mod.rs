@@ -9,6 +9,8 @@ mod calendar;
 mod codes;
 mod json;
 mod math;
+mod parts;
+mod shapes;
 mod text;
 mod time;
 
@@ -44,6 +46,8 @@ pub(super) struct Function {
     pub(super) rest: bool,
     pub(super) result: ColumnType,
     pub(super) body: fn(&[Value], &Env) -> Value,
+    /// The same for a function of one text that gives a text: appends it, without a value in between.
+    pub(super) direct: Option<fn(&str, &mut String)>,
 }
 
 /// A function with all of its arguments required.
@@ -53,7 +57,7 @@ const fn exact(
     result: ColumnType,
     body: fn(&[Value], &Env) -> Value,
 ) -> Function {
-    Function { name, params, least: params.len(), rest: false, result, body }
+    Function { name, params, least: params.len(), rest: false, result, body, direct: None }
 }
 
 /// A function of which only the first `least` arguments are required.
@@ -64,7 +68,7 @@ const fn optional(
     result: ColumnType,
     body: fn(&[Value], &Env) -> Value,
 ) -> Function {
-    Function { name, params, least, rest: false, result, body }
+    Function { name, params, least, rest: false, result, body, direct: None }
 }
 
 /// A function whose last argument repeats.
@@ -74,11 +78,28 @@ const fn repeating(
     result: ColumnType,
     body: fn(&[Value], &Env) -> Value,
 ) -> Function {
-    Function { name, params, least: params.len(), rest: true, result, body }
+    Function { name, params, least: params.len(), rest: true, result, body, direct: None }
+}
+
+/// A function of one text.
+const fn of_text(
+    name: &'static str,
+    direct: fn(&str, &mut String),
+    body: fn(&[Value], &Env) -> Value,
+) -> Function {
+    Function { direct: Some(direct), ..exact(name, &[Param::AsText], ColumnType::String, body) }
+}
+
+/// What a function of one text appends, as a value.
+fn text_by(arguments: &[Value], direct: fn(&str, &mut String)) -> Value {
+    let mut out = String::new();
+    direct(text_at(arguments, 0), &mut out);
+    Value::string(out)
 }
 
 /// The function called `name` (function names are case-sensitive).
 pub(super) fn find(name: &str) -> Option<&'static Function> {
+    let name = current(name);
     let all = [
         text::FUNCTIONS,
         time::FUNCTIONS,
@@ -88,8 +109,28 @@ pub(super) fn find(name: &str) -> Option<&'static Function> {
         bits::FUNCTIONS,
         calendar::FUNCTIONS,
         codes::FUNCTIONS,
+        parts::FUNCTIONS,
+        shapes::FUNCTIONS,
     ];
     all.into_iter().flatten().find(|function| function.name == name)
+}
+
+/// The name of a function by an older name of it.
+fn current(name: &str) -> &str {
+    match name {
+        "arraylength" => "array_length",
+        "array_strcat" => "strcat_array",
+        "datepart" => "datetime_part",
+        "weekofyear" => "week_of_year",
+        "replace" => "replace_regex",
+        "extractall" => "extract_all",
+        "extractjson" => "extract_json",
+        "parseurlquery" => "parse_urlquery",
+        "base64_encodestring" => "base64_encode_tostring",
+        "base64_decodestring" => "base64_decode_tostring",
+        "pack_dictionary" => "pack",
+        other => other,
+    }
 }
 
 fn text_at(arguments: &[Value], at: usize) -> &str {

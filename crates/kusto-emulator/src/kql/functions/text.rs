@@ -1,12 +1,11 @@
 //! Functions of text.
 
 use super::Param::{AsText, Long, Text};
-use super::{Function, exact, long_at, optional, repeating, text_at};
+use super::{Function, exact, long_at, of_text, optional, repeating, text_at, text_by};
 use crate::data::{ColumnType, Value};
 use crate::kql::eval::{Env, MAX_TEXT};
 use sha2::Digest;
 use std::cell::RefCell;
-use std::fmt::Write;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     exact("strlen", &[Text], ColumnType::Long, |a, _| Value::Long(text_at(a, 0).chars().count() as i64)),
@@ -23,24 +22,36 @@ pub(super) const FUNCTIONS: &[Function] = &[
     exact("replace_string", &[Text, Text, Text], ColumnType::String, replace_string),
     exact("replace_regex", &[Text, Text, Text], ColumnType::String, replace_regex),
     exact("extract", &[Text, Long, Text], ColumnType::String, extract),
-    optional("indexof", &[AsText, AsText, Long], 2, ColumnType::Long, indexof),
+    optional("indexof", &[AsText, AsText, Long, Long, Long], 2, ColumnType::Long, indexof),
     exact("reverse", &[AsText], ColumnType::String, |a, _| {
         Value::string(text_at(a, 0).chars().rev().collect::<String>())
     }),
-    exact("hash_md5", &[AsText], ColumnType::String, |a, _| hex(&md5::Md5::digest(text_at(a, 0)))),
-    exact("hash_sha1", &[AsText], ColumnType::String, |a, _| hex(&sha1::Sha1::digest(text_at(a, 0)))),
-    exact("hash_sha256", &[AsText], ColumnType::String, |a, _| hex(&sha2::Sha256::digest(text_at(a, 0)))),
+    of_text("hash_md5", md5, |a, _| text_by(a, md5)),
+    of_text("hash_sha1", sha1, |a, _| text_by(a, sha1)),
+    of_text("hash_sha256", sha256, |a, _| text_by(a, sha256)),
     exact("strcmp", &[Text, Text], ColumnType::Int, |a, _| {
         Value::Int(text_at(a, 0).cmp(text_at(a, 1)) as i32)
     }),
 ];
 
-fn hex(digest: &[u8]) -> Value {
-    let mut text = String::with_capacity(digest.len() * 2);
+fn md5(text: &str, out: &mut String) {
+    hex(&md5::Md5::digest(text), out);
+}
+
+fn sha1(text: &str, out: &mut String) {
+    hex(&sha1::Sha1::digest(text), out);
+}
+
+fn sha256(text: &str, out: &mut String) {
+    hex(&sha2::Sha256::digest(text), out);
+}
+
+fn hex(digest: &[u8], out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in digest {
-        let _ = write!(text, "{byte:02x}");
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
-    Value::string(text)
 }
 
 /// Characters from a place on; a negative place counts from the end.
@@ -156,11 +167,29 @@ fn extract(a: &[Value], _: &Env) -> Value {
     Value::string(found.flatten().unwrap_or_default())
 }
 
-/// The place, in characters, of the first occurrence from a place on; -1 when there is none.
+/// The place, in characters, of an occurrence (the first one) from a place on and within a length; -1 when there is none. A
+/// place may be counted from the end. The length is counted anew behind each occurrence, as the page's example has it.
 fn indexof(a: &[Value], _: &Env) -> Value {
     let (text, needle) = (text_at(a, 0), text_at(a, 1));
-    let start = usize::try_from(long_at(a, 2).unwrap_or(0).max(0)).unwrap_or(usize::MAX);
-    let from = text.char_indices().nth(start).map_or(text.len(), |(at, _)| at);
-    let found = text[from..].find(needle).map(|at| text[..from + at].chars().count() as i64);
-    Value::Long(found.unwrap_or(-1))
+    let chars = text.chars().count() as i64;
+    let start = long_at(a, 2).unwrap_or(0);
+    let start = if start < 0 { start.saturating_add(chars).max(0) } else { start };
+    let (length, occurrence) = (long_at(a, 3).unwrap_or(-1), long_at(a, 4).unwrap_or(1));
+    if length < -1 || occurrence < 1 {
+        return Value::Null;
+    }
+    let byte = |place: i64| {
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        text.char_indices().nth(place).map_or(text.len(), |(at, _)| at)
+    };
+    let mut from = start;
+    let mut found = -1;
+    for _ in 0..occurrence.min(chars + 1) {
+        let (start, end) =
+            (byte(from), if length < 0 { text.len() } else { byte(from.saturating_add(length)) });
+        let Some(at) = text[start..end].find(needle) else { return Value::Long(-1) };
+        found = text[..start + at].chars().count() as i64;
+        from = found + 1;
+    }
+    Value::Long(found)
 }

@@ -120,6 +120,9 @@ fn datetime_add(a: &[Value], _: &Env) -> Value {
 fn datetime_diff(a: &[Value], _: &Env) -> Value {
     let unit = text_at(a, 0).to_lowercase();
     let (Some(left), Some(right)) = (ticks_at(a, 1), ticks_at(a, 2)) else { return Value::Null };
+    if unit == "nanosecond" {
+        return or_null(left.checked_sub(right).and_then(|ticks| ticks.checked_mul(100)), Value::Long);
+    }
     let ordinal = |t: i64| match (unit.as_str(), fixed(&unit), months(&unit)) {
         ("week", ..) => Some((t / TICKS_PER_DAY + 1) / 7),
         (_, Some(ticks), _) => Some(t.div_euclid(ticks)),
@@ -129,7 +132,7 @@ fn datetime_diff(a: &[Value], _: &Env) -> Value {
         }
         _ => None,
     };
-    or_null(ordinal(left).zip(ordinal(right)).map(|(l, r)| l - r), Value::Long)
+    or_null(ordinal(left).zip(ordinal(right)).and_then(|(l, r)| l.checked_sub(r)), Value::Long)
 }
 
 /// `yyyy-MM-dd HH:mm:ss.fffffff` and parts of it; delimiters as documented, other letters give nothing.

@@ -179,7 +179,7 @@ fn sort_is_descending_with_nulls_last_unless_told_otherwise() {
 fn summarize_without_keys_gives_one_row_of_defaults_for_no_rows() {
     answers(
         "datatable(x:long, s:string)[] | summarize count(), sum(x), avg(x), min(x), max(s), dcount(x), make_list(x), make_set(x), countif(x > 1), take_any(x), arg_max(x, s)",
-        "count_ sum_x avg_x min_x max_s dcount_x list_x set_x countif_ x x1 s\n[0,0,null,null,\"\",0,[],[],0,null,null,\"\"]",
+        "count_ sum_x avg_x min_x max_s dcount_x list_x set_x countif_ x x1 s\n[0,0,\"NaN\",null,\"\",0,[],[],0,null,null,\"\"]",
     );
     answers("datatable(x:long)[] | summarize count() by x", "x count_");
 }

@@ -156,7 +156,7 @@ fn spread_percentiles_bags_and_bits_of_groups() {
     );
     answers(
         "datatable(t:datetime)[] | summarize percentile(t, 50), stdev(1)",
-        "percentile_t_50 stdev_\n[null,null]",
+        "percentile_t_50 stdev_\n[null,0.0]",
     );
     fails("print x = 1 | summarize percentile(x, 101)", "SEM0024", "percentiles");
     fails("print x = 'a' | summarize stdev(x)", "SEM0024", "string");

@@ -132,7 +132,16 @@ fn parse_takes_columns_out_of_text() {
     answers(&format!("{traces} | parse-where t with {pattern} | count"), "Count\n[1]");
     answers("print s = 'a=x' | parse s with 'a=' n:long", "s n\n[\"a=x\",null]");
     answers("print s = 'k: v (w)' | parse s with k ': ' v", "s k v\n[\"k: v (w)\",\"k\",\"v (w)\"]");
-    fails("print s = 'a' | parse kind=regex s with 'a' b", "SEM0001", "kind=regex");
+    fails("print s = 'a' | parse kind=other s with 'a' b", "SEM0001", "kind=other");
+    answers(
+        "print s = 'ab12cd' | parse kind=regex s with '[a-z]+' n:long 'C?c' rest",
+        "s n rest\n[\"ab12cd\",12,\"d\"]",
+    );
+    answers("print s = 'AB12' | parse kind=regex flags=i s with 'ab' n:long", "s n\n[\"AB12\",12]");
+    answers(
+        "print s = 'a=x;b=2' | parse kind=relaxed s with 'a=' a:long ';b=' b:long",
+        "s a b\n[\"a=x;b=2\",null,2]",
+    );
     fails("print s = 'a' | parse s with a b", "SEM0001", "between");
 }
 

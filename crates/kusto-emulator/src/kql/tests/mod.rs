@@ -1,14 +1,19 @@
 //! Queries and what they answer. Helpers here; one file per area.
 
+mod corners;
 mod documented;
 mod errors;
+mod examples;
+mod expressions;
 mod functions;
 mod fuzz;
+mod identities;
 mod joins;
 mod lexing;
 mod tables;
+mod windows;
 
-use super::{Catalog, ExtentBatch, KqlError, Options, TableSource, parse, run};
+use super::{Answer, Catalog, ExtentBatch, KqlError, Options, Query, TableSource, parse};
 use crate::data::{ColumnBuilder, ColumnType, ResultTable, Schema, Value, parse_datetime};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -106,6 +111,15 @@ pub(super) fn storms() -> Database {
         vec![extent(&schema, 1, &["drop-by:a", "free"], first), extent(&schema, 2, &["ingest-by:b"], second)];
     let table = Arc::new(Memory { schema, extents });
     Database(HashMap::from([("Storms".to_owned(), table)]))
+}
+
+/// The tables of a query whose rows are all there.
+pub(super) fn run(
+    query: &Query,
+    catalog: &dyn Catalog,
+    options: &Options,
+) -> Result<Vec<ResultTable>, KqlError> {
+    super::run(query, catalog, options).and_then(Answer::complete)
 }
 
 pub(super) fn query(text: &str) -> Result<ResultTable, KqlError> {

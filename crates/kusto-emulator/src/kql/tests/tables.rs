@@ -1,7 +1,7 @@
 //! Queries over a table of two extents.
 
-use super::super::{ErrorKind, Options, apply, parse, parse_operators, run, run_statement};
-use super::{answers, long, query, shown, storms};
+use super::super::{ErrorKind, Options, apply, parse, parse_operators, run_statement};
+use super::{answers, long, query, run, shown, storms};
 use crate::data::{ColumnType, ResultTable, Schema, Value};
 
 #[test]

@@ -3,7 +3,7 @@ use super::*;
 const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
 
 fn target(service: Service) -> Target<'static> {
-    Target { service, account: "acct00", resource: "things", item: None, keys: None }
+    Target { service, account: "acct00", resource: "things", item: None }
 }
 
 fn at(text: &str) -> Timestamp {
@@ -20,18 +20,91 @@ fn signed(service: Service, permissions: &str) -> Query {
     ))
 }
 
+fn context(now: &str) -> Context<'static> {
+    Context {
+        key: KEY,
+        now: at(now),
+        origin: Origin { peer: "127.0.0.1".parse().unwrap(), secure: false },
+        policies: &[],
+    }
+}
+
+fn granted(service: Service, query: &Query, context: &Context<'_>) -> String {
+    match check(target(service), query, context).unwrap() {
+        Checked::Service { permissions, .. } | Checked::Account { permissions, .. } => permissions,
+    }
+}
+
+/// A query of these fields, signed.
+fn with_signature(service: Service, fields: &str) -> Query {
+    let unsigned = Query::parse(fields);
+    let text = if unsigned.get("ss").is_some() {
+        account_text(target(service), &unsigned)
+    } else {
+        service_text(target(service), &unsigned)
+    };
+    let signature = STANDARD.encode(mac(KEY, &text).finalize().into_bytes());
+    Query::parse(&format!("{fields}&sig={}", utf8_percent_encode(&signature, UNRESERVED)))
+}
+
 fn refused(query: &Query, now: &str) -> StorageError {
-    check(target(Service::Blob), query, KEY, at(now)).unwrap_err()
+    check(target(Service::Blob), query, &context(now)).unwrap_err()
 }
 
 #[test]
 fn what_is_signed_holds_for_every_service_and_grants_what_was_signed() {
     for service in [Service::Blob, Service::Queue, Service::Table] {
-        let granted =
-            check(target(service), &signed(service, "ra"), KEY, at("2026-01-01T00:30:00Z")).unwrap();
-        assert!(granted.has('r') && granted.has('a') && !granted.has('w'));
-        assert_eq!(granted.require("dw").unwrap_err().code, "AuthorizationPermissionMismatch");
+        assert_eq!(granted(service, &signed(service, "ra"), &context("2026-01-01T00:30:00Z")), "ra");
     }
+}
+
+#[test]
+fn an_address_and_a_protocol_may_be_signed_too() {
+    let sas =
+        |more: &str| with_signature(Service::Blob, &format!("sv=2022-11-02&sr=c&sp=r&se=2027-01-01{more}"));
+    let now = "2026-01-01T00:00:00Z";
+    for fine in ["&sip=127.0.0.1", "&sip=127.0.0.0-127.0.0.9", "&spr=https,http"] {
+        assert_eq!(granted(Service::Blob, &sas(fine), &context(now)), "r");
+    }
+    let over_tls = Context { origin: Origin { secure: true, ..context(now).origin }, ..context(now) };
+    assert_eq!(granted(Service::Blob, &sas("&spr=https"), &over_tls), "r");
+    for (more, code) in [
+        ("&sip=127.0.0.2-127.0.0.9", "AuthorizationSourceIPMismatch"),
+        ("&sip=here", "AuthenticationFailed"),
+        ("&spr=https", "AuthorizationProtocolMismatch"),
+        ("&spr=ftp", "AuthenticationFailed"),
+        ("&skoid=x", "AuthenticationFailed"),
+    ] {
+        assert_eq!(refused(&sas(more), now).code, code, "{more}");
+    }
+}
+
+#[test]
+fn a_stored_policy_gives_what_the_signature_leaves_out_and_may_not_repeat_it() {
+    let policies = [Policy {
+        id: "p1".to_owned(),
+        expiry: "2026-02-01".to_owned(),
+        permission: "rl".to_owned(),
+        ..Policy::default()
+    }];
+    let context = Context { policies: &policies, ..context("2026-01-15T00:00:00Z") };
+    let sas = |fields: &str| with_signature(Service::Queue, &format!("sv=2022-11-02{fields}"));
+    assert_eq!(granted(Service::Queue, &sas("&si=p1"), &context), "rl");
+    for wrong in ["&si=p2", "&si=p1&sp=r", "&si=p1&se=2026-02-01", "&sp=r"] {
+        let error = check(target(Service::Queue), &sas(wrong), &context).unwrap_err();
+        assert_eq!(error.code, "AuthenticationFailed", "{wrong}");
+    }
+    let later = Context { now: at("2026-02-01T00:00:00Z"), ..context };
+    assert!(check(target(Service::Queue), &sas("&si=p1"), &later).is_err(), "the policy has expired");
+}
+
+#[test]
+fn an_account_signature_names_services_and_levels() {
+    let query = with_signature(Service::Table, "sv=2022-11-02&ss=bt&srt=co&sp=rl&se=2027-01-01");
+    let checked = check(target(Service::Table), &query, &context("2026-01-01T00:00:00Z")).unwrap();
+    assert_eq!(checked, Checked::Account { permissions: "rl".to_owned(), levels: "co".to_owned() });
+    let error = check(target(Service::Queue), &query, &context("2026-01-01T00:00:00Z")).unwrap_err();
+    assert_eq!(error.code, "AuthorizationServiceMismatch");
 }
 
 #[test]
@@ -54,9 +127,9 @@ fn a_widened_permission_a_longer_expiry_another_key_or_another_container_breaks_
         assert_eq!(refused(&Query::parse(&forged), now).code, "AuthenticationFailed");
     }
     let query = Query::parse(&raw);
-    assert!(check(target(Service::Blob), &query, b"other", at(now)).is_err());
+    assert!(check(target(Service::Blob), &query, &Context { key: b"other", ..context(now) }).is_err());
     let other = Target { resource: "others", ..target(Service::Blob) };
-    assert!(check(other, &query, KEY, at(now)).is_err());
+    assert!(check(other, &query, &context(now)).is_err());
 }
 
 #[test]
