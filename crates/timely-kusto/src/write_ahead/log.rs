@@ -109,6 +109,8 @@ struct Logger<T: Timestamp, D, E> {
     epochs: Rc<dyn Fn(&T) -> u64>,
     scribe: Option<Rc<Scribe>>,
     open: BTreeMap<u64, Open>,
+    /// Where partitions stand, of each epoch that is not sealed: the last word of each counts.
+    standing: BTreeMap<u64, BTreeMap<String, Vec<u8>>>,
     /// The earliest time with a row or a position, of each epoch that is not sealed.
     earliest: BTreeMap<u64, T>,
     held: Option<Capability<T>>,
@@ -141,6 +143,7 @@ where
             epochs,
             scribe,
             open: BTreeMap::new(),
+            standing: BTreeMap::new(),
             earliest: BTreeMap::new(),
             held,
             sealed_to,
@@ -187,7 +190,7 @@ where
         }
         let (started, taken) = (Instant::now(), self.rows_taken);
         if let Err(error) = self.write_all(time, records) {
-            self.process().fail(error);
+            self.process().trouble(error, false);
         }
         let counters = &self.process().courier.counters;
         counters.encoded(self.rows_taken - taken, started.elapsed());
@@ -303,12 +306,10 @@ where
         match self.epoch(time) {
             Ok(Some(epoch)) => {
                 self.note(epoch, time);
-                for (partition, position) in positions {
-                    self.give(Job::Position { epoch, partition, position });
-                }
+                self.standing.entry(epoch).or_default().extend(positions);
             }
             Ok(None) => positions.for_each(drop),
-            Err(error) => self.process().fail(error),
+            Err(error) => self.process().trouble(error, false),
         }
     }
 
@@ -324,13 +325,17 @@ where
             return;
         }
         if let Err(error) = self.seal(bound) {
-            self.process().fail(error);
+            self.process().trouble(error, false);
             return;
         }
         self.sealing = Some((bound, frontier));
     }
 
     fn seal(&mut self, bound: u64) -> Result<()> {
+        let later = self.standing.split_off(&bound);
+        for (epoch, positions) in std::mem::replace(&mut self.standing, later) {
+            self.give(Job::Positions { epoch, positions });
+        }
         let complete: Vec<u64> = self.open.range(..bound).map(|(epoch, _)| *epoch).collect();
         for (number, epoch) in complete.iter().enumerate() {
             self.close(*epoch)?;

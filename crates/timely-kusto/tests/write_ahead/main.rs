@@ -3,6 +3,7 @@
 
 mod between;
 mod clocks;
+mod ends;
 mod faults;
 mod limits;
 mod runs;

@@ -3,8 +3,8 @@
 use std::future::Future;
 
 use commit_protocol::{
-    AppendPermit, CreatePermit, Fact, MovePermit, Names, Patience, Refusal, RenamePermit, Reply, StagingName,
-    Tag,
+    AppendPermit, Column, CreatePermit, Fact, MovePermit, Names, Patience, Refusal, RenamePermit, Reply,
+    StagingName, StartId, Tag,
 };
 use kusto_client::Error;
 
@@ -43,6 +43,26 @@ impl Driver {
         }
     }
 
+    /// A read that names the target.
+    pub(super) async fn read_target<T, F>(
+        &self,
+        doing: &'static str,
+        attempt: impl FnMut(Desk) -> F,
+    ) -> Result<T, WriteAheadError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        self.read(doing, attempt).await.map_err(|error| match error {
+            WriteAheadError::Service { source, .. } => self.process.desk.about_target(doing, source),
+            error => error,
+        })
+    }
+
+    pub(super) async fn target_columns(&self) -> Result<Vec<Column>, WriteAheadError> {
+        self.read_target("reading the target's columns", |desk| async move { desk.target_columns().await })
+            .await
+    }
+
     pub(super) async fn names(&self) -> Result<Names, WriteAheadError> {
         self.read("looking at the tables of the pipeline", |desk| async move { desk.names().await }).await
     }
@@ -51,8 +71,15 @@ impl Driver {
         self.names().await.map(Fact::Names)
     }
 
-    pub(super) async fn read_rows(&mut self) -> Result<Fact, WriteAheadError> {
-        let ledger = self.read("reading kt_epochs", |desk| async move { desk.read().await }).await?;
+    pub(super) async fn read_rows(&mut self, own: Option<StartId>) -> Result<Fact, WriteAheadError> {
+        const READING: &str = "reading kt_epochs";
+        let ledger = match self.read(READING, |desk| async move { desk.read().await }).await {
+            Err(WriteAheadError::Service { source, .. }) => {
+                self.hold_name(own).await?;
+                return Err(self.process.desk.about_epochs(READING, source).await);
+            }
+            read => read?,
+        };
         Ok(Fact::Rows { ledger, patience: self.pace.with_rows() })
     }
 
@@ -64,7 +91,7 @@ impl Driver {
 
     pub(super) async fn list_target(&mut self, tags: &[Tag]) -> Result<Fact, WriteAheadError> {
         let look = |desk: Desk| async move { desk.evidence(tags).await };
-        let found = self.read("looking for tags in the target", look).await?;
+        let found = self.read_target("looking for tags in the target", look).await?;
         Ok(Fact::Target(found.into_iter().collect()))
     }
 
