@@ -8,8 +8,8 @@ use timely::dataflow::operators::vec::Map;
 use timely::scheduling::activate::SyncActivator;
 use timely::worker::Worker;
 use timely_kusto::{
-    ColumnName, EncodedRows, EncodedRowsWrittenAhead, PositionAt, RowsWrittenAhead, SinkError, SinkStats,
-    WriteAhead, WriteAheadHandle, WriteAheadSink,
+    ColumnName, EncodedRows, EncodedRowsWrittenAhead, PositionAt, RetryCause, RowsWrittenAhead, SinkError,
+    SinkStats, WriteAhead, WriteAheadHandle, WriteAheadSink,
 };
 
 use super::sink::{Gauge, PipelineSink};
@@ -55,6 +55,10 @@ impl PipelineSink<EncodedRows> for EncodedWriteAhead {
     fn stats(&self) -> SinkStats {
         self.ahead.stats()
     }
+
+    fn retry_causes(&self) -> Vec<RetryCause> {
+        self.ahead.retry_causes()
+    }
 }
 
 impl<R: Serialize + Clone + 'static> PipelineSink<R> for WriteAhead {
@@ -84,6 +88,10 @@ impl<R: Serialize + Clone + 'static> PipelineSink<R> for WriteAhead {
 
     fn stats(&self) -> SinkStats {
         WriteAhead::stats(self)
+    }
+
+    fn retry_causes(&self) -> Vec<RetryCause> {
+        WriteAhead::retry_causes(self)
     }
 }
 
@@ -132,6 +140,10 @@ impl Gauge for WriteAheadHandle {
 
     fn held_bytes(&self) -> usize {
         WriteAheadHandle::held_bytes(self)
+    }
+
+    fn give_up(&self) -> Option<Error> {
+        WriteAheadHandle::give_up(self).map(error_of)
     }
 
     fn waiting_for(&self) -> Option<String> {

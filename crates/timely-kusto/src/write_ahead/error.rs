@@ -114,6 +114,18 @@ pub enum WriteAheadError {
     /// Starts of the pipeline took over one after the other while it was looked at.
     #[error("starts of the pipeline took over while it was looked at; look again")]
     NotNow,
+    /// The run was to end and its rows were not committed in the time that it had for that.
+    #[error(
+        "stopped with {rows} rows of this process not in the table{}. They are in epoch files here, where the next start \
+         takes them over, or are read again",
+        because(.waits)
+    )]
+    Unfinished {
+        /// Rows that were taken in this process and are not known to be committed.
+        rows: u64,
+        /// What the sink waited for.
+        waits: Option<String>,
+    },
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(#[source] std::io::Error),
@@ -160,6 +172,10 @@ impl From<&SinkError> for Told {
     fn from(error: &SinkError) -> Self {
         Told { exit_code: error.exit_code(), message: error.to_string() }
     }
+}
+
+fn because(waits: &Option<String>) -> String {
+    waits.as_ref().map(|waits| format!(", waiting for {waits}")).unwrap_or_default()
 }
 
 /// What of an error is told to other processes.

@@ -33,7 +33,7 @@ use super::sink::Session;
 use crate::budget::Reservation;
 use crate::chunk::{Buffers, Chunk};
 use crate::encode::{EncodeError, Encoder};
-use crate::{Result, SinkError};
+use crate::{Format, Result, SinkError};
 
 /// Epochs that are sealed at once, each with an open file of its own until then.
 const EPOCHS_PER_SEAL: usize = 64;
@@ -272,12 +272,17 @@ where
         }
     }
 
-    /// How rows are written, as it stands in the files: by name where the encoder knows names.
+    /// How rows are written, as it stands in the files: by name where the encoder knows names, or writes in the order of the
+    /// table.
     fn layout(&mut self) -> Result<Arc<Layout>> {
         if self.layout.is_none() {
             let format = self.process().courier.options.format().ingestion_format().to_owned();
             let names = self.encoder.columns().unwrap_or_default();
-            let columns = names.iter().map(|name| self.column(name)).collect::<Result<Vec<_>, _>>()?;
+            let columns = match names.is_empty() && format == Format::Csv.ingestion_format() {
+                // By position: as the table's columns stand now, whatever becomes of them before this is staged.
+                true => self.session.opened.columns.iter().map(column).collect(),
+                false => names.iter().map(|name| self.column(name)).collect::<Result<Vec<_>, _>>()?,
+            };
             let layout = Layout { format, columns };
             // What cannot be sent along is found out before it is logged.
             crate::delivery::stage::mapping_of(&layout, self.process().courier.options.table())?;
@@ -289,7 +294,7 @@ where
     fn column(&self, name: &str) -> Result<Column, WriteAheadError> {
         let columns = &self.session.opened.columns;
         match columns.iter().find(|(column, _)| column == name) {
-            Some((name, kind)) => Ok(Column { name: name.clone(), column_type: kind.clone() }),
+            Some(known) => Ok(column(known)),
             None => Err(WriteAheadError::NoColumn {
                 field: name.to_owned(),
                 table: self.process().courier.table(),
@@ -396,6 +401,10 @@ where
             self.long_values = seen.count;
         }
     }
+}
+
+fn column((name, kind): &(String, String)) -> Column {
+    Column { name: name.clone(), column_type: kind.clone() }
 }
 
 const LONG: &str = "the service cuts strings there and stores dynamics as null, whatever the encoding policies of the \

@@ -1,8 +1,10 @@
 //! Why a run ends, and who learns of it: tables that somebody drops, and failures of one of several processes.
 
-use kusto_emulator::Endpoint;
+use std::time::Duration;
+
+use kusto_emulator::{Endpoint, Fault, FaultRule};
 use tempfile::TempDir;
-use timely_kusto::WriteAheadError;
+use timely_kusto::WriteAheadSink;
 
 use crate::support::*;
 
@@ -133,10 +135,45 @@ fn a_sweep_of_many_extents_takes_several_commands_of_a_bounded_size() {
 }
 
 #[test]
-fn errors_about_tables_that_are_gone_have_the_exit_codes_of_the_documents() {
-    let database = || DATABASE.to_owned();
-    let no_target = WriteAheadError::NoTarget { database: database(), table: TABLE.to_owned() };
-    let no_epochs =
-        WriteAheadError::EpochsGone { database: database(), target: TABLE.to_owned(), tables: String::new() };
-    assert_eq!((no_target.exit_code(), no_epochs.exit_code()), (2, 4));
+fn a_start_can_be_given_up_while_the_service_is_away_and_a_later_one_goes_on() {
+    let place = Place::new();
+    let handle = place.handle();
+    let away = Fault::Fail { status: 503, retry_after: None };
+    handle.add_fault(FaultRule::new(Endpoint::Management, away).operation(".rename"));
+    let (ahead, asked) = (place.ahead(), place.handle());
+    let opened = on_workers(2, move |worker| {
+        let renames = || asked.requests().iter().filter(|it| it.operation.starts_with(".rename")).count();
+        WriteAheadSink::open_while(worker, &ahead, || renames() < 4).map(|sink| sink.is_some())
+    });
+    for opened in opened {
+        assert!(matches!(opened, Ok(false)), "{opened:?}");
+    }
+    handle.clear_faults();
+    all_well(&send(&place.ahead(), 2, 60, 20));
+    place.holds(0..60);
+}
+
+#[test]
+fn a_run_that_may_not_wait_any_longer_ends_in_all_processes_and_the_next_start_finishes() {
+    let place = Place::new();
+    let handle = place.handle();
+    let away = Fault::Fail { status: 503, retry_after: None };
+    handle.add_fault(FaultRule::new(Endpoint::Management, away).operation(".move extents"));
+    let outcomes = two_processes(&place, |worker, mut run| {
+        run.feed(60, 5);
+        while run.feed(60, 5) {}
+        match worker.index() {
+            0 => run.finish_at_most(worker, Duration::from_millis(300)),
+            _ => run.finish(worker),
+        }
+    });
+    for outcome in outcomes {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.exit_code(), 1, "{error}");
+        let text = error.to_string();
+        assert!(text.contains("not in the table") && text.contains("next start"), "{text}");
+    }
+    handle.clear_faults();
+    all_well(&send(&place.ahead(), 2, 60, 20));
+    place.holds(0..60);
 }

@@ -7,5 +7,7 @@ mod ends;
 mod faults;
 mod limits;
 mod runs;
+mod sources;
 mod starts;
 mod support;
+mod tuples;
