@@ -52,7 +52,9 @@ impl Driver {
     }
 
     pub(super) async fn read_rows(&mut self) -> Result<Fact, WriteAheadError> {
-        let ledger = self.read("reading kt_epochs", |desk| async move { desk.read().await }).await?;
+        let all = self.process.options.guards.read_all();
+        let read = |desk: Desk| async move { if all { desk.read_all().await } else { desk.read().await } };
+        let ledger = self.read("reading kt_epochs", read).await?;
         Ok(Fact::Rows { ledger, patience: self.pace.with_rows() })
     }
 

@@ -15,6 +15,11 @@ use super::{Asked, CommitMechanism, Desk, garbled};
 /// Tags asked about by one command: some 5 kB of text.
 const TAGS_PER_COMMAND: usize = 100;
 
+/// When extents were created that may be moved: whenever. The document calls the two properties required, and its examples
+/// do without (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/move-extents.md`).
+const CREATED_WHENEVER: &str =
+    "extentCreatedOnFrom=datetime(2000-01-01), extentCreatedOnTo=datetime(2200-01-01)";
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ExtentRow {
@@ -122,7 +127,7 @@ impl Desk {
         // A new ingestion time: cursors, materialized views and continuous exports of the target would miss the rows
         // otherwise (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/move-extents.md`).
         let command = format!(
-            ".move extents from table {} to table {} with (setNewIngestionTime=true) ({})",
+            ".move extents from table {} to table {} with (setNewIngestionTime=true, {CREATED_WHENEVER}) ({})",
             permit.from(),
             quote_name(&self.table),
             ids(permit.extents().iter())
