@@ -4,7 +4,9 @@
 mod between;
 mod clocks;
 mod faults;
+mod interleavings;
 mod limits;
 mod runs;
 mod starts;
 mod support;
+mod switches;
