@@ -103,7 +103,8 @@ fn no_switch_is_forgotten() {
     let all = serde_json::to_value(Assumptions::default()).unwrap();
     let mut fields: Vec<_> = all.as_object().unwrap().keys().map(String::as_str).collect();
     let mut here: Vec<_> = SWITCHES.iter().map(|(field, _)| *field).collect();
-    (fields.sort_unstable(), here.sort_unstable());
+    fields.sort_unstable();
+    here.sort_unstable();
     assert_eq!(here, fields);
     // Each ordeal turns the switch that it stands at.
     for (field, done) in &SWITCHES {
