@@ -54,6 +54,7 @@
 //! | `survey.rs`, `audit.rs` | what stands in the service, for people; rows promised beside rows in the table |
 //! | `resolve.rs` | a person's decision about an intent that left no evidence |
 //! | `failpoint.rs` | places to die at, for tests |
+//! | `guards.rs` | rules that a test leaves out, to show what each is for |
 //!
 //! # Where it leaves the design
 //! - A queue post with unknown outcome is repeated under its tag after a look at its status, as in SinkV2. If both are
@@ -74,6 +75,7 @@ mod commit;
 mod driver;
 mod error;
 pub(crate) mod failpoint;
+mod guards;
 mod handle;
 mod init;
 mod log;

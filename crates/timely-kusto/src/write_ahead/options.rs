@@ -7,6 +7,7 @@ use commit_protocol::{Limits, Lineage};
 use epoch_log::Budget;
 
 use super::WriteAheadError;
+use super::guards::Guards;
 use crate::{Delivery, WriteOptions};
 
 /// Where a sink keeps its log, whose it is, and its bounds.
@@ -28,6 +29,7 @@ pub struct WriteAheadOptions {
     drop_replayed: bool,
     limits: Limits,
     deadlines: Deadlines,
+    pub(super) guards: Guards,
 }
 
 /// How long something is looked at before it counts as a fault.
@@ -75,6 +77,7 @@ impl WriteAheadOptions {
             // More attempts than the protocol's own default: an outage of the service uses some up, too.
             limits: Limits { attempts_per_chunk: 100, ..Limits::default() },
             deadlines: Deadlines::default(),
+            guards: Guards::default(),
         }
     }
 
