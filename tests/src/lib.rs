@@ -39,7 +39,7 @@ pub use config::Config;
 pub use inputs::{free_hosts, storms};
 pub use outside::{Outside, files_of};
 pub use place::Place;
-pub use process::{Outcome, Process, Signal};
+pub use process::{Outcome, Pid, Process, Signal};
 pub use recorder::{Recorded, Recorder};
 pub use rows::{Rows, assert_same_rows, canonical, cell, csv_rows, rows_of};
 pub use tap::Tap;

@@ -5,6 +5,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kusto_client::Service;
 use timely_kusto::{ColumnName, Format, SinkError, SinkV2, WriteAhead, WriteAheadOptions, WriteOptions};
@@ -32,6 +33,8 @@ pub struct Pipeline {
     source: Bound,
     prepared: Prepared,
     columns: Vec<BoundColumn>,
+    /// For the other processes to come, and to say a word.
+    waits: (Duration, Duration),
 }
 
 #[derive(Debug)]
@@ -68,7 +71,17 @@ impl Pipeline {
         if let Bound::Generator(_) = source {
             fits_storms(&prepared.schema, &columns)?;
         }
-        Ok(Pipeline { options, cluster: cluster.to_owned(), source, prepared, columns })
+        let RunOptions { join_timeout, peer_timeout, .. } = RunOptions::default();
+        let (cluster, waits) = (cluster.to_owned(), (join_timeout, peer_timeout));
+        Ok(Pipeline { options, cluster, source, prepared, columns, waits })
+    }
+
+    /// Sets how long the other processes of a cluster are waited for, and how long one may be silent: see
+    /// [`RunOptions::join_timeout`] and [`RunOptions::peer_timeout`], whose defaults hold without.
+    #[must_use]
+    pub fn waits(mut self, join_timeout: Duration, peer_timeout: Duration) -> Self {
+        self.waits = (join_timeout, peer_timeout);
+        self
     }
 
     /// The command that created the table, if it was missing.
@@ -114,6 +127,8 @@ impl Pipeline {
             topology,
             checkpoint_interval: self.options.job.checkpoint_interval,
             rate: self.options.rate,
+            join_timeout: self.waits.0,
+            peer_timeout: self.waits.1,
             ..RunOptions::default()
         };
         match (self.source, self.options.sink.mode) {

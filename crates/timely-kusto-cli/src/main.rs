@@ -18,6 +18,7 @@ mod resolve;
 mod run;
 mod runtime;
 mod signals;
+mod supervise;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

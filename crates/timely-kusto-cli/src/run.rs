@@ -15,10 +15,15 @@ use crate::config::{self, Cluster};
 use crate::exit::{Exit, Signal, Stop};
 use crate::progress::Display;
 use crate::runtime::runtime;
-use crate::{print, signals};
+use crate::{print, signals, supervise};
 
 /// Runs the pipeline and prints what became of it.
 pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Stop> {
+    match arguments.restarts {
+        None if arguments.restart_on_failure => return supervise::supervise(arguments),
+        None => {}
+        Some(_) => supervise::end_with_supervisor(),
+    }
     let outcome = run_pipeline(arguments);
     if arguments.report == ReportForm::Json {
         println!("{}", outcome.as_ref().map_or_else(failure_json, success_json));
@@ -59,8 +64,12 @@ fn run_pipeline(arguments: &RunArguments) -> Result<Done, Stop> {
         eprintln!("created the table with\n  {command}");
     }
     let display = Display::new();
-    let report = pipeline
-        .run(Arc::clone(&connected.service), topology, &stop, move |progress| display.show(progress))?;
+    let report = pipeline.waits(arguments.join_timeout, arguments.peer_timeout).run(
+        Arc::clone(&connected.service),
+        topology,
+        &stop,
+        move |progress| display.show(progress),
+    )?;
     if arguments.report == ReportForm::Text {
         println!("{}", summary(&report, &target));
     }

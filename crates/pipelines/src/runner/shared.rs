@@ -192,11 +192,6 @@ impl Shared {
         }
     }
 
-    /// Shows that other processes are not there yet.
-    pub(super) fn show_waiting(&self) {
-        self.show_waiting_for("the other processes of the cluster".to_owned());
-    }
-
     /// Shows what is waited for before anything is read.
     pub(super) fn show_waiting_for(&self, waiting_for: String) {
         (self.observe)(&Progress {
