@@ -16,8 +16,8 @@ use crate::file::{FileOptions, FileSource};
 use crate::generator::{COLUMNS, Storm, StormSource};
 use crate::options::{PipelineOptions, SinkMode, SourceOptions};
 use crate::runner::{
-    EncodedSinkV2, EncodedWriteAhead, Job, Progress, Report, RunOptions, StopHandle, Topology, Unchanged,
-    run as run_job,
+    EncodedSinkV2, EncodedWriteAhead, Job, Monitor, Progress, Report, RunOptions, StopHandle, Topology,
+    Unchanged, run as run_job,
 };
 use crate::sample::{Sample, SourceField};
 use crate::schema::{Prepared, TableSchema};
@@ -35,6 +35,7 @@ pub struct Pipeline {
     columns: Vec<BoundColumn>,
     /// For the other processes to come, and to say a word.
     waits: (Duration, Duration),
+    monitor: Monitor,
 }
 
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl Pipeline {
         }
         let RunOptions { join_timeout, peer_timeout, .. } = RunOptions::default();
         let (cluster, waits) = (cluster.to_owned(), (join_timeout, peer_timeout));
-        Ok(Pipeline { options, cluster, source, prepared, columns, waits })
+        Ok(Pipeline { options, cluster, source, prepared, columns, waits, monitor: Monitor::new() })
     }
 
     /// Sets how long the other processes of a cluster are waited for, and how long one may be silent: see
@@ -81,6 +82,13 @@ impl Pipeline {
     #[must_use]
     pub fn waits(mut self, join_timeout: Duration, peer_timeout: Duration) -> Self {
         self.waits = (join_timeout, peer_timeout);
+        self
+    }
+
+    /// Has the run read by this monitor.
+    #[must_use]
+    pub fn watched_by(mut self, monitor: &Monitor) -> Self {
+        self.monitor = monitor.clone();
         self
     }
 
@@ -129,6 +137,7 @@ impl Pipeline {
             rate: self.options.rate,
             join_timeout: self.waits.0,
             peer_timeout: self.waits.1,
+            monitor: self.monitor,
             ..RunOptions::default()
         };
         match (self.source, self.options.sink.mode) {

@@ -48,6 +48,7 @@ mod convert;
 mod drive;
 mod keep;
 mod message;
+mod monitor;
 mod network;
 mod read;
 mod report;
@@ -59,6 +60,7 @@ mod throttle;
 mod write_ahead;
 
 pub use convert::{Stage, Unchanged};
+pub use monitor::{Monitor, Reading, SinkReading};
 pub use report::{Progress, Report, RetriedFor, Times};
 pub use sink::{Gauge, PipelineSink};
 pub use sink_v2::EncodedSinkV2;
@@ -87,6 +89,8 @@ pub struct RunOptions {
     /// How long another process of the cluster may be silent until it counts as lost; each says a word four times as
     /// often. Default: 60 s, longer than a machine that works is ever held up, and than a short break of the network.
     pub peer_timeout: Duration,
+    /// Where the run can be read from. Default: one that nobody reads.
+    pub monitor: Monitor,
 }
 
 impl Default for RunOptions {
@@ -99,6 +103,7 @@ impl Default for RunOptions {
             progress_interval: Duration::from_millis(500),
             join_timeout: Duration::from_secs(300),
             peer_timeout: Duration::from_secs(60),
+            monitor: Monitor::new(),
         }
     }
 }
@@ -177,6 +182,7 @@ where
     let started = Instant::now();
     let shared = Arc::new(Shared::new(options.clone(), stop.clone(), Box::new(observe)));
     let job = Arc::new(job);
+    let _watched = watch(&shared, &job, started);
     let report = || shared.report(&job.sink.stats(), job.sink.retry_causes(), started.elapsed());
     let (workers_job, workers_shared) = (Arc::clone(&job), Arc::clone(&shared));
     let Some((builders, threads)) = communication(&shared)? else {
@@ -202,6 +208,34 @@ where
     match shared.take_error() {
         Some(error) => Err(error),
         None => Ok(report()),
+    }
+}
+
+/// Has a run watched until what this returns is dropped.
+fn watch<S, M, G, K>(shared: &Arc<Shared>, job: &Arc<Job<S, M, K>>, started: Instant) -> Ended
+where
+    S: Source,
+    M: Fn() -> G + Send + Sync + 'static,
+    G: Stage<Batch = S::Batch>,
+    K: PipelineSink<G::Row>,
+{
+    // Not to keep what is watched: the monitor may outlive it.
+    let (run, job) = (Arc::downgrade(shared), Arc::downgrade(job));
+    let monitor = shared.options.monitor.clone();
+    monitor.begin(move || {
+        let (Some(run), Some(job)) = (run.upgrade(), job.upgrade()) else { return Reading::default() };
+        let report = run.report(&job.sink.stats(), job.sink.retry_causes(), started.elapsed());
+        Reading { running: true, report, epoch: run.epoch(), sink: job.sink.reading() }
+    });
+    Ended(monitor)
+}
+
+/// Ends the watching when it is dropped.
+struct Ended(Monitor);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

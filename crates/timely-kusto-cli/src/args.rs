@@ -121,6 +121,9 @@ pub(crate) struct RunArguments {
     /// How long another process may be silent until it counts as lost (the same for all)
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = at_least_a_second)]
     pub(crate) peer_timeout: Duration,
+    /// Serve metrics for Prometheus there: PORT on loopback (0 takes a free one), or IP:PORT
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics: Option<crate::metrics::Address>,
     /// Start again after a failure (exit code 1, or killed), with growing pauses; never after 2, 3, 4 or a signal
     #[arg(long)]
     pub(crate) restart_on_failure: bool,

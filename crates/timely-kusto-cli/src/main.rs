@@ -11,6 +11,7 @@ mod emulator;
 mod exit;
 mod init;
 mod log;
+mod metrics;
 mod print;
 mod progress;
 mod query;

@@ -4,5 +4,6 @@
 
 mod commands;
 mod crashes;
+mod outage;
 mod processes;
 mod support;

@@ -23,7 +23,8 @@ const OTHER: &str = "other causes";
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryCause {
-    /// What was being done: `upload`, `queue`, `status` or `ingest`.
+    /// What was being done: `upload`, `queue`, `status` or `ingest`; in the write-ahead mode also a request of a start
+    /// or a commit, in words.
     pub operation: &'static str,
     /// Why it failed: the kind of the error, the HTTP status and the service's code, as far as there are any.
     pub cause: String,
@@ -45,32 +46,40 @@ struct Seen {
 impl Troubles {
     /// Counts an attempt that follows `error`.
     pub(crate) fn of_request(&self, operation: &'static str, error: &Error) {
-        let status = error.http_status().map(|status| format!("HTTP {status}"));
-        let cause = joined([Some(format!("{:?}", error.kind())), status, error.code().map(str::to_owned)]);
-        self.count(operation, cause, error);
+        let cause = cause_of(error);
+        if let Some(attempts) = self.count(operation, &cause, true) {
+            tell(operation, &cause, attempts, error);
+        }
+    }
+
+    /// The same without a line: for who tells of it otherwise.
+    pub(crate) fn of_request_quietly(&self, operation: &'static str, error: &Error) {
+        self.count(operation, &cause_of(error), false);
     }
 
     /// Counts an ingestion that is queued again after the service reported that it failed.
     pub(crate) fn of_ingestion(&self, error: &SinkError) {
         let SinkError::Ingestion { status, .. } = error else { return };
         let failure = format!("{:?}", status.failure);
-        self.count("ingest", joined([Some(failure), status.error_code.clone()]), error);
+        let cause = joined([Some(failure), status.error_code.clone()]);
+        if let Some(attempts) = self.count("ingest", &cause, true) {
+            tell("ingest", &cause, attempts, error);
+        }
     }
 
-    fn count(&self, operation: &'static str, cause: String, error: &impl fmt::Display) {
+    /// Counts; how many attempts there were since the last line, if one is due.
+    fn count(&self, operation: &'static str, cause: &str, loud: bool) -> Option<u64> {
         let mut causes = self.lock();
-        let known = causes.len() < CAUSES || causes.contains_key(&(operation, cause.clone()));
-        let cause = if known { cause } else { OTHER.to_owned() };
-        let seen = causes.entry((operation, cause.clone())).or_default();
+        let known = causes.len() < CAUSES || causes.contains_key(&(operation, cause.to_owned()));
+        let cause = if known { cause } else { OTHER };
+        let seen = causes.entry((operation, cause.to_owned())).or_default();
         seen.retries += 1;
         seen.untold += 1;
-        if seen.told.is_some_and(|told| told.elapsed() < QUIET) {
-            return;
+        if !loud || seen.told.is_some_and(|told| told.elapsed() < QUIET) {
+            return None;
         }
         seen.told = Some(Instant::now());
-        let attempts = std::mem::take(&mut seen.untold);
-        drop(causes);
-        tracing::warn!(what = operation, cause, attempts, "will be tried again: {error}");
+        Some(std::mem::take(&mut seen.untold))
     }
 
     /// The causes, in order.
@@ -86,6 +95,15 @@ impl Troubles {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(&'static str, String), Seen>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn tell(operation: &'static str, cause: &str, attempts: u64, error: &dyn fmt::Display) {
+    tracing::warn!(what = operation, cause, attempts, "will be tried again: {error}");
+}
+
+fn cause_of(error: &Error) -> String {
+    let status = error.http_status().map(|status| format!("HTTP {status}"));
+    joined([Some(format!("{:?}", error.kind())), status, error.code().map(str::to_owned)])
 }
 
 fn joined<const N: usize>(parts: [Option<String>; N]) -> String {

@@ -32,6 +32,7 @@ impl Driver {
                 Err(source) if source.is_transient() || self.pace.bears(&source, &mut garbled) => {
                     self.process.pressure.stalled(doing, &source);
                     self.process.courier.counters.retried();
+                    self.process.courier.troubles.of_request_quietly(doing, &source);
                     self.pace.again(attempts, source.retry_after()).await;
                     attempts = attempts.saturating_add(1);
                 }
@@ -90,6 +91,7 @@ impl Driver {
             false => self.pace.with_refusals(request),
         };
         self.process.courier.counters.retried();
+        self.process.courier.troubles.of_request_quietly(request, &error);
         let reply = reply(&error, patience);
         if !matches!(reply, Reply::Refused(Refusal::Rights { .. })) {
             self.pace.failed(error.retry_after()).await;
