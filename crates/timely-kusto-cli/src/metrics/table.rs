@@ -16,8 +16,10 @@ pub(super) struct Metric {
     /// One line, without a full stop, which the text form adds.
     pub(super) help: &'static str,
     /// Names of labels, for the documentation.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the documentation is made by a test"))]
     pub(super) labels: &'static [&'static str],
     /// What it applies to, for the documentation.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the documentation is made by a test"))]
     pub(super) scope: Scope,
     /// None where it does not apply.
     pub(super) samples: fn(&Seen) -> Vec<Sample>,
