@@ -11,6 +11,7 @@ mod emulator;
 mod exit;
 mod init;
 mod log;
+mod metrics;
 mod print;
 mod progress;
 mod query;
@@ -18,6 +19,7 @@ mod resolve;
 mod run;
 mod runtime;
 mod signals;
+mod supervise;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

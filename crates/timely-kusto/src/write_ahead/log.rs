@@ -366,6 +366,7 @@ where
             }
         }
         self.sealed_to = to;
+        self.process().standing.sealed(self.session.index, to);
         self.earliest = self.earliest.split_off(&to);
         self.session.unsealed(self.earliest.len());
         self.hold(frontier.as_ref());

@@ -48,7 +48,7 @@
 //! | `log.rs`, `scribe.rs` | LOG, and the thread that writes its files |
 //! | `stage.rs`, `staging.rs`, `shelf.rs` | STAGE, a chunk's attempts, where bodies are |
 //! | `commit.rs`, `trim.rs` | COMMIT, and what follows C on every worker |
-//! | `pressure.rs` | limits, and what the sink waits for in words |
+//! | `pressure.rs`, `standing.rs` | limits, and what the sink waits for in words; how far it is, for who watches |
 //! | `operator.rs`, `handle.rs` | what users call and hold |
 //! | `init.rs` | the first tables, without a run |
 //! | `survey.rs`, `audit.rs` | what stands in the service, for people; rows promised beside rows in the table |
@@ -92,6 +92,7 @@ mod shelf;
 mod sink;
 mod stage;
 mod staging;
+mod standing;
 mod survey;
 mod trim;
 
@@ -102,5 +103,7 @@ pub use init::Initialized;
 pub use log::PositionAt;
 pub use operator::{Clocks, EncodedRowsWrittenAhead, RowsWrittenAhead};
 pub use options::{Deadlines, WriteAheadOptions};
+pub use pressure::Pause;
 pub use resolve::{Undecided, Verdict};
 pub use sink::{Resume, WriteAhead, WriteAheadSink};
+pub use standing::WriteAheadState;

@@ -56,6 +56,8 @@ impl Driver {
         let below = permit.below().0;
         tracing::debug!(below, rows = permit.rows(), "committed");
         self.process.tell_progress(|progress| progress.below = below);
+        let extents = coordinator.head().map_or(0, |intent| intent.extents().count());
+        self.process.standing.commit(extents);
         self.settled();
         self.commits += 1;
         if self.sweep_on || self.commits.is_multiple_of(self.process.options.guards.commits_per_sweep) {
