@@ -10,23 +10,11 @@ use serde::Serialize;
 
 use super::weather::{Doubts, Weather};
 
-/// Places of the coordinator, which is in the first process; each exists before and after its action.
-const ACTIONS: [&str; 14] = [
-    "names",
-    "rename",
-    "claim",
-    "read",
-    "start-row",
-    "intent",
-    "list-staging",
-    "list-target",
-    "move",
-    "logs",
-    "prepare",
-    "stage",
-    "open",
-    "committed",
-];
+/// Actions of the coordinator, which is in the first process, in a start; places are before and after each.
+const STARTING: [&str; 9] =
+    ["names", "rename", "claim", "read", "start-row", "logs", "prepare", "stage", "open"];
+/// Those of a commit, and so of a start that adopts.
+const COMMITTING: [&str; 5] = ["intent", "list-staging", "list-target", "move", "committed"];
 /// Places of every process.
 const STEPS: [&str; 8] = [
     "before append",
@@ -187,14 +175,18 @@ impl Ending {
     }
 
     fn failpoint(chance: &mut StdRng, shape: Shape) -> Self {
-        let (process, place) = if chance.random_bool(0.65) {
-            let action = ACTIONS.choose(chance).unwrap_or(&ACTIONS[0]);
-            (0, format!("{} {action}", if chance.random() { "before" } else { "after" }))
-        } else {
-            let step = STEPS.choose(chance).unwrap_or(&STEPS[0]);
-            (chance.random_range(0..shape.processes), (*step).to_owned())
+        let side = if chance.random() { "before" } else { "after" };
+        let action = |action: &str| (0, format!("{side} {action}"));
+        let (process, place) = match chance.random_range(0..10) {
+            0..3 => action(STARTING.choose(chance).unwrap_or(&STARTING[0])),
+            3..6 => action(COMMITTING.choose(chance).unwrap_or(&COMMITTING[0])),
+            _ => (
+                chance.random_range(0..shape.processes),
+                STEPS.choose(chance).unwrap_or(&STEPS[0]).to_string(),
+            ),
         };
-        let times = *[1, 1, 1, 2, 3, 5].choose(chance).unwrap_or(&1);
+        let again = !STARTING.iter().any(|action| place.ends_with(action)); // what a start does once
+        let times = if again { *[1, 1, 2, 3, 5].choose(chance).unwrap_or(&1) } else { 1 };
         Ending::Failpoint {
             process,
             place: format!("{place}#{times}"),

@@ -125,10 +125,12 @@ fn doubt(chance: &mut StdRng, assumptions: &mut Assumptions) {
     .unwrap_or(&MissingExtents::Refused);
 }
 
-/// What reaches the cluster, by where and what.
-const REQUESTS: [(Endpoint, Option<&str>); 14] = [
+/// What reaches the cluster, by where and what; what decides is there more than once.
+const REQUESTS: [(Endpoint, Option<&str>); 16] = [
     (Endpoint::Management, None),
     (Endpoint::Management, Some(".move extents")),
+    (Endpoint::Management, Some(".move extents")),
+    (Endpoint::Management, Some(".append")),
     (Endpoint::Management, Some(".append")),
     (Endpoint::Management, Some(".rename")),
     (Endpoint::Management, Some(".show table")),
@@ -146,32 +148,46 @@ const REQUESTS: [(Endpoint, Option<&str>); 14] = [
 impl Spell {
     /// One spell, if what was drawn makes sense in this round.
     fn draw(chance: &mut StdRng, doubts: &Doubts) -> Option<Self> {
-        let ms = Duration::from_millis;
-        let (endpoint, operation) = *REQUESTS.choose(chance)?;
-        let later = ms(chance.random_range(5..400));
-        let status = *[500, 502, 503, 504].choose(chance)?;
-        let (name, fault) = match chance.random_range(0..16) {
-            0 | 1 => ("answer lost", Fault::LoseAnswer),
-            2 => ("failed after its effect", Fault::FailAfter { status }),
-            3 => ("failed", Fault::Fail { status, retry_after: None }),
-            4 => ("throttled", Fault::Throttle { retry_after: None }),
-            5 => ("refused", Fault::Refuse),
-            6 => ("answer cut", Fault::Truncate { bytes: chance.random_range(0..60) }),
-            7 => ("answer garbled", Fault::Garble),
-            8 => ("delayed", Fault::Delay(later)),
-            9 | 10 => return Spell::held(chance, doubts),
-            11 => ("merged before", Fault::Merge),
-            12 => return Some(Spell::of_query(chance)),
-            13 => return Some(Spell::of_queue("message lost", Fault::LoseMessage, 10)),
-            14 => {
+        let later = Duration::from_millis(chance.random_range(5..400));
+        match chance.random_range(0..16) {
+            0..9 => Spell::of_any(chance, later),
+            9..12 => Spell::held(chance, doubts),
+            12 => Some(Spell::merged(chance)),
+            13 => Some(Spell::of_query(chance)),
+            14 => Some(Spell::of_queue("message delayed", Fault::DelayMessage(later), 50)),
+            _ if chance.random_bool(0.2) => Some(Spell::of_queue("message lost", Fault::LoseMessage, 10)),
+            _ => {
                 let repeat = Fault::RepeatMessage { copies: chance.random_range(1..3), apart: later };
-                return Some(Spell::of_queue("message repeated", repeat, 50));
+                Some(Spell::of_queue("message repeated", repeat, 50))
             }
-            _ => return Some(Spell::of_queue("message delayed", Fault::DelayMessage(later), 50)),
+        }
+    }
+
+    /// What any request can suffer; of an ingestion, that it fails before or after its effect, or is late.
+    fn of_any(chance: &mut StdRng, later: Duration) -> Option<Self> {
+        let (endpoint, operation) = *REQUESTS.choose(chance)?;
+        let status = *[500, 502, 503, 504].choose(chance)?;
+        let kinds = if endpoint == Endpoint::Ingestion { 0..4 } else { 0..9 };
+        let (name, fault) = match chance.random_range(kinds) {
+            0 => ("failed", Fault::Fail { status, retry_after: None }),
+            1 => ("throttled", Fault::Throttle { retry_after: None }),
+            2 => ("failed after its effect", Fault::FailAfter { status }),
+            3 => ("delayed", Fault::Delay(later)),
+            4 => ("refused", Fault::Refuse),
+            5 => ("answer cut", Fault::Truncate { bytes: chance.random_range(0..60) }),
+            6 => ("answer garbled", Fault::Garble),
+            _ => ("answer lost", Fault::LoseAnswer),
         };
-        let percent = *[3, 10, 30, 100].choose(chance)?;
+        let percent = *[5, 15, 40, 100].choose(chance)?;
         let times = (percent == 100).then(|| chance.random_range(1..4));
         Some(Spell { name, endpoint, operation, fault, percent, times })
+    }
+
+    /// Extents of all tables are merged right before a command, so that ids that were listed are gone.
+    fn merged(chance: &mut StdRng) -> Self {
+        let (endpoint, operation) = (Endpoint::Management, Some(".move extents"));
+        let operation = operation.filter(|_| chance.random_bool(0.5));
+        Spell { name: "merged before", endpoint, operation, fault: Fault::Merge, percent: 40, times: None }
     }
 
     /// A request that stops on its way, and goes on much later, or never.
