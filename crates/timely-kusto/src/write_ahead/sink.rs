@@ -208,6 +208,7 @@ impl WriteAheadSink {
         let session = Session {
             process: Arc::clone(process),
             index,
+            peers: worker.peers(),
             opened,
             seat,
             writer: RefCell::new(writer),
@@ -284,6 +285,8 @@ impl Seat {
 pub(super) struct Session {
     pub(super) process: Arc<Process>,
     pub(super) index: u32,
+    /// Workers of all processes.
+    pub(super) peers: usize,
     pub(super) opened: Opened,
     pub(super) seat: Option<Seat>,
     pub(super) writer: WriterSlot,
