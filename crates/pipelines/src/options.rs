@@ -88,8 +88,8 @@ pub struct SinkOptions {
     /// Creates a missing table with the columns of the source. Default: false.
     pub create: bool,
     /// The largest value in bytes. Default: 1 MiB, which the service keeps of a string; raise it together with the
-    /// columns' encoding policy (`MaxValueSize`), up to 32 MiB. The write-ahead mode refuses more than 1 MiB: its staging
-    /// table does not have the target's encoding policies.
+    /// columns' encoding policy (`MaxValueSize`), up to 32 MiB. The write-ahead mode copies these policies to its staging
+    /// table at each start, and stops if it is to take more than 1 MiB and cannot copy them.
     pub max_value_bytes: usize,
     /// Bytes of epoch files in this process at which the source pauses, in the write-ahead mode. Default: 4 GiB.
     pub log_bytes: u64,
@@ -145,13 +145,6 @@ impl PipelineOptions {
         let (value, most) = (self.sink.max_value_bytes, SinkOptions::MAX_VALUE_BYTES);
         if !(1..=most).contains(&value) {
             return wrong(format!("max_value_bytes is {value}: it must be 1 to {most}"));
-        }
-        if self.sink.mode == SinkMode::WriteAhead && value > MAX_VALUE_BYTES {
-            return wrong(format!(
-                "max_value_bytes is {value}: in the write-ahead mode it must be 1 to {MAX_VALUE_BYTES}, since rows pass \
-                 through a staging table, which does not have the target's encoding policies, and the service would cut \
-                 longer values there; write such values with SinkV2 (mode = \"sink-v2\")"
-            ));
         }
         match &self.source {
             SourceOptions::File(options) => options.validate(),

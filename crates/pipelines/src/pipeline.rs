@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kusto_client::Service;
+use timely_kusto::encode::MAX_VALUE_BYTES;
 use timely_kusto::{ColumnName, Format, SinkError, SinkV2, WriteAhead, WriteAheadOptions, WriteOptions};
 
 use crate::convert::{BlockConverter, BoundColumn, Columns};
@@ -185,6 +186,7 @@ fn write_ahead(
 ) -> Result<WriteAhead> {
     let ahead = WriteAheadOptions::new(&options.job.name, &options.job.state)
         .log_bytes(options.sink.log_bytes)
+        .long_values(options.sink.max_value_bytes > MAX_VALUE_BYTES)
         .sources_replay(sources_replay);
     WriteAhead::with_service(service, options.sink.write.clone(), ahead).map_err(not_made)
 }

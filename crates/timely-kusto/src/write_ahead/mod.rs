@@ -65,7 +65,7 @@
 //! - Rows whose fields have no names (tuples) are logged with the columns that the target has at the start, in their order.
 //!   JSON rows without names are logged without columns: a later start cannot tell whether they still fit.
 //! - Chunks are closed by size or by the end of their epoch; `batch_interval` is not used.
-//! - The staging table gets the target's columns at every start, not only before an adoption.
+//! - The staging table gets the target's columns and their encoding policies at every start, not only before an adoption.
 //! - Epochs without rows or positions are committed at most once a second.
 
 mod agent;

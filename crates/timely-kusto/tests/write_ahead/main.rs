@@ -3,6 +3,7 @@
 
 mod between;
 mod clocks;
+mod disk;
 mod ends;
 mod faults;
 mod interleavings;

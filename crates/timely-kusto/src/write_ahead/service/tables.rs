@@ -134,16 +134,17 @@ impl Desk {
         self.command(&command).await.map(drop)
     }
 
-    /// Gives the staging table, which is empty but for what nobody claims, the target's columns.
-    pub(in super::super) async fn align(&self, staging: StagingName) -> Asked<()> {
-        let staging = staging.to_string();
-        let (of_target, of_staging) = (self.target_columns().await?, self.columns(&staging).await?);
-        if of_target == of_staging {
-            return Ok(());
+    /// Gives the staging table, which is empty but for what nobody claims, the target's columns and their encoding policies.
+    /// Returns the columns whose policies cannot be copied.
+    pub(in super::super) async fn align(&self, staging: StagingName) -> Asked<Vec<String>> {
+        let name = staging.to_string();
+        let (of_target, of_staging) = (self.target_columns().await?, self.columns(&name).await?);
+        if of_target != of_staging {
+            let columns = columns_text(&of_target);
+            tracing::info!(staging = name, columns, "the staging table gets the target's columns");
+            self.command(&format!(".alter table {name} ({columns})")).await?;
         }
-        let columns = columns_text(&of_target);
-        tracing::info!(staging, columns, "the staging table gets the target's columns");
-        self.command(&format!(".alter table {staging} ({columns})")).await.map(drop)
+        self.align_encodings(staging, &of_target).await
     }
 
     /// Whether an error says that a table is gone.
