@@ -5,4 +5,5 @@
 mod commands;
 mod crashes;
 mod processes;
+mod rights;
 mod support;

@@ -1,6 +1,7 @@
 //! Why a start or a run in the write-ahead mode ends.
 
 use commit_protocol::Stop;
+use kusto_client::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 /// Why a start or a run ended. What was committed stays committed; what was not is staged again, or read again, by the
@@ -113,6 +114,11 @@ impl WriteAheadError {
                 epoch_log::Remedy::Person => 4,
                 _ => 1,
             },
+            WriteAheadError::Service { source, .. }
+                if matches!(source.kind(), ErrorKind::Forbidden | ErrorKind::SignIn) =>
+            {
+                2
+            }
             WriteAheadError::Elsewhere { exit_code, .. } => *exit_code,
             _ => 1,
         }
