@@ -10,4 +10,5 @@ mod first_failures;
 mod restarts;
 mod retries;
 mod secrets;
+mod secrets_written_ahead;
 mod sign_in;
