@@ -7,6 +7,7 @@ mod command;
 mod delivery;
 mod documents;
 mod first_failures;
+mod first_failures_ahead;
 mod restarts;
 mod retries;
 mod secrets;
