@@ -15,10 +15,11 @@ use super::{Asked, CommitMechanism, Desk, garbled};
 /// Tags asked about by one command: some 5 kB of text.
 const TAGS_PER_COMMAND: usize = 100;
 
-/// When extents were created that may be moved: whenever. The document calls the two properties required, and its examples
-/// do without (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/move-extents.md`).
+/// When extents were created that may be moved: whenever, since `creation_time` of the options may be anything. The document
+/// calls the two properties required, and its examples do without (`MicrosoftDocs/dataexplorer-docs
+/// data-explorer/kusto/management/move-extents.md`).
 const CREATED_WHENEVER: &str =
-    "extentCreatedOnFrom=datetime(2000-01-01), extentCreatedOnTo=datetime(2200-01-01)";
+    "extentCreatedOnFrom=datetime(0001-01-01), extentCreatedOnTo=datetime(9999-12-31T23:59:59.9999999)";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
