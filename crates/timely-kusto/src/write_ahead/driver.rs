@@ -11,6 +11,7 @@
 
 mod answers;
 mod pace;
+mod refused;
 mod requests;
 mod run;
 
@@ -100,6 +101,7 @@ impl Driver {
         match self.try_drive().await {
             Ok(()) | Err(WriteAheadError::Ended) => {}
             Err(error) => {
+                let error = self.as_missing_right(error).await;
                 self.order(Order::Fail(error.tell()));
                 self.process.fail(SinkError::from(error));
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use commit_protocol::Stop;
+use kusto_client::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 use crate::SinkError;
@@ -197,6 +198,11 @@ impl WriteAheadError {
                 _ => 1,
             },
             WriteAheadError::EpochsGone { .. } => 4,
+            WriteAheadError::Service { source, .. }
+                if matches!(source.kind(), ErrorKind::Forbidden | ErrorKind::SignIn) =>
+            {
+                2
+            }
             WriteAheadError::Elsewhere { exit_code, .. } => *exit_code,
             _ => 1,
         }

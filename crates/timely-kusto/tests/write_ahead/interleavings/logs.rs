@@ -9,7 +9,7 @@ fn move_between_two_looks(rules: Rules) -> Ending {
     play.hold(".move extents", HoldPoint::Commit);
     let first = play.spawn_elsewhere(30);
     play.until_held(1);
-    play.hold(".show table kt_stage", HoldPoint::Resolved);
+    play.fault(listing(Fault::Hold(HoldPoint::Resolved)).times(1));
     let second = play.spawn_elsewhere(30);
     play.until_held(2);
     play.release(".move extents");

@@ -249,6 +249,11 @@ fn codes(outcomes: &[Outcome]) -> u8 {
     all[0]
 }
 
+/// A listing of the staging table's extents.
+fn listing(fault: Fault) -> FaultRule {
+    FaultRule::new(Endpoint::Management, fault).operation(".show table kt_stage").table("extents")
+}
+
 /// Something that one thread waits for and another one says.
 #[derive(Clone, Default)]
 struct Gate(Arc<AtomicBool>);
