@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::answers::{own, pairs};
 use super::{Driver, Heard};
-use crate::write_ahead::WriteAheadError;
+use crate::write_ahead::{WriteAheadError, failpoint};
 use crate::write_ahead::message::{Opened, Order};
 
 /// How often a run that has nothing to commit looks whether another start has taken over.
@@ -154,7 +154,10 @@ impl Driver {
         let Some(staging) = coordinator.staging() else { return };
         let Ok(listing) = self.process.desk.listing(staging).await else { return };
         let Some(permit) = coordinator.sweep(&listing) else { return };
-        match self.process.desk.drop_extents(&permit).await {
+        failpoint::reach("before sweep");
+        let dropped = self.process.desk.drop_extents(&permit).await;
+        failpoint::reach("after sweep");
+        match dropped {
             Ok(()) => tracing::debug!(extents = permit.extents().len(), "swept the staging table"),
             Err(error) => tracing::debug!("a sweep of the staging table failed: {error}"),
         }
