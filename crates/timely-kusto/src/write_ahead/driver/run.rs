@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::answers::{own, pairs};
 use super::{Driver, Heard};
-use crate::write_ahead::{WriteAheadError, failpoint};
 use crate::write_ahead::message::{Opened, Order};
+use crate::write_ahead::{WriteAheadError, failpoint};
 
 /// How often a run that has nothing to commit looks whether another start has taken over.
 const LOOK_WHEN_IDLE: Duration = Duration::from_secs(30);
