@@ -11,6 +11,7 @@ use kusto_client::{ErrorKind, quote_name, quote_string};
 use serde::Deserialize;
 
 use super::{Asked, Desk, garbled};
+use crate::write_ahead::failpoint;
 
 /// The table of claims, starts and intents, one per database.
 pub(in super::super) const EPOCHS: &str = "kt_epochs";
@@ -89,6 +90,7 @@ impl Desk {
         let about =
             format!("tells that pipeline {} for {} exists; never renamed", self.pipeline, self.target());
         self.make(&anchor, "Lineage:string", &about).await?;
+        failpoint::reach("after tables made");
         let rename = format!(".rename tables {} = {stage}, {} = {anchor}", permit.staging(), permit.anchor());
         let renamed = self.command(&rename).await;
         if renamed.is_err() {
@@ -104,6 +106,7 @@ impl Desk {
             return Ok(());
         }
         self.make(beside, EPOCHS_COLUMNS, "claims, starts and intents of write-ahead pipelines").await?;
+        failpoint::reach("after epochs made");
         let renamed = self.command(&format!(".rename table {beside} to {EPOCHS}")).await;
         if renamed.is_err() {
             let _ = self.command(&format!(".drop table {beside} ifexists")).await;
