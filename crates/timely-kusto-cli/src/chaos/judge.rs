@@ -56,7 +56,7 @@ pub(super) fn judge(ended: &Ended, suffered: Suffered) -> Result<End, String> {
         (Some(0), _) => Ok(End::Done),
         (Some(1), _) => {
             let given_up = suffered.stopped && ended.stderr.contains(STOPPED_EARLY);
-            let may = suffered.troubled || suffered.bereft || suffered.rivalled || given_up;
+            let may = suffered.troubled || suffered.bereft || given_up;
             allowed(End::Failed, may, "it failed, and nothing was done to it (exit code 1)")
         }
         (Some(3), _) => allowed(

@@ -86,6 +86,7 @@ impl Agent {
             Order::Stage { .. } => answer(&process, id, Answer::Staged(Vec::new())),
             Order::Open(opened) if first => self.open(opened),
             Order::Open(_) => {}
+            Order::Fail(_) if process.has_left() => {}
             Order::Fail(told) => {
                 process.fail(WriteAheadError::from(told));
             }

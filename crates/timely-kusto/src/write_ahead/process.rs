@@ -64,6 +64,8 @@ pub(crate) struct Process {
     operators: Mutex<usize>,
     /// The run is over, well or not: nothing more is tried.
     over: AtomicBool,
+    /// It gave its start up, and said so.
+    left: AtomicBool,
     runtime: Option<Runtime>,
 }
 
@@ -143,6 +145,7 @@ impl Process {
             agents: Mutex::default(),
             operators: Mutex::new(0),
             over: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             runtime: Some(runtime),
         }))
     }
@@ -180,6 +183,18 @@ impl Process {
     /// Whether nothing more is to be tried.
     pub(super) fn is_over(&self) -> bool {
         self.over.load(SeqCst) || self.has_failed()
+    }
+
+    /// Gives the start up; whether this is news.
+    pub(super) fn leave(&self) -> bool {
+        let news = !self.left.swap(true, SeqCst);
+        self.end();
+        news
+    }
+
+    /// Whether it gave its start up: what the others then say of it is for them.
+    pub(super) fn has_left(&self) -> bool {
+        self.left.load(SeqCst)
     }
 
     /// A failure of one part: all of this process stop, and worker 0 is told. With `look` it is looked first whether

@@ -17,7 +17,7 @@ use super::driver::{Driver, Heard};
 use super::error::Told;
 use super::init::Initialized;
 use super::log::WriterSlot;
-use super::message::{Message, Opened};
+use super::message::{Message, Opened, Order};
 use super::process::{Process, lock};
 use super::resolve::{Undecided, Verdict};
 use super::scribe::Scribe;
@@ -187,10 +187,10 @@ impl WriteAheadSink {
                 return Err(error);
             }
             if !go_on() {
-                let message = "stopped before the start was over; nothing is lost, start again".to_owned();
-                process.post(Message::Trouble { told: Told { exit_code: 1, message }, look: false });
+                if process.leave() {
+                    tell_of_stop(worker, &line);
+                }
                 leave(worker, dataflow);
-                process.end();
                 return Ok(None);
             }
             worker.step_or_park(Some(std::time::Duration::from_millis(200)));
@@ -252,6 +252,14 @@ fn join(worker: &mut Worker, process: &Arc<Process>) -> (Rc<Line>, Option<Seat>,
     let local_logs = process.has_local_logs();
     line.send(0, Message::Hello { process: process.id, worker: index as u64, local_logs });
     (line, seat, dataflow)
+}
+
+/// Tells all workers that this process gives the start up. Not by the driver: where it is a part of this process, it ends
+/// with it, maybe in the middle of a request.
+fn tell_of_stop(worker: &Worker, line: &Line) {
+    let message = "stopped before the start was over; nothing is lost, start again".to_owned();
+    let order = Order::Fail(Told { exit_code: 1, message });
+    line.send_all(worker.peers(), &Message::Order { id: 0, order });
 }
 
 /// Leaves a start that failed. What it had to tell the others was sent by the step in which it was heard.
