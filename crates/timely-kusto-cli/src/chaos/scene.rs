@@ -56,6 +56,20 @@ struct Cast {
     joined: bool,
 }
 
+impl Cast {
+    /// Kills all that run. What ended before is judged without that.
+    fn kill_all(&mut self) -> std::io::Result<()> {
+        self.children.look()?;
+        for process in 0..self.children.count() {
+            self.suffered[process].bereft |= self.children.ended(process).is_none();
+        }
+        for process in 0..self.children.count() {
+            self.suffered[process].killed |= self.children.signal(process, Signal::KILL)?;
+        }
+        Ok(())
+    }
+}
+
 struct Scene<'r, 'a> {
     round: &'r mut Round<'a>,
     step: &'r Step,
@@ -321,9 +335,7 @@ impl Scene<'_, '_> {
         }
         self.wait(Duration::from_millis(then))?;
         for cast in [&mut *first, &mut second] {
-            for process in 0..cast.children.count() {
-                cast.suffered[process].killed = cast.children.signal(process, Signal::KILL)?;
-            }
+            cast.kill_all()?;
             self.until_all_ended(cast, None)?;
         }
         self.judge(&second)?;
@@ -358,9 +370,7 @@ impl Scene<'_, '_> {
         let began = Instant::now();
         while self.look(cast)? > 0 {
             if !cast.joined && began.elapsed() > APART {
-                for process in 0..cast.children.count() {
-                    cast.suffered[process].killed |= cast.children.signal(process, Signal::KILL)?;
-                }
+                cast.kill_all()?;
             }
             self.act()?;
             self.patience(began, storm, &[&*cast])?;
