@@ -3,6 +3,7 @@
 
 mod between;
 mod clocks;
+mod collections;
 mod faults;
 mod limits;
 mod runs;
