@@ -29,6 +29,7 @@ fn the_files_that_the_documents_link_to_are_there() {
         "CHANGELOG.md",
         "benches/README.md",
         "docs/troubleshooting.md",
+        "docs/collections.md",
     ];
     let mut checked = 0;
     for document in documents.iter().map(|name| repository().join(name)).filter(|path| path.exists()) {
