@@ -6,8 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use timely_kusto::WriteOptions;
 use timely_kusto::encode::MAX_VALUE_BYTES;
+use timely_kusto::{Reader, WriteOptions};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileOptions;
@@ -93,6 +93,8 @@ pub struct SinkOptions {
     pub max_value_bytes: usize,
     /// Bytes of epoch files in this process at which the source pauses, in the write-ahead mode. Default: 4 GiB.
     pub log_bytes: u64,
+    /// What shows the collection that the rows are changes of, in the write-ahead mode. Default: none, rows are rows.
+    pub reader: Option<Reader>,
     /// The options of the sink.
     pub write: WriteOptions,
 }
@@ -110,6 +112,7 @@ impl SinkOptions {
             create: false,
             max_value_bytes: MAX_VALUE_BYTES,
             log_bytes: Self::LOG_BYTES,
+            reader: None,
             write,
         }
     }

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use kusto_client::Service;
 use timely_kusto::encode::MAX_VALUE_BYTES;
-use timely_kusto::{ColumnName, Format, SinkError, SinkV2, WriteAhead, WriteAheadOptions, WriteOptions};
+use timely_kusto::{
+    ColumnName, Format, Reader, SinkError, SinkV2, WriteAhead, WriteAheadOptions, WriteOptions,
+};
 
 use crate::convert::{BlockConverter, BoundColumn, Columns};
 use crate::error::{Error, ErrorKind, Result};
@@ -70,6 +72,9 @@ impl Pipeline {
         let (database, table) = (write.database(), write.table());
         let prepared = TableSchema::prepare(service, database, table, &sample.fields, create).await?;
         let columns = prepared.schema.bind(&sample)?;
+        if let Some(reader) = &options.sink.reader {
+            fits_reader(reader, &prepared.schema, &columns)?;
+        }
         if let Bound::Generator(_) = source {
             fits_storms(&prepared.schema, &columns)?;
         }
@@ -221,6 +226,17 @@ fn storms() -> Sample {
         inferred: ColumnType::from_name(kind).unwrap_or(ColumnType::String),
     });
     Sample { fields: fields.collect(), named: true, rows: 0 }
+}
+
+/// The table must hold what the reader reads, and the source must have it.
+fn fits_reader(reader: &Reader, schema: &TableSchema, bound: &[BoundColumn]) -> Result<()> {
+    let named = |name: &str, kind: ColumnType| (name.to_owned(), kind.name().to_owned());
+    let of_table: Vec<_> =
+        schema.columns.iter().map(|column| named(&column.name, column.column_type)).collect();
+    let of_source: Vec<_> = bound.iter().map(|column| named(&column.column, column.column_type)).collect();
+    let table = format!("{}.{}", schema.database, schema.table);
+    let fits = reader.check(&table, &of_table).and_then(|()| reader.check("the source", &of_source));
+    fits.map_err(|error| Error::new(ErrorKind::Schema, error.to_string()).with_source(error))
 }
 
 /// The generator's rows are written with the names and types that they have, so the table must have just these.

@@ -29,6 +29,7 @@ fn the_files_that_the_documents_link_to_are_there() {
         "CHANGELOG.md",
         "benches/README.md",
         "docs/troubleshooting.md",
+        "docs/collections.md",
         "docs/pipelines.md",
         "docs/exactly-once.md",
         "docs/many-hosts.md",

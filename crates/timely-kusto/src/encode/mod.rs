@@ -22,6 +22,7 @@ mod field;
 mod raw;
 mod row;
 mod serde_encoder;
+pub(crate) mod tail;
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::columns::Columns;
 use super::row::Row;
+use super::tail::Tail;
 use super::{ColumnName, EncodeError, Encoder, LongValues};
 use crate::options::Format;
 
@@ -63,18 +64,29 @@ impl SerdeEncoder {
         let columns = Columns::with_names(names.into_iter().map(Into::into));
         SerdeEncoder { format, columns, ..SerdeEncoder::default() }
     }
+
+    /// Appends the record as one row, with the fields of `tail` behind its own.
+    #[inline]
+    pub(crate) fn encode_with<T: Serialize + ?Sized>(
+        &mut self,
+        record: &T,
+        tail: Tail<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<u64, EncodeError> {
+        let start = out.len();
+        let SerdeEncoder { format, columns, scratch, long } = self;
+        let written = record.serialize(Row { format: *format, out, scratch, columns, long, tail });
+        written.map(|()| 1).inspect_err(|_| {
+            out.truncate(start);
+            self.columns.forget_failed_first_row();
+        })
+    }
 }
 
 impl<T: Serialize + ?Sized> Encoder<T> for SerdeEncoder {
     #[inline]
     fn encode(&mut self, record: &T, out: &mut Vec<u8>) -> Result<u64, EncodeError> {
-        let start = out.len();
-        let SerdeEncoder { format, columns, scratch, long } = self;
-        let written = record.serialize(Row { format: *format, out, scratch, columns, long });
-        written.map(|()| 1).inspect_err(|_| {
-            out.truncate(start);
-            self.columns.forget_failed_first_row();
-        })
+        self.encode_with(record, &[], out)
     }
 
     fn columns(&self) -> Option<&[ColumnName]> {

@@ -143,6 +143,37 @@ pub enum WriteAheadError {
         /// Its columns.
         columns: String,
     },
+    /// The target lacks a column that the sink writes.
+    #[error("the sink writes the column {column}: {kind}, and {table} {found}; {advice}")]
+    Columns {
+        /// The target.
+        table: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        kind: String,
+        /// What the target has.
+        found: String,
+        /// What to do.
+        advice: String,
+    },
+    /// A collection that is to have one record per key has not.
+    #[error(
+        "key {key} of {table} at time {time}: {why}; its changes there: {changes}. Reduce the collection to one record per \
+         key, or write its changes (`write_ahead_changes`)"
+    )]
+    Conflict {
+        /// The target.
+        table: String,
+        /// The key.
+        key: String,
+        /// When.
+        time: String,
+        /// What is wrong.
+        why: &'static str,
+        /// The differences of its records at that time.
+        changes: String,
+    },
     /// What was asked for cannot be looked at or decided.
     #[error("{why}")]
     Refused {
@@ -192,6 +223,7 @@ impl WriteAheadError {
             | WriteAheadError::EpochTooLarge { .. }
             | WriteAheadError::Options { .. }
             | WriteAheadError::Refused { .. }
+            | WriteAheadError::Columns { .. }
             | WriteAheadError::NoColumn { .. } => 2,
             WriteAheadError::Log(error) => match error.remedy() {
                 epoch_log::Remedy::Person => 4,
@@ -234,4 +266,15 @@ impl From<Told> for WriteAheadError {
     fn from(told: Told) -> Self {
         WriteAheadError::Elsewhere { exit_code: told.exit_code, message: told.message }
     }
+}
+
+/// Something as an error shows it: long ones are cut.
+pub(super) fn shown(what: &impl std::fmt::Debug) -> String {
+    const MOST: usize = 500;
+    let mut shown = format!("{what:?}");
+    if let Some((cut, _)) = shown.char_indices().nth(MOST) {
+        shown.truncate(cut);
+        shown.push('…');
+    }
+    shown
 }

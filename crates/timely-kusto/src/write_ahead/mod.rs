@@ -51,6 +51,7 @@
 //! | `pressure.rs`, `standing.rs` | limits, and what the sink waits for in words; how far it is, for who watches |
 //! | `operator.rs`, `handle.rs` | what users call and hold |
 //! | `init.rs` | the first tables, without a run |
+//! | `collections/` | differential collections: what rows they are, and what reads them |
 //! | `survey.rs`, `audit.rs` | what stands in the service, for people; rows promised beside rows in the table |
 //! | `resolve.rs` | a person's decision about an intent that left no evidence |
 //! | `failpoint.rs` | places to die at, for tests |
@@ -71,6 +72,7 @@
 mod agent;
 mod audit;
 mod bus;
+mod collections;
 mod commit;
 mod driver;
 mod error;
@@ -97,6 +99,7 @@ mod survey;
 mod trim;
 
 pub use audit::{Audit, EpochAudit, EpochState, LoggedRows};
+pub use collections::{CollectionWrittenAhead, Reader, ReaderMade};
 pub use error::WriteAheadError;
 pub use handle::{WriteAheadHandle, WriteAheadLimits};
 pub use init::Initialized;

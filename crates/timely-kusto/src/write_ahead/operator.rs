@@ -102,7 +102,7 @@ where
 }
 
 /// Builds the operators around `encoder`.
-fn sink_rows<'scope, T, D, E>(
+pub(super) fn sink_rows<'scope, T, D, E>(
     rows: StreamVec<'scope, T, D>,
     sink: &WriteAheadSink,
     positions: StreamVec<'scope, T, PositionAt>,

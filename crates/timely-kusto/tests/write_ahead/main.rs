@@ -3,6 +3,7 @@
 
 mod between;
 mod clocks;
+mod collections;
 mod disk;
 mod ends;
 mod faults;

@@ -99,11 +99,17 @@ impl Desk {
         Ok(answer.rows.iter().filter_map(text).collect())
     }
 
-    async fn missing(&self, role: Role) -> WriteAheadError {
+    /// Who is asking, as a grant names it.
+    pub(super) async fn principal(&self) -> String {
         let asked = self.query("print Principal = current_principal()").await.ok();
         let known = asked.and_then(|table| table.scalar()?.as_str().map(str::to_owned));
         let known = known.or_else(|| self.service.principal());
-        let principal = known.unwrap_or_else(|| "aadapp=<application id>;<tenant id>".to_owned());
+        known.unwrap_or_else(|| Role::SOMEBODY.to_owned())
+    }
+
+    /// The error of a role that the caller lacks.
+    pub(super) async fn missing(&self, role: Role) -> WriteAheadError {
+        let principal = self.principal().await;
         let on = match &role {
             Role::TableAdmin { table } | Role::TableIngestor { table } => table,
             _ => &self.database,

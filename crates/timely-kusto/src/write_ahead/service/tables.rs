@@ -20,7 +20,7 @@ pub(in super::super) const EPOCHS: &str = "kt_epochs";
 pub(super) const EPOCHS_COLUMNS: &str = "Lineage:string, Kind:string, Generation:long, Nonce:string, Seq:long, \
                                          Part:int, Parts:int, Body:string, Digest:string, Check:string";
 
-const FOLDER: &str = "timely-kusto";
+pub(super) const FOLDER: &str = "timely-kusto";
 const NO_AGE: &str = r#"{"SoftDeletePeriod":"36500.00:00:00","Recoverability":"Disabled"}"#;
 const NO_MERGE: &str = r#"{"AllowMerge":false,"AllowRebuild":false}"#;
 const QUICK_BATCHES: &str =
