@@ -3,6 +3,7 @@
 
 mod between;
 mod clocks;
+mod direct;
 mod disk;
 mod ends;
 mod faults;
