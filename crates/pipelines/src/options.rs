@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use timely_kusto::encode::MAX_VALUE_BYTES;
-use timely_kusto::{Reader, WriteOptions};
+use timely_kusto::{Reader, Staging, WriteOptions};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileOptions;
@@ -91,6 +91,8 @@ pub struct SinkOptions {
     /// columns' encoding policy (`MaxValueSize`), up to 32 MiB. The write-ahead mode copies these policies to its staging
     /// table at each start, and stops if it is to take more than 1 MiB and cannot copy them.
     pub max_value_bytes: usize,
+    /// How chunks come into the staging table, in the write-ahead mode. Default: by queued ingestion.
+    pub staging: Staging,
     /// Bytes of epoch files in this process at which the source pauses, in the write-ahead mode. Default: 4 GiB.
     pub log_bytes: u64,
     /// What shows the collection that the rows are changes of, in the write-ahead mode. Default: none, rows are rows.
@@ -111,6 +113,7 @@ impl SinkOptions {
             mode: SinkMode::SinkV2,
             create: false,
             max_value_bytes: MAX_VALUE_BYTES,
+            staging: Staging::Queued,
             log_bytes: Self::LOG_BYTES,
             reader: None,
             write,

@@ -191,6 +191,7 @@ fn write_ahead(
 ) -> Result<WriteAhead> {
     let ahead = WriteAheadOptions::new(&options.job.name, &options.job.state)
         .log_bytes(options.sink.log_bytes)
+        .staging(options.sink.staging)
         .long_values(options.sink.max_value_bytes > MAX_VALUE_BYTES)
         .sources_replay(sources_replay);
     WriteAhead::with_service(service, options.sink.write.clone(), ahead).map_err(not_made)

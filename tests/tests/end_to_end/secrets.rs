@@ -228,6 +228,7 @@ fn no_secret_that_was_in_play_is_in_any_output_or_file_whatever_goes_wrong() {
         assert_eq!(outcome.expect(0).number("rows_delivered"), 2, "{auth}");
         token = in_play(&tap)["access tokens"][0].clone();
     }
+    by_commands(&place, &made, &tap);
     for (number, disaster) in disasters().into_iter().enumerate() {
         emulator.handle().clear_faults();
         emulator.handle().add_fault(disaster);
@@ -236,6 +237,27 @@ fn no_secret_that_was_in_play_is_in_any_output_or_file_whatever_goes_wrong() {
     }
     emulator.handle().clear_faults();
     nothing_is_shown_of(&place, &made, &tap, 3 * 13);
+}
+
+/// The write-ahead mode with chunks that are pulled by commands, which have signatures in them.
+fn by_commands(place: &Place, made: &Made, tap: &Tap) {
+    let handle = made.emulator.handle();
+    let refused = Fault::Fail { status: 400, retry_after: None };
+    for (table, fault, code) in
+        [("W0", None, 0), ("W1", Some(refused), 1), ("W2", Some(Fault::LoseAnswer), 0)]
+    {
+        handle.clear_faults();
+        handle.command("Samples", &format!(".create table {table} (name: string, n: long)")).unwrap();
+        let grants = [Grant::table("Samples", table, "admins"), Grant::database("Samples", "users")];
+        handle.add_app("app-1", KEY, &grants).unwrap();
+        if let Some(fault) = fault {
+            let rule = FaultRule::new(Endpoint::Management, fault).operation(".ingest into");
+            handle.add_fault(rule.times(2));
+        }
+        let config = config(tap, KINDS[0], &format!("state-{table}")).table(table);
+        let config = config.sink("mode = \"write-ahead\"").sink("staging = \"direct\"");
+        run(place, &config, made, "").expect(code);
+    }
 }
 
 /// Looks through all that was printed and kept for all that was in play.

@@ -194,6 +194,20 @@ fn a_crash_at_any_durable_step_loses_no_row_and_repeats_none() {
 }
 
 #[test]
+fn a_crash_on_a_chunks_way_by_commands_loses_no_row_and_repeats_none() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let places = ["after upload#2", "after queue#2", "after staged#2", "before move#2", "after queue"];
+    let config = pipeline(&cluster, "Direct").sink("staging = \"direct\"");
+    for (at, workers) in places.iter().zip(["1", "3", "2"].iter().cycle()) {
+        let outcome = start_to_die(&place, &config, at, workers).wait();
+        assert!(matches!(outcome.code, None | Some(0)), "{at}: {outcome:?}");
+    }
+    place.run(&config, &["-w", "2"]).expect(0);
+    holds_each_row_once(&cluster, &config);
+}
+
+#[test]
 fn a_second_crash_while_the_first_is_being_recovered_from_loses_no_row_and_repeats_none() {
     let mut matrix = Matrix::new();
     let all = places();

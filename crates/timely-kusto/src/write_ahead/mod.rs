@@ -105,7 +105,7 @@ pub use handle::{WriteAheadHandle, WriteAheadLimits};
 pub use init::Initialized;
 pub use log::PositionAt;
 pub use operator::{Clocks, EncodedRowsWrittenAhead, RowsWrittenAhead};
-pub use options::{Deadlines, WriteAheadOptions};
+pub use options::{Deadlines, Staging, WriteAheadOptions};
 pub use pressure::Pause;
 pub use resolve::{Undecided, Verdict};
 pub use sink::{Resume, WriteAhead, WriteAheadSink};

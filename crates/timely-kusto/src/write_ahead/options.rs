@@ -29,12 +29,26 @@ pub struct WriteAheadOptions {
     open_epochs: u64,
     sources_replay: bool,
     drop_replayed: bool,
+    staging: Staging,
     long_values: bool,
     chunks_per_epoch: usize,
     files: Option<Arc<dyn FileSystem>>,
     limits: Limits,
     deadlines: Deadlines,
     pub(super) guards: Guards,
+}
+
+/// How chunks come into the staging table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Staging {
+    /// By queued ingestion, each message with the wish to be ingested at once: what the service advises, for any amount.
+    #[default]
+    Queued,
+    /// By `.ingest into`, at most four at a time: no queue to wait in, so that an epoch is in the table a few seconds after
+    /// its end. The cluster's capacity for ingestion is shared, and the command is meant for exploration; beyond the capacity
+    /// it is refused, and tried again later. Blobs stay in the cluster's temporary storage until it cleans up.
+    Direct,
 }
 
 /// How long something is looked at before it counts as a fault.
@@ -87,6 +101,7 @@ impl WriteAheadOptions {
             open_epochs: Self::OPEN_EPOCHS,
             sources_replay: true,
             drop_replayed: false,
+            staging: Staging::Queued,
             long_values: false,
             chunks_per_epoch: Self::CHUNKS_PER_EPOCH,
             files: None,
@@ -120,6 +135,11 @@ impl WriteAheadOptions {
     /// one with more stops the sink before it is sealed. Default [`CHUNKS_PER_EPOCH`](Self::CHUNKS_PER_EPOCH).
     pub fn chunks_per_epoch(self, chunks: usize) -> Self {
         WriteAheadOptions { chunks_per_epoch: chunks.max(1), ..self }
+    }
+
+    /// How chunks come into the staging table. Default [`Staging::Queued`].
+    pub fn staging(self, staging: Staging) -> Self {
+        WriteAheadOptions { staging, ..self }
     }
 
     /// Whether values above 1 MiB are to be expected. Their columns need an encoding policy with a larger `MaxValueSize` in
@@ -191,6 +211,10 @@ impl WriteAheadOptions {
 
     pub(super) fn drops_replayed(&self) -> bool {
         self.drop_replayed
+    }
+
+    pub(super) fn stages_directly(&self) -> bool {
+        self.staging == Staging::Direct
     }
 
     pub(super) fn expects_long_values(&self) -> bool {

@@ -4,6 +4,7 @@
 mod between;
 mod clocks;
 mod collections;
+mod direct;
 mod disk;
 mod ends;
 mod faults;
