@@ -92,6 +92,8 @@ enum Purpose {
 enum Phase {
     /// Names, to find the staging table or to learn what a rename did.
     FenceNames(Option<Fencing>),
+    /// Names, before a rename (or the first tables) that was refused for good ends this start.
+    FenceRefused(Option<Fencing>, Box<Stop>),
     /// The first tables are being made; whether that failed before.
     Creating,
     /// The rename.
@@ -213,6 +215,9 @@ impl Coordinator {
     fn dispatch(&mut self, phase: Phase, fact: Fact) -> Next {
         match (phase, fact) {
             (Phase::FenceNames(fencing), Fact::Names(names)) => self.fence_names(fencing, &names),
+            (Phase::FenceRefused(fencing, stop), Fact::Names(names)) => {
+                self.refused_names(fencing, *stop, &names)
+            }
             (Phase::Creating, Fact::Replied(reply)) => self.created(reply),
             (Phase::Renaming(fencing), Fact::Replied(reply)) => self.renamed(fencing, reply),
             (Phase::Appending(what), Fact::Replied(reply)) => self.appended(what, reply),
@@ -323,7 +328,7 @@ impl Phase {
     /// What is waited for, for messages.
     fn asked(&self) -> &'static str {
         match self {
-            Phase::FenceNames(_) | Phase::Doubt(_) => "Names",
+            Phase::FenceNames(_) | Phase::FenceRefused(..) | Phase::Doubt(_) => "Names",
             Phase::Creating | Phase::Renaming(_) | Phase::Appending(_) | Phase::Preparing(_) => "Replied",
             Phase::Reading { .. } => "Rows",
             Phase::LookStaging | Phase::Verifying(_) => "Staging",

@@ -13,3 +13,4 @@ mod retries;
 mod secrets;
 mod secrets_written_ahead;
 mod sign_in;
+mod supervised;

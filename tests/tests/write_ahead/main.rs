@@ -4,6 +4,8 @@
 
 mod commands;
 mod crashes;
+mod outage;
 mod processes;
 mod rights;
+mod stops;
 mod support;

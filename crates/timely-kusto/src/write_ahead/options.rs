@@ -105,8 +105,12 @@ impl WriteAheadOptions {
         self
     }
 
-    /// Whether sources can go back to the positions of the last commit. Default true; where they cannot, missing epoch
-    /// files stop the start.
+    /// Whether sources can go back to the positions of the last commit. Default true: acknowledge them behind
+    /// [`Clocks::committed`](crate::Clocks::committed).
+    ///
+    /// Sources that cannot may be acknowledged behind [`Clocks::durable`](crate::Clocks::durable) once this says false: what
+    /// is before that clock is sealed on the disks of all workers, and the next start takes it over. So the next start needs
+    /// all of these disks: where one is missing it stops, with exit code 4, and names the directories.
     pub fn sources_replay(self, sources_replay: bool) -> Self {
         WriteAheadOptions { sources_replay, ..self }
     }

@@ -149,7 +149,8 @@ pub(crate) struct Run {
     pub(crate) staged: ProbeHandle<u64>,
     pub(crate) durable: ProbeHandle<u64>,
     pub(crate) handle: WriteAheadHandle,
-    next: BTreeMap<u64, u64>,
+    /// The next number of each partition of this worker.
+    pub(crate) next: BTreeMap<u64, u64>,
     rows: Option<timely::dataflow::InputHandleVec<u64, Reading>>,
     positions: Option<timely::dataflow::InputHandleVec<u64, (String, Vec<u8>)>>,
     pub(crate) epoch: u64,
@@ -212,6 +213,13 @@ impl Run {
         self.rows = None;
         self.positions = None;
         self.handle.drive(worker)
+    }
+
+    /// The same, but waits no longer than `limit`.
+    pub(crate) fn finish_at_most(mut self, worker: &mut Worker, limit: Duration) -> Outcome {
+        self.rows = None;
+        self.positions = None;
+        self.handle.drive_at_most(worker, limit)
     }
 
     /// Steps until a condition holds or the sink fails.
