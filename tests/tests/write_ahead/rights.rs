@@ -58,7 +58,9 @@ impl Rig {
         let mut granted = Vec::new();
         while refused.code != Some(0) {
             refused.refused(2, &["the role ", "Somebody who may grant it"]);
-            let commands = refused.stderr.lines().map(str::trim).filter(|line| line.starts_with(".add "));
+            // The last that it says; logs before it may have advice, too.
+            let error = refused.stderr.rsplit("error: ").next().unwrap();
+            let commands = error.lines().map(str::trim).filter(|line| line.starts_with(".add "));
             let commands: Vec<String> = commands.map(str::to_owned).collect();
             assert!(!commands.is_empty() && !granted.contains(&commands), "granted before: {refused:?}");
             for command in &commands {
