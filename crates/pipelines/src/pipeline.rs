@@ -134,6 +134,7 @@ impl Pipeline {
         let run_options = RunOptions {
             topology,
             checkpoint_interval: self.options.job.checkpoint_interval,
+            stop_timeout: self.options.job.stop_timeout,
             rate: self.options.rate,
             join_timeout: self.waits.0,
             peer_timeout: self.waits.1,

@@ -81,6 +81,9 @@ pub struct RunOptions {
     /// Bytes that a worker may have read and not yet handed to the sink. Default: 8 MiB: several blocks for each of
     /// many workers.
     pub window: usize,
+    /// How long a stop waits until what was read is delivered, if the sink can deliver the rest at the next start: the
+    /// write-ahead sink can. Default: 1 minute: a commit of the service takes seconds, and supervisors wait for 90 s.
+    pub stop_timeout: Duration,
     /// How often [`Progress`] is shown. Default: 500 ms.
     pub progress_interval: Duration,
     /// How long this process waits for the others of its cluster. Default: 5 minutes, for hosts that are started one
@@ -100,6 +103,7 @@ impl Default for RunOptions {
             checkpoint_interval: Duration::from_secs(10),
             rate: None,
             window: 8 << 20,
+            stop_timeout: Duration::from_secs(60),
             progress_interval: Duration::from_millis(500),
             join_timeout: Duration::from_secs(300),
             peer_timeout: Duration::from_secs(60),

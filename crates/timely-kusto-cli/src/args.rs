@@ -84,6 +84,9 @@ Exit codes: 0 everything holds, 1 a question stayed unanswered, 4 an answer brea
     /// Look into epoch files, which the write-ahead mode keeps under `state`; needs no cluster
     #[command(after_help = crate::log::EXAMPLES)]
     Log(crate::log::LogArguments),
+    /// Kill and hinder a write-ahead pipeline at random on a local cluster, and compare every row at the end
+    #[command(after_help = crate::chaos::EXAMPLES)]
+    Chaos(crate::chaos::ChaosArguments),
     /// Measure what each stage can do on this machine, and which one bounds the whole
     #[command(after_help = "\
 Examples:

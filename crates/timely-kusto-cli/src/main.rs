@@ -5,6 +5,7 @@ mod args;
 mod assumptions;
 mod audit;
 mod bench;
+mod chaos;
 mod cluster;
 mod config;
 mod emulator;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Audit(arguments) => audit::audit(arguments),
         Command::Resolve(arguments) => resolve::resolve(arguments),
         Command::Log(arguments) => log::log(arguments),
+        Command::Chaos(arguments) => chaos::chaos(arguments),
         Command::Bench(arguments) => bench::bench(arguments),
     });
     done.unwrap_or_else(|stop| {

@@ -6,4 +6,5 @@ mod commands;
 mod crashes;
 mod outage;
 mod processes;
+mod stops;
 mod support;

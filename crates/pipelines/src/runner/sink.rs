@@ -73,6 +73,12 @@ pub trait Gauge {
     /// Bytes of rows that it holds in this process.
     fn held_bytes(&self) -> usize;
 
+    /// A stop has waited long enough: gives up what is not delivered, and says what the run ends with. Nothing for a sink
+    /// that would lose it, which is waited for.
+    fn give_up(&self) -> Option<Error> {
+        None
+    }
+
     /// What it waits for, if it is known better than from its fullness.
     fn waiting_for(&self) -> Option<String> {
         None

@@ -163,6 +163,10 @@ impl Gauge for WriteAheadHandle {
         WriteAheadHandle::held_bytes(self)
     }
 
+    fn give_up(&self) -> Option<Error> {
+        WriteAheadHandle::give_up(self).map(error_of)
+    }
+
     fn waiting_for(&self) -> Option<String> {
         let paused = || self.limits().paused_for.map(str::to_owned);
         WriteAheadHandle::waiting_for(self).or_else(paused)

@@ -23,8 +23,8 @@ const OTHER: &str = "other causes";
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryCause {
-    /// What was being done: `upload`, `queue`, `status` or `ingest`; in the write-ahead mode also a request of a start
-    /// or a commit, in words.
+    /// What was being done: `upload`, `queue`, `status` or `ingest`; in the write-ahead mode also `stage`, for a new attempt
+    /// at a chunk, and what was asked of the cluster.
     pub operation: &'static str,
     /// Why it failed: the kind of the error, the HTTP status and the service's code, as far as there are any.
     pub cause: String,
@@ -46,40 +46,48 @@ struct Seen {
 impl Troubles {
     /// Counts an attempt that follows `error`.
     pub(crate) fn of_request(&self, operation: &'static str, error: &Error) {
-        let cause = cause_of(error);
-        if let Some(attempts) = self.count(operation, &cause, true) {
-            tell(operation, &cause, attempts, error);
-        }
+        self.count(operation, cause(error), Some(error));
     }
 
-    /// The same without a line: for who tells of it otherwise.
-    pub(crate) fn of_request_quietly(&self, operation: &'static str, error: &Error) {
-        self.count(operation, &cause_of(error), false);
+    /// The same without a line: whoever failed has one of its own.
+    pub(crate) fn note(&self, operation: &'static str, error: &Error) {
+        self.count(operation, cause(error), None::<&Error>);
+    }
+
+    /// Counts an attempt at staging a chunk that follows `error`.
+    pub(crate) fn of_staging(&self, error: &SinkError) {
+        match error {
+            SinkError::Ingestion { .. } => self.of_ingestion(error),
+            SinkError::Service { source, .. } | SinkError::StatusUnread { source, .. } => {
+                self.note("stage", source);
+            }
+            SinkError::Unconfirmed { .. } => self.count("stage", "no status in time".to_owned(), Some(error)),
+            _ => {}
+        }
     }
 
     /// Counts an ingestion that is queued again after the service reported that it failed.
     pub(crate) fn of_ingestion(&self, error: &SinkError) {
         let SinkError::Ingestion { status, .. } = error else { return };
         let failure = format!("{:?}", status.failure);
-        let cause = joined([Some(failure), status.error_code.clone()]);
-        if let Some(attempts) = self.count("ingest", &cause, true) {
-            tell("ingest", &cause, attempts, error);
-        }
+        self.count("ingest", joined([Some(failure), status.error_code.clone()]), Some(error));
     }
 
-    /// Counts; how many attempts there were since the last line, if one is due.
-    fn count(&self, operation: &'static str, cause: &str, loud: bool) -> Option<u64> {
+    fn count(&self, operation: &'static str, cause: String, line: Option<&impl fmt::Display>) {
         let mut causes = self.lock();
-        let known = causes.len() < CAUSES || causes.contains_key(&(operation, cause.to_owned()));
-        let cause = if known { cause } else { OTHER };
-        let seen = causes.entry((operation, cause.to_owned())).or_default();
+        let known = causes.len() < CAUSES || causes.contains_key(&(operation, cause.clone()));
+        let cause = if known { cause } else { OTHER.to_owned() };
+        let seen = causes.entry((operation, cause.clone())).or_default();
         seen.retries += 1;
+        let Some(error) = line else { return };
         seen.untold += 1;
-        if !loud || seen.told.is_some_and(|told| told.elapsed() < QUIET) {
-            return None;
+        if seen.told.is_some_and(|told| told.elapsed() < QUIET) {
+            return;
         }
         seen.told = Some(Instant::now());
-        Some(std::mem::take(&mut seen.untold))
+        let attempts = std::mem::take(&mut seen.untold);
+        drop(causes);
+        tracing::warn!(what = operation, cause, attempts, "will be tried again: {error}");
     }
 
     /// The causes, in order.
@@ -97,11 +105,7 @@ impl Troubles {
     }
 }
 
-fn tell(operation: &'static str, cause: &str, attempts: u64, error: &dyn fmt::Display) {
-    tracing::warn!(what = operation, cause, attempts, "will be tried again: {error}");
-}
-
-fn cause_of(error: &Error) -> String {
+fn cause(error: &Error) -> String {
     let status = error.http_status().map(|status| format!("HTTP {status}"));
     joined([Some(format!("{:?}", error.kind())), status, error.code().map(str::to_owned)])
 }

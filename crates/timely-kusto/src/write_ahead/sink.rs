@@ -200,6 +200,7 @@ impl WriteAheadSink {
             }
             if !go_on() {
                 let message = "stopped before the start was over; nothing is lost, start again".to_owned();
+                process.give_up();
                 process.post(Message::Trouble { told: Told { exit_code: 1, message }, look: false });
                 leave(worker, dataflow);
                 process.end();
