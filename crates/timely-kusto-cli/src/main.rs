@@ -12,6 +12,7 @@ mod emulator;
 mod exit;
 mod init;
 mod log;
+mod metrics;
 mod print;
 mod progress;
 mod query;
@@ -19,6 +20,7 @@ mod resolve;
 mod run;
 mod runtime;
 mod signals;
+mod supervise;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

@@ -17,11 +17,13 @@ use super::driver::{Driver, Heard};
 use super::error::Told;
 use super::init::Initialized;
 use super::log::WriterSlot;
-use super::message::{Message, Opened, Order};
+use super::message::{Message, Opened};
 use super::process::{Process, lock};
 use super::resolve::{Undecided, Verdict};
 use super::scribe::Scribe;
+use super::standing::WriteAheadState;
 use super::{WriteAheadError, WriteAheadOptions};
+use crate::delivery::trouble::RetryCause;
 use crate::options::WriteOptions;
 use crate::stats::SinkStats;
 use crate::{Result, SinkError};
@@ -133,6 +135,16 @@ impl WriteAhead {
         self.process.courier.counters.read()
     }
 
+    /// What was tried again so far in this process, by cause.
+    pub fn retry_causes(&self) -> Vec<RetryCause> {
+        self.process.courier.troubles.read()
+    }
+
+    /// How far the sink is in this process, and its limits. Readable at any time, from any thread.
+    pub fn state(&self) -> WriteAheadState {
+        self.process.state()
+    }
+
     /// What the sink is waiting for, in words, if it is not just working.
     pub fn waiting_for(&self) -> Option<String> {
         self.process.pressure.doing()
@@ -187,10 +199,11 @@ impl WriteAheadSink {
                 return Err(error);
             }
             if !go_on() {
-                if process.leave() {
-                    tell_of_stop(worker, &line);
-                }
+                let message = "stopped before the start was over; nothing is lost, start again".to_owned();
+                process.give_up();
+                process.post(Message::Trouble { told: Told { exit_code: 1, message }, look: false });
                 leave(worker, dataflow);
+                process.end();
                 return Ok(None);
             }
             worker.step_or_park(Some(std::time::Duration::from_millis(200)));
@@ -252,14 +265,6 @@ fn join(worker: &mut Worker, process: &Arc<Process>) -> (Rc<Line>, Option<Seat>,
     let local_logs = process.has_local_logs();
     line.send(0, Message::Hello { process: process.id, worker: index as u64, local_logs });
     (line, seat, dataflow)
-}
-
-/// Tells all workers that this process gives the start up. Not by the driver: where it is a part of this process, it ends
-/// with it, maybe in the middle of a request.
-fn tell_of_stop(worker: &Worker, line: &Line) {
-    let message = "stopped before the start was over; nothing is lost, start again".to_owned();
-    let order = Order::Fail(Told { exit_code: 1, message });
-    line.send_all(worker.peers(), &Message::Order { id: 0, order });
 }
 
 /// Leaves a start that failed. What it had to tell the others was sent by the step in which it was heard.

@@ -3,8 +3,13 @@
 
 mod between;
 mod clocks;
+mod ends;
 mod faults;
+mod interleavings;
 mod limits;
 mod runs;
+mod sources;
 mod starts;
 mod support;
+mod switches;
+mod tuples;
