@@ -21,6 +21,8 @@ use super::{PATIENCE, TICK, Trouble};
 const LOOK: Duration = Duration::from_millis(15);
 /// How long a process may wait for one that was killed before all of them were together: they wait minutes for it.
 const APART: Duration = Duration::from_millis(300);
+/// How long a process that waits for others takes to say so.
+const WORDS: Duration = Duration::from_secs(11);
 /// How long a stop or a fence may take in bad weather; then the sky clears up.
 const STORM: Duration = Duration::from_millis(1_500);
 /// How long processes and rows may take to come before the end's moment is there all the same.
@@ -57,6 +59,12 @@ struct Cast {
 }
 
 impl Cast {
+    /// Whether those that run still wait for one that is gone: a claim that was held may look like theirs.
+    fn waits_for_others(&self) -> bool {
+        let said = self.children.said();
+        said.iter().all(|said| said.trim_end().ends_with("waiting for the other processes of the cluster"))
+    }
+
     /// Kills all that run. What ended before is judged without that.
     fn kill_all(&mut self) -> std::io::Result<()> {
         self.children.look()?;
@@ -373,7 +381,8 @@ impl Scene<'_, '_> {
     fn until_all_ended(&mut self, cast: &mut Cast, storm: Option<Duration>) -> Result<(), Trouble> {
         let began = Instant::now();
         while self.look(cast)? > 0 {
-            if cast.joined.is_none() && began.elapsed() > APART {
+            let apart = cast.joined.is_none() && began.elapsed() > APART;
+            if apart || (began.elapsed() > WORDS && cast.waits_for_others()) {
                 cast.kill_all()?;
             }
             self.act()?;
