@@ -46,6 +46,7 @@ pub use sink_v2::{
 pub use stats::SinkStats;
 pub use write_ahead::{
     Audit, Clocks, CollectionWrittenAhead, Deadlines, EncodedRowsWrittenAhead, EpochAudit, EpochState,
-    Initialized, LoggedRows, PositionAt, Reader, ReaderMade, Resume, RowsWrittenAhead, Undecided, Verdict,
-    WriteAhead, WriteAheadError, WriteAheadHandle, WriteAheadLimits, WriteAheadOptions, WriteAheadSink,
+    Initialized, LoggedRows, Pause, PositionAt, Reader, ReaderMade, Resume, RowsWrittenAhead, Undecided,
+    Verdict, WriteAhead, WriteAheadError, WriteAheadHandle, WriteAheadLimits, WriteAheadOptions,
+    WriteAheadSink, WriteAheadState,
 };
