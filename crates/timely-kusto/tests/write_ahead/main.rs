@@ -5,6 +5,7 @@ mod between;
 mod clocks;
 mod collections;
 mod ends;
+mod epochs;
 mod faults;
 mod interleavings;
 mod limits;
