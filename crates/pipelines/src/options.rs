@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use timely_kusto::encode::MAX_VALUE_BYTES;
-use timely_kusto::{Reader, Staging, WriteOptions};
+use timely_kusto::{Reader, Staging, WriteAheadOptions, WriteOptions};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileOptions;
@@ -97,6 +97,8 @@ pub struct SinkOptions {
     pub log_bytes: u64,
     /// What shows the collection that the rows are changes of, in the write-ahead mode. Default: none, rows are rows.
     pub reader: Option<Reader>,
+    /// Whether rows carry their epoch in the column `_kt_epoch`, in the write-ahead mode. Default: false.
+    pub epoch_column: bool,
     /// The options of the sink.
     pub write: WriteOptions,
 }
@@ -116,12 +118,22 @@ impl SinkOptions {
             staging: Staging::Queued,
             log_bytes: Self::LOG_BYTES,
             reader: None,
+            epoch_column: false,
             write,
         }
     }
 }
 
 impl PipelineOptions {
+    /// What the write-ahead mode is told.
+    pub fn write_ahead(&self) -> WriteAheadOptions {
+        WriteAheadOptions::new(&self.job.name, &self.job.state)
+            .log_bytes(self.sink.log_bytes)
+            .staging(self.sink.staging)
+            .long_values(self.sink.max_value_bytes > MAX_VALUE_BYTES)
+            .epoch_column(self.sink.epoch_column)
+    }
+
     /// Checks what can be checked without touching a file or the network.
     ///
     /// # Errors

@@ -228,6 +228,28 @@ fn audit_goes_by_totals_where_tags_are_gone() {
     assert_eq!(states(&copied), BTreeSet::from(["no-tags"]), "{copied}");
 }
 
+#[test]
+fn audit_goes_by_the_epoch_that_rows_carry_whatever_became_of_their_extents() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline(&cluster, "Numbered").sink("epoch_column = true");
+    place.run(&config, &["-w", "2"]).expect(0);
+    cluster.ask(".set-or-append Copy <| Numbered");
+    cluster.ask(".clear table Numbered data");
+    cluster.ask(".set-or-append Numbered <| Copy");
+    let copied = audit(&place, &config).expect(0).json();
+    assert_eq!(states(&copied), BTreeSet::from(["agrees"]), "{copied}");
+    assert_eq!((&copied["column_rows"], &copied["tagged_rows"]), (&ROWS.into(), &0.into()), "{copied}");
+    let epoch = copied["epochs"][0]["epoch"].as_u64().unwrap();
+    cluster.ask(&format!(".set-or-replace Numbered <| Copy | where _kt_epoch != {epoch}"));
+    audit(&place, &config).refused(4, &["rows are promised for epochs without tags", "has 0 rows without"]);
+    cluster.ask(".set-or-replace Numbered <| union Copy, (Copy | take 2 | extend _kt_epoch = 987654321)");
+    audit(&place, &config).refused(4, &["2 rows carry an epoch"]);
+    let bare = pipeline(&cluster, "Bare").sink("epoch_column = true").existing_table().state("bare");
+    cluster.ask(".set Bare <| Copy | take 0 | project-away _kt_epoch");
+    place.run(&bare, &[]).refused(2, &["_kt_epoch: long", ".alter-merge table Bare"]);
+}
+
 fn resolve(place: &Place, config: &Config, decision: &[&str]) -> Outcome {
     let file = place.write_config(config);
     place.start(command().arg("resolve").arg(file).args(decision)).wait()

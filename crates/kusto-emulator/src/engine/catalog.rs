@@ -63,7 +63,7 @@ pub(crate) struct Database {
 }
 
 /// A stored function, as it was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct StoredFunction {
     /// The name.
     pub(crate) name: String,
@@ -78,7 +78,8 @@ pub(crate) struct StoredFunction {
     /// It may be used like a table, and `union` with a wildcard finds it.
     pub(crate) view: bool,
     /// Roles given here.
-    pub(crate) grants: Vec<Grant>,
+    #[serde(flatten)]
+    pub(crate) settings: Settings,
 }
 
 /// A materialized view: what it says, and the records that it has taken in. The aggregation is computed when it is read, which is
@@ -102,7 +103,8 @@ pub(crate) struct MaterializedView {
     /// From when on records of the table count, in ticks.
     pub(crate) effective: i64,
     /// Roles given here.
-    pub(crate) grants: Vec<Grant>,
+    #[serde(flatten)]
+    pub(crate) settings: Settings,
     /// The records that were ingested since, in whole extents: they stay when the table loses them.
     pub(crate) extents: Vec<Arc<Extent>>,
 }
@@ -137,6 +139,20 @@ impl std::ops::Deref for Database {
 }
 
 impl std::ops::Deref for Table {
+    type Target = Settings;
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl std::ops::Deref for StoredFunction {
+    type Target = Settings;
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl std::ops::Deref for MaterializedView {
     type Target = Settings;
     fn deref(&self) -> &Settings {
         &self.settings

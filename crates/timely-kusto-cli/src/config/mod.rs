@@ -4,8 +4,8 @@
 //! [job]         # name, checkpoint_interval, stop_timeout, state
 //! [source]      # kind, and what that kind has; rate
 //! [connection]  # cluster, ingestion, auth
-//! [sink]        # mode, create, max_value_bytes, log_bytes, staging, collection with key, reader and materialized,
-//!               # and every write option under its own name
+//! [sink]        # mode, create, max_value_bytes, log_bytes, staging, epoch_column, collection with key, reader and
+//!               # materialized, and every write option under its own name
 //! ```
 //! What later versions will have (a Kafka source) is refused as not there yet, so that nobody
 //! takes silence for consent. Relative paths are relative to the current directory.
@@ -97,9 +97,15 @@ fn sink(mut section: Section) -> Result<SinkOptions> {
     }
     let reader = reader(&mut section, mode)?;
     let staging = staging(&mut section, mode)?;
+    let epoch_column = section.flag("epoch_column")?.unwrap_or(false);
+    if epoch_column && mode != SinkMode::WriteAhead {
+        return Err(section
+            .error("epoch_column needs mode = \"write-ahead\": rows of SinkV2 have no epoch that counts"));
+    }
     let write = write_options(section)?;
     let mut sink = SinkOptions::new(write);
     sink.reader = reader;
+    sink.epoch_column = epoch_column;
     sink.mode = mode;
     sink.create = create;
     sink.staging = staging;
@@ -180,6 +186,7 @@ fn write_options(mut section: Section) -> Result<WriteOptions> {
             "reader",
             "materialized",
             "staging",
+            "epoch_column",
         ]);
         if !known.clone().any(|known| known == name) {
             return Err(

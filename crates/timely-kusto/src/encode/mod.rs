@@ -61,6 +61,15 @@ pub trait Encoder<D: ?Sized> {
         Ok(1)
     }
 
+    /// Tells that the records to come are of this epoch, for encoders whose rows carry it.
+    ///
+    /// # Errors
+    /// When the epoch does not fit a `long`.
+    fn in_epoch(&mut self, epoch: u64) -> Result<(), EncodeError> {
+        let _ = epoch;
+        Ok(())
+    }
+
     /// The columns in the order of the fields, once they are known: a struct's field names after its first row.
     /// They do not change afterwards.
     fn columns(&self) -> Option<&[ColumnName]>;

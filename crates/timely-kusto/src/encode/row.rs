@@ -7,7 +7,7 @@ use serde::ser::{
 use super::columns::Columns;
 use super::dynamic::write_key;
 use super::field::{Field, variant_with_data};
-use super::tail::Tail;
+use super::tail::{Added, Tail};
 use super::{EncodeError, LongValues, MAX_ROW_BYTES};
 use crate::options::Format;
 
@@ -21,6 +21,8 @@ pub(crate) struct Row<'a> {
     pub(crate) long: &'a mut LongValues,
     /// Fields that the sink adds behind those of the record.
     pub(crate) tail: Tail<'a>,
+    /// One more behind these: the epoch.
+    pub(crate) epoch: Option<&'a Added>,
 }
 
 /// A row with fields under way.
@@ -35,6 +37,12 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// The fields that the sink adds.
+    #[inline]
+    fn added(&self) -> impl Iterator<Item = &'a Added> + use<'a> {
+        self.tail.iter().chain(self.epoch)
+    }
+
     fn begin(self) -> Fields<'a> {
         let start = self.out.len();
         if self.format == Format::Json {
@@ -130,7 +138,7 @@ impl Fields<'_> {
 
     #[inline]
     fn end_named(mut self) -> Result<(), EncodeError> {
-        for (name, value) in self.row.tail {
+        for (name, value) in self.row.added() {
             self.named(name, value)?;
         }
         match self.row.format {
@@ -142,7 +150,7 @@ impl Fields<'_> {
 
     #[inline]
     fn end_positional(mut self) -> Result<(), EncodeError> {
-        for (_, value) in self.row.tail {
+        for (_, value) in self.row.added() {
             self.positional(value)?;
         }
         self.row.columns.end_positional(self.count)?;
@@ -348,7 +356,7 @@ impl SerializeMap for Fields<'_> {
     }
 
     fn end(mut self) -> Result<(), EncodeError> {
-        for (name, value) in self.row.tail {
+        for (name, value) in self.row.added() {
             self.serialize_key(name)?;
             self.serialize_value(value)?;
         }

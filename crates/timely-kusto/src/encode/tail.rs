@@ -4,8 +4,14 @@ use serde::{Serialize, Serializer};
 
 use super::EncodeError;
 
+/// The column with the epoch of each row, where a sink writes it.
+pub(crate) const EPOCH: &str = "_kt_epoch";
+
+/// A field behind those of the record.
+pub(crate) type Added = (&'static str, Extra);
+
 /// The fields behind those of the record, in order.
-pub(crate) type Tail<'a> = &'a [(&'static str, Extra)];
+pub(crate) type Tail<'a> = &'a [Added];
 
 /// The value of such a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,6 +32,7 @@ use super::scribe::{Job, Scribe, Sealed};
 use super::sink::Session;
 use crate::budget::Reservation;
 use crate::chunk::{Buffers, Chunk};
+use crate::encode::tail::EPOCH;
 use crate::encode::{EncodeError, Encoder};
 use crate::{Format, Result, SinkError};
 
@@ -212,6 +213,7 @@ where
             return Ok(());
         };
         self.note(epoch, time);
+        self.encoder.in_epoch(epoch).map_err(|source| self.unwritable(source))?;
         for record in records {
             let copies = self.encoder.copies(&record).map_err(|source| self.unwritable(source))?;
             for _ in 0..copies {
@@ -290,6 +292,7 @@ where
         if self.layout.is_none() {
             let format = self.process().courier.options.format().ingestion_format().to_owned();
             let names = self.encoder.columns().unwrap_or_default();
+            self.check_epoch_column(names)?;
             let columns = match names.is_empty() && format == Format::Csv.ingestion_format() {
                 // By position: as the table's columns stand now, whatever becomes of them before this is staged.
                 true => self.session.opened.columns.iter().map(column).collect(),
@@ -301,6 +304,23 @@ where
             self.layout = Some(Arc::new(layout));
         }
         Ok(self.layout.clone().unwrap_or_else(|| Arc::new(Layout { format: String::new(), columns: vec![] })))
+    }
+
+    /// The epoch is written where it belongs: behind fields without names, and once.
+    fn check_epoch_column(&self, names: &[crate::ColumnName]) -> Result<(), WriteAheadError> {
+        let refused = |why: String| Err(WriteAheadError::Refused { why });
+        let last = self.session.opened.columns.last().is_some_and(|(name, _)| name == EPOCH);
+        let (table, writes) = (self.process().courier.table(), self.process().options.has_epoch_column());
+        match names.iter().filter(|name| *name == EPOCH).count() {
+            0 if writes && !last => refused(format!(
+                "rows have fields without names, which go by the order of columns, and {EPOCH}, which the sink adds, is not the \
+                 last column of {table}"
+            )),
+            2.. => refused(format!(
+                "rows for {table} have a field {EPOCH}, which the sink writes itself: rename it"
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn column(&self, name: &str) -> Result<Column, WriteAheadError> {

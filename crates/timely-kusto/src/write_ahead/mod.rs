@@ -65,6 +65,8 @@
 //! - Bodies are staged after their seal and not before it.
 //! - Rows whose fields have no names (tuples) are logged with the columns that the target has at the start, in their order.
 //!   JSON rows without names are logged without columns: a later start cannot tell whether they still fit.
+//! - Rows of collections carry their epoch as `_kt_time`, not the time: nothing finer becomes visible.
+//! - There is no hash of rows beside `_kt_epoch`: an audit sees which rows are missing or too many, and not what is in them.
 //! - Chunks are closed by size or by the end of their epoch; `batch_interval` is not used.
 //! - The staging table gets the target's columns and their encoding policies at every start, not only before an adoption.
 //! - Epochs without rows or positions are committed at most once a second.

@@ -10,6 +10,7 @@ use epoch_log::fs::FileSystem;
 
 use super::WriteAheadError;
 use super::guards::Guards;
+use crate::encode::tail::EPOCH;
 use crate::{Delivery, WriteOptions};
 
 /// Where a sink keeps its log, whose it is, and its bounds.
@@ -33,6 +34,7 @@ pub struct WriteAheadOptions {
     long_values: bool,
     chunks_per_epoch: usize,
     files: Option<Arc<dyn FileSystem>>,
+    epoch_column: bool,
     limits: Limits,
     deadlines: Deadlines,
     pub(super) guards: Guards,
@@ -105,6 +107,7 @@ impl WriteAheadOptions {
             long_values: false,
             chunks_per_epoch: Self::CHUNKS_PER_EPOCH,
             files: None,
+            epoch_column: false,
             // More attempts than the protocol's own default: an outage of the service uses some up, too.
             limits: Limits { attempts_per_chunk: 100, ..Limits::default() },
             deadlines: Deadlines::default(),
@@ -177,6 +180,22 @@ impl WriteAheadOptions {
         WriteAheadOptions { drop_replayed, ..self }
     }
 
+    /// Whether each row carries its epoch, in a column `_kt_epoch` of type long, which the target must have. Default false. Then
+    /// [`audit`](super::WriteAhead::audit) compares each epoch with the table's rows at any later time, also where extents were
+    /// merged or have lost their tags. Costs a number per row.
+    pub fn epoch_column(self, epoch_column: bool) -> Self {
+        WriteAheadOptions { epoch_column, ..self }
+    }
+
+    /// Whether a table with these columns (name and type) can take the rows.
+    ///
+    /// # Errors
+    /// When rows are to carry their epoch and the table has no such column.
+    pub fn check_columns(&self, table: &str, columns: &[(String, String)]) -> Result<(), WriteAheadError> {
+        let wanted: &[_] = if self.epoch_column { &[(EPOCH, "long")] } else { &[] };
+        super::collections::lacking(table, columns, wanted).map_or(Ok(()), Err)
+    }
+
     /// How long something is looked at before it counts as a fault.
     pub fn deadlines(self, deadlines: Deadlines) -> Self {
         WriteAheadOptions { deadlines, ..self }
@@ -233,6 +252,10 @@ impl WriteAheadOptions {
             Some(files) => log.on(Arc::clone(files)),
             None => log,
         }
+    }
+
+    pub(super) fn has_epoch_column(&self) -> bool {
+        self.epoch_column
     }
 
     pub(super) fn most_open_epochs(&self) -> u64 {

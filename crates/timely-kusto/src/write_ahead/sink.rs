@@ -24,6 +24,7 @@ use super::scribe::Scribe;
 use super::standing::WriteAheadState;
 use super::{Reader, ReaderMade, WriteAheadError, WriteAheadOptions};
 use crate::delivery::trouble::RetryCause;
+use crate::encode::SerdeEncoder;
 use crate::options::WriteOptions;
 use crate::stats::SinkStats;
 use crate::{Result, SinkError};
@@ -326,6 +327,20 @@ impl Drop for Session {
 impl Session {
     pub(super) fn generation(&self) -> Generation {
         self.opened.staging.start.generation
+    }
+
+    /// An encoder of records, as the options want rows.
+    pub(super) fn serde_encoder(&self) -> SerdeEncoder {
+        let encoder = SerdeEncoder::new(self.process.courier.options.format());
+        if self.process.options.has_epoch_column() { encoder.with_epoch() } else { encoder }
+    }
+
+    /// Stops the sink unless the target has the columns that the options demand.
+    pub(super) fn check_columns(&self) {
+        let table = self.process.courier.table();
+        if let Err(error) = self.process.options.check_columns(&table, &self.opened.columns) {
+            self.process.trouble(error, false);
+        }
     }
 
     pub(super) fn staging(&self) -> StagingName {

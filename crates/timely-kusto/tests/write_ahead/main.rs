@@ -7,6 +7,7 @@ mod collections;
 mod direct;
 mod disk;
 mod ends;
+mod epochs;
 mod faults;
 mod interleavings;
 mod limits;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::super::catalog::{Database, State, StoredFunction};
+use super::super::catalog::{Database, Settings, State, StoredFunction};
 use super::super::change::Change;
 use super::super::error::{EngineError, EngineResult};
 use super::super::names;
@@ -58,12 +58,12 @@ pub(super) fn put(session: &Session<'_>, verb: Verb, tokens: &mut Tokens<'_>) ->
         folder: about.folder.unwrap_or_default(),
         docstring: about.docstring.unwrap_or_default(),
         view,
-        grants: Vec::new(),
+        settings: Settings::default(),
     };
     session.transact(|state| {
         let database = session.context_database(state)?;
         let known = database.functions.get(&wanted.name);
-        let grants = match known {
+        let settings = match known {
             Some(known) if if_not_exists => return Ok(Decision::nothing(shown([&**known]))),
             Some(_) if verb == Verb::Create => {
                 return Err(EngineError::already_exists("Function", &wanted.name));
@@ -71,14 +71,14 @@ pub(super) fn put(session: &Session<'_>, verb: Verb, tokens: &mut Tokens<'_>) ->
             None if verb == Verb::Alter => return Err(EngineError::not_found("Function", &wanted.name)),
             Some(known) => {
                 session.rights(state).on_entity(database, &known.grants, "Function", &known.name)?;
-                known.grants.clone()
+                known.settings.clone()
             }
             None => {
                 session.rights(state).on_database(database, DatabaseAction::CreateTable)?;
                 creators(session)
             }
         };
-        let function = StoredFunction { grants, ..wanted.clone() };
+        let function = StoredFunction { settings, ..wanted.clone() };
         if takes_none && !unchecked {
             try_out(session, state, database, &function)?;
         }
@@ -89,8 +89,10 @@ pub(super) fn put(session: &Session<'_>, verb: Verb, tokens: &mut Tokens<'_>) ->
 }
 
 /// Who creates something is its admin.
-pub(super) fn creators(session: &Session<'_>) -> Vec<Grant> {
-    vec![Grant { role: Role::Admin, principal: session.context.principal.clone(), notes: String::new() }]
+pub(super) fn creators(session: &Session<'_>) -> Settings {
+    let principal = session.context.principal.clone();
+    let admin = Grant { role: Role::Admin, principal, notes: String::new() };
+    Settings { grants: vec![admin], ..Settings::default() }
 }
 
 /// The text from one bracket to the one that closes it, both included.

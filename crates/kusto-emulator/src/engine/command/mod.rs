@@ -156,7 +156,7 @@ impl<'a> Session<'a> {
         match tokens.word() {
             _ if extent_tags::follows(tokens) => extent_tags::drop(self, tokens),
             Some("extents" | "extent") => drop_extents::run(self, false, tokens),
-            Some("table" | "database") if principals::is_role_command(tokens) => {
+            _ if principals::is_role_command(tokens) => {
                 principals::change(self, principals::Action::Drop, tokens)
             }
             Some("table" | "database") if mappings::follows(tokens) => mappings::drop(self, tokens),

@@ -173,7 +173,7 @@ impl Request {
             docstring: self.docstring.clone(),
             follows_schema: self.follows_schema,
             effective: session.engine.now(),
-            grants: creators(session),
+            settings: creators(session),
             extents: if self.backfill { table.extents.clone() } else { Vec::new() },
         }
     }

@@ -94,6 +94,11 @@ fn a_database_user_makes_functions_and_changes_those_that_are_its_own() {
     );
     assert!(of_app(".drop function Other").unwrap_err().contains("Function Admin"));
     of_app(".drop function F").unwrap();
+    cluster.run(".add function Other admins ('aadapp=app;contoso.com')");
+    of_app(".create-or-alter function Other() { T | count }").unwrap();
+    cluster.run(".drop function Other admins ('aadapp=app;contoso.com')");
+    assert!(of_app(".alter function Other() { T }").is_err());
+    assert_eq!(cluster.refused(".add function Other ingestors ('aadapp=app;contoso.com')").status, 400);
 }
 
 #[test]

@@ -128,7 +128,7 @@ impl<T: Timestamp + TotalOrder, I: Ord + 'static> Fold<T, I> {
                     match finish(epoch, changes) {
                         Ok(rows) => output.session(&at).give_iterator(rows.into_iter()),
                         Err(error) => {
-                            self.session.process.fail(error);
+                            self.session.process.trouble(error, false);
                             // Held on to: the clocks stay.
                             let (changes, consolidated) = (Vec::new(), 0);
                             self.open.insert(epoch, Open { at, changes, consolidated });

@@ -41,6 +41,7 @@ use super::handle::WriteAheadHandle;
 use super::log::PositionAt;
 use super::operator::{Clocks, sink_rows};
 use super::sink::{Session, WriteAheadSink};
+use crate::encode::tail::EPOCH;
 
 pub use reader::{Reader, ReaderMade};
 
@@ -154,8 +155,10 @@ fn columns_are_there(session: &Session, wanted: &[(&str, &str)]) -> bool {
     let columns = &session.opened.columns;
     match lacking(&session.process.courier.table(), columns, wanted) {
         None => {
-            let last = columns.len().saturating_sub(wanted.len());
-            columns[last..].iter().map(|(name, _)| name.as_str()).eq(wanted.iter().map(|(name, _)| *name))
+            let epoch = session.process.options.has_epoch_column().then_some(EPOCH);
+            let added: Vec<&str> = wanted.iter().map(|(name, _)| *name).chain(epoch).collect();
+            let last = columns.len().saturating_sub(added.len());
+            columns[last..].iter().map(|(name, _)| name.as_str()).eq(added)
         }
         Some(error) => {
             session.process.trouble(error, false);

@@ -11,8 +11,8 @@
 use kusto_client::quote_name;
 
 use super::super::WriteAheadError;
-use super::super::service::EPOCH_COLUMN;
 use super::{COUNT, DELETED, DIFF, OF_CHANGES, OF_UPSERTS, TIME, lacking};
+use crate::encode::tail::EPOCH;
 
 /// Describes the function that shows a collection, for [`WriteAhead::init_reader`](super::super::WriteAhead::init_reader).
 ///
@@ -146,7 +146,7 @@ pub(in super::super) struct Definition {
 
 /// Whether a column is not the record's.
 fn is_added(name: &str) -> bool {
-    [TIME, DIFF, DELETED, EPOCH_COLUMN].contains(&name)
+    [TIME, DIFF, DELETED, EPOCH].contains(&name)
 }
 
 /// Keys of `summarize`, which takes no dynamic ones.

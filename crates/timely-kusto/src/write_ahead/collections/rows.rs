@@ -18,7 +18,7 @@ struct Extended {
 
 impl Extended {
     fn new(session: &Session, tail_is_last: bool) -> Self {
-        let rows = SerdeEncoder::new(session.process.courier.options.format());
+        let rows = session.serde_encoder();
         Extended { rows, tail_is_last, checked: false }
     }
 
@@ -76,6 +76,10 @@ impl<D: Serialize> Encoder<Net<D>> for ChangeRows {
         self.0.encode(record, &tail, out)
     }
 
+    fn in_epoch(&mut self, epoch: u64) -> Result<(), EncodeError> {
+        Encoder::<D>::in_epoch(&mut self.0.rows, epoch)
+    }
+
     fn columns(&self) -> Option<&[ColumnName]> {
         Encoder::<D>::columns(&self.0.rows)
     }
@@ -100,6 +104,10 @@ impl<D: Serialize> Encoder<Last<D>> for UpsertRows {
         self.0.encode(record, &tail, out)
     }
 
+    fn in_epoch(&mut self, epoch: u64) -> Result<(), EncodeError> {
+        Encoder::<D>::in_epoch(&mut self.0.rows, epoch)
+    }
+
     fn columns(&self) -> Option<&[ColumnName]> {
         Encoder::<D>::columns(&self.0.rows)
     }
@@ -114,7 +122,7 @@ pub(super) struct InsertedRows(SerdeEncoder);
 
 impl InsertedRows {
     pub(super) fn new(session: &Session) -> Self {
-        InsertedRows(SerdeEncoder::new(session.process.courier.options.format()))
+        InsertedRows(session.serde_encoder())
     }
 }
 
@@ -125,6 +133,10 @@ impl<D: Serialize + std::fmt::Debug> Encoder<Net<D>> for InsertedRows {
 
     fn copies(&self, (record, _, net): &Net<D>) -> Result<u64, EncodeError> {
         crate::sink_v2::insertions(record, *net)
+    }
+
+    fn in_epoch(&mut self, epoch: u64) -> Result<(), EncodeError> {
+        Encoder::<D>::in_epoch(&mut self.0, epoch)
     }
 
     fn columns(&self) -> Option<&[ColumnName]> {
