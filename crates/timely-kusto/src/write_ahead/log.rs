@@ -121,6 +121,8 @@ struct Logger<T: Timestamp, D, E> {
     /// A seal that is under way: its bound, and the frontier that led to it.
     sealing: Option<(u64, Option<T>)>,
     layout: Option<Arc<Layout>>,
+    /// Bytes at which a chunk is closed; looked up once per container.
+    chunk_bytes: usize,
     rows_taken: u64,
     long_values: u64,
 }
@@ -153,6 +155,7 @@ where
             sealed_to,
             sealing: None,
             layout: None,
+            chunk_bytes: 0,
             rows_taken: 0,
             long_values: 0,
         }
@@ -214,6 +217,7 @@ where
         };
         self.note(epoch, time);
         self.encoder.in_epoch(epoch).map_err(|source| self.unwritable(source))?;
+        self.chunk_bytes = self.process().chunk_bytes();
         for record in records {
             let copies = self.encoder.copies(&record).map_err(|source| self.unwritable(source))?;
             for _ in 0..copies {
@@ -244,7 +248,7 @@ where
         };
         open.rows += rows;
         self.rows_taken += rows;
-        let most = process.chunk_bytes();
+        let most = self.chunk_bytes;
         if open.raw.len() > Buffers::SMALL && !open.is_spacious {
             open.is_spacious = true;
             process.courier.buffers.move_to_whole(&mut open.raw, most);
