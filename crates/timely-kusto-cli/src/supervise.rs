@@ -9,7 +9,7 @@
 //!
 //! 1. **A process of its own.** After a failure threads, sockets and locks of the run are in whatever state; the end of its
 //!    process is the one way to be rid of them all. A child that is killed or runs out of memory is started again, too.
-//! 2. **Only failures.** What ended well, by bad configuration (2), fenced (3), for a person (4) or by a signal that asked
+//! 2. **Only failures.** A stop that fails is none, whichever process of a cluster was asked to. What ended well, by bad configuration (2), fenced (3), for a person (4) or by a signal that asked
 //!    to stop is over: nothing that starting again changes, or would be right to.
 //! 3. **A child never outlives its supervisor**: at the end of the pipe it ends at once, as if it was killed.
 //! 4. **One report.** What a child that is started again wrote on stdout is dropped, so that there is one report, the last
@@ -82,7 +82,10 @@ pub(crate) fn supervise(arguments: &RunArguments) -> Result<Exit, Stop> {
                 eprintln!("error: given up after {in_a_row} restarts in a row; {}", said(ended, ran));
             }
             print_report(&output, restarts, arguments.report);
-            let exit = exit_of(ended);
+            let exit = match exit_of(ended) {
+                Exit::FailedStopping => Exit::Failed,
+                exit => exit,
+            };
             if arguments.stay && matches!(exit.code(), 0 | 2 | 3 | 4) {
                 eprintln!("exit code {}; staying until a signal comes (--stay)", exit.code());
                 asked.wait(Duration::MAX);
@@ -112,6 +115,7 @@ fn exit_of(ended: ExitStatus) -> Exit {
         (Some(2), _) => Exit::BadConfiguration,
         (Some(3), _) => Exit::Fenced,
         (Some(4), _) => Exit::NeedsPerson,
+        (Some(code), _) if code == Exit::FailedStopping.code() => Exit::FailedStopping,
         (Some(130), _) | (_, Some(INTERRUPT)) => Exit::Signalled(Signal::Interrupt),
         (Some(143), _) | (_, Some(TERMINATE)) => Exit::Signalled(Signal::Terminate),
         _ => Exit::Failed,
