@@ -12,6 +12,9 @@ pub(crate) enum Exit {
     Done,
     /// Something failed; nothing is claimed that is not so.
     Failed,
+    /// The same while it was being stopped, perhaps by a signal to another process: what a supervised run tells its supervisor,
+    /// which does not start it again, and ends as [`Failed`](Self::Failed).
+    FailedStopping,
     /// Configuration or arguments cannot work.
     BadConfiguration,
     /// A newer start of the same pipeline has taken over.
@@ -38,6 +41,7 @@ impl Exit {
         match self {
             Exit::Done => 0,
             Exit::Failed => 1,
+            Exit::FailedStopping => 75,
             Exit::BadConfiguration => 2,
             Exit::Fenced => 3,
             Exit::NeedsPerson => 4,

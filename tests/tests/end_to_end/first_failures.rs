@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use kusto_emulator::{Emulator, EmulatorBuilder, Endpoint, Fault, FaultRule, Grant};
-use timely_kusto_tests::{Answering, Config, Outcome, Place, command, repository, until};
+use timely_kusto_tests::{Answering, Config, Outcome, Place, command, free_hosts, repository, until};
 
 use crate::bad_input::{TinyDisk, skipped};
 use crate::first_failures_ahead;
@@ -48,7 +48,7 @@ pub(crate) type Case = (&'static str, Provoke);
 
 /// Rows of the table; those of the write-ahead mode are in `first_failures_ahead.rs`. `None`: it cannot be tried on this
 /// machine, and says so.
-const CASES: [Case; 34] = [
+const CASES: [Case; 37] = [
     ("no-scheme", |place| run(place, &offline("mycluster.westeurope.kusto.windows.net"))),
     ("no-cluster", |place| {
         let page = Answering::with("200 OK", "text/html", "<html>welcome</html>");
@@ -195,6 +195,34 @@ const CASES: [Case; 34] = [
             place.path().join("state/positions").exists().then_some(())
         });
         run(place, &slow)
+    }),
+    ("process-missing", |place| {
+        let emulator = open();
+        let hosts = free_hosts(place, 2);
+        let alone = ["--processes", "2", "--hosts", hosts.to_str()?, "--join-timeout", "1s"];
+        Some(place.run(&config(&emulator), &alone))
+    }),
+    ("process-lost", |place| {
+        let emulator = open();
+        let storms =
+            Config::new(emulator.cluster_url()).storms(1_000_000).table("Storms").source("rate = 100");
+        let hosts = free_hosts(place, 2);
+        let start = |number| {
+            let which = ["--processes", "2", "--process", number, "--hosts", hosts.to_str().unwrap()];
+            place.start_run(&storms, &which)
+        };
+        let (mut left, lost) = (start("0"), start("1"));
+        until("the first positions", || {
+            assert!(left.runs(), "{}", left.stderr());
+            place.path().join("state/positions").exists().then_some(())
+        });
+        lost.kill();
+        Some(left.wait())
+    }),
+    ("metrics-address", |place| {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        Some(place.run(&offline("http://127.0.0.1:9"), &["--metrics", &address]))
     }),
 ];
 
