@@ -62,7 +62,11 @@ impl Cast {
     /// Whether those that run still wait for one that is gone: a claim that was held may look like theirs.
     fn waits_for_others(&self) -> bool {
         let said = self.children.said();
-        said.iter().all(|said| said.trim_end().ends_with("waiting for the other processes of the cluster"))
+        let waits = |said: &String| {
+            let last = said.lines().next_back().unwrap_or_default();
+            last.contains("waiting for ") && last.ends_with(" at most)")
+        };
+        said.iter().all(waits)
     }
 
     /// Kills all that run. What ended before is judged without that.
