@@ -109,7 +109,7 @@ enum Phase {
     /// The second look: into T.
     LookTarget(BTreeSet<ExtentId>),
     /// The looks in the wrong order, to show what the rule is for.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     TargetFirst(Option<BTreeSet<crate::tag::Tag>>),
     /// A move.
     Moving,
@@ -180,6 +180,12 @@ impl Coordinator {
         Coordinator::start_by(Arc::new(setup), Rules::ALL)
     }
 
+    /// Begins a start that lacks some of its rules, to show in a test what they are for.
+    #[cfg(feature = "testing")]
+    pub fn start_with(setup: Setup, rules: Rules) -> (Coordinator, Action) {
+        Coordinator::start_by(Arc::new(setup), rules)
+    }
+
     pub(crate) fn start_by(setup: Arc<Setup>, rules: Rules) -> (Coordinator, Action) {
         let coordinator = Coordinator {
             setup,
@@ -225,11 +231,11 @@ impl Coordinator {
             }
             (Phase::LookStaging, Fact::Staging { listing, .. }) => self.looked_into_staging(listing),
             (Phase::LookTarget(staged), Fact::Target(tags)) => self.looked_into_target(&staged, &tags),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "testing"))]
             (Phase::TargetFirst(None), Fact::Target(tags)) => {
                 Ok((Phase::TargetFirst(Some(tags)), Action::ListStaging(self.name()?)))
             }
-            #[cfg(test)]
+            #[cfg(any(test, feature = "testing"))]
             (Phase::TargetFirst(Some(tags)), Fact::Staging { listing, .. }) => {
                 self.looked_wrongly(&tags, listing)
             }
@@ -327,7 +333,7 @@ impl Phase {
             Phase::Reading { .. } => "Rows",
             Phase::LookStaging | Phase::Verifying(_) => "Staging",
             Phase::LookTarget(_) => "Target",
-            #[cfg(test)]
+            #[cfg(any(test, feature = "testing"))]
             Phase::TargetFirst(_) => "Target, then Staging",
             Phase::Moving => "Moved or Replied",
             Phase::Logs => "Logs",

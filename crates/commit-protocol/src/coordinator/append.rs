@@ -37,7 +37,7 @@ impl Coordinator {
 
     pub(super) fn appended(&mut self, what: Appended, reply: Reply) -> Next {
         match (reply, what) {
-            #[cfg(test)]
+            #[cfg(any(test, feature = "testing"))]
             (Reply::Done, Appended::Claim) if !self.rules.on(Rule::RenameBeforeClaim) => self.rename_late(),
             // The head must come from a read that shows the claim: an answer is not enough.
             (Reply::Done, Appended::Claim) => Ok((Phase::Reading { what, lost: false }, Action::ReadRows)),

@@ -75,7 +75,7 @@ impl Coordinator {
         let generation = from.start.generation.next();
         let to = StagingName { start: StartId { generation, nonce: self.setup.nonce }, ..from };
         let fencing = Fencing { from, to, lost };
-        #[cfg(test)]
+        #[cfg(any(test, feature = "testing"))]
         if !self.rules.on(Rule::RenameBeforeClaim) && self.own != Some(to) {
             self.own = Some(to);
             return self.append(Appended::Claim);
@@ -84,7 +84,7 @@ impl Coordinator {
     }
 
     /// The rename that comes after the claim when that rule is off.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn rename_late(&mut self) -> Next {
         Ok((Phase::FenceNames(None), Action::ListNames))
     }

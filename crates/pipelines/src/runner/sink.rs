@@ -5,6 +5,7 @@ use timely::scheduling::activate::SyncActivator;
 use timely::worker::Worker;
 use timely_kusto::{RetryCause, SinkStats};
 
+use super::monitor::SinkReading;
 use crate::error::Error;
 use crate::source::Position;
 use crate::state::Positions;
@@ -46,6 +47,11 @@ pub trait PipelineSink<R>: Send + Sync + 'static {
 
     /// What the sink has done so far in this process.
     fn stats(&self) -> SinkStats;
+
+    /// What it is at in this process.
+    fn reading(&self) -> SinkReading {
+        SinkReading::default()
+    }
 
     /// What it tried again so far in this process, by cause.
     fn retry_causes(&self) -> Vec<RetryCause> {

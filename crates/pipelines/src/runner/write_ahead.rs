@@ -12,6 +12,7 @@ use timely_kusto::{
     SinkStats, WriteAhead, WriteAheadHandle, WriteAheadSink,
 };
 
+use super::monitor::SinkReading;
 use super::sink::{Gauge, PipelineSink};
 use crate::error::{Error, ErrorKind};
 use crate::source::Position;
@@ -59,6 +60,10 @@ impl PipelineSink<EncodedRows> for EncodedWriteAhead {
     fn retry_causes(&self) -> Vec<RetryCause> {
         self.ahead.retry_causes()
     }
+
+    fn reading(&self) -> SinkReading {
+        reading(&self.ahead)
+    }
 }
 
 impl<R: Serialize + Clone + 'static> PipelineSink<R> for WriteAhead {
@@ -92,6 +97,22 @@ impl<R: Serialize + Clone + 'static> PipelineSink<R> for WriteAhead {
 
     fn retry_causes(&self) -> Vec<RetryCause> {
         WriteAhead::retry_causes(self)
+    }
+
+    fn reading(&self) -> SinkReading {
+        reading(self)
+    }
+}
+
+fn reading(ahead: &WriteAhead) -> SinkReading {
+    let state = ahead.state();
+    let pair = |(used, most): (usize, usize)| (used as u64, most as u64);
+    SinkReading {
+        memory: pair(state.limits.memory),
+        uploads: pair(state.limits.uploads),
+        long_values: ahead.stats().long_values,
+        stalled_for: state.limits.stalled_for,
+        ahead: Some(state),
     }
 }
 
@@ -143,7 +164,9 @@ impl Gauge for WriteAheadHandle {
     }
 
     fn give_up(&self) -> Option<Error> {
-        WriteAheadHandle::give_up(self).map(error_of)
+        // Said by the runner to all processes, and not by the sink: it is a stop and no failure.
+        let unfinished = self.unfinished().to_string();
+        self.error().is_none().then(|| Error::new(ErrorKind::Unfinished, unfinished))
     }
 
     fn waiting_for(&self) -> Option<String> {

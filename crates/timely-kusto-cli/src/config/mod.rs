@@ -39,7 +39,7 @@ pub(crate) fn read(file: &Path) -> Result<Configuration> {
 }
 
 /// The same of the text of `file`.
-fn read_text(file: &Path, text: &str) -> Result<Configuration> {
+pub(crate) fn read_text(file: &Path, text: &str) -> Result<Configuration> {
     let mut document = parse(file, text)?;
     let job = job(document.required_table("job")?)?;
     let source = source::source(document.required_table("source")?)?;

@@ -117,7 +117,7 @@ impl Driver {
             local_logs,
             limits: self.process.options.limits(),
         };
-        let (mut coordinator, mut action) = Coordinator::start(setup);
+        let (mut coordinator, mut action) = self.process.options.guards.start(setup);
         loop {
             self.pace.before(&action).await;
             if self.process.is_over() && !matches!(action, Action::Closed) {

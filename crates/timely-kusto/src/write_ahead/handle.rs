@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use timely::scheduling::activate::SyncActivator;
 use timely::worker::Worker;
 
+use super::pressure::Pause;
 use super::process::Process;
+use super::standing::WriteAheadState;
+use crate::delivery::trouble::RetryCause;
 use crate::stats::SinkStats;
 use crate::{SinkError, WriteAheadError};
 
@@ -25,6 +28,13 @@ pub struct WriteAheadLimits {
     pub memory: (usize, usize),
     /// Bytes of epoch files, and the limit at which sources are to pause.
     pub log_bytes: (u64, u64),
+    /// Epochs of the worker that has most of them with rows that wait for their commit, and the number at which sources are to
+    /// pause.
+    pub open_epochs: (u64, u64),
+    /// Bodies that are being uploaded, and the most that may be.
+    pub uploads: (usize, usize),
+    /// Which limit is reached, if one is.
+    pub paused_by: Option<Pause>,
     /// Why sources are to pause, if they are.
     pub paused_for: Option<&'static str>,
     /// How long the service has not done what it was asked.
@@ -50,13 +60,17 @@ impl WriteAheadHandle {
 
     /// The limits, and where the sink stands.
     pub fn limits(&self) -> WriteAheadLimits {
-        let log = self.process.log.budget();
-        WriteAheadLimits {
-            memory: (self.process.budget.used(), self.process.courier.options.memory()),
-            log_bytes: (log.bytes(), log.marks().0),
-            paused_for: self.process.pressure.reason(),
-            stalled_for: self.process.pressure.stalled_for(),
-        }
+        self.process.limits()
+    }
+
+    /// How far the sink is in this process, and its limits.
+    pub fn state(&self) -> WriteAheadState {
+        self.process.state()
+    }
+
+    /// What was tried again so far in this process, by cause.
+    pub fn retry_causes(&self) -> Vec<RetryCause> {
+        self.process.courier.troubles.read()
     }
 
     /// What the sink is waiting for, in words, if it is not just working.
@@ -116,11 +130,17 @@ impl WriteAheadHandle {
     /// on: [`WriteAheadError::Unfinished`], unless it had failed before. Nothing is lost: what is sealed is in epoch files,
     /// which the next start takes over, and the rest is not acknowledged.
     pub fn give_up(&self) -> Option<Arc<SinkError>> {
+        self.process.trouble(self.unfinished(), false);
+        self.error()
+    }
+
+    /// What a stop that cannot wait any longer says: [`WriteAheadError::Unfinished`], with the rows that are not committed, and
+    /// what is waited for. Changes nothing.
+    pub fn unfinished(&self) -> WriteAheadError {
         let stats = self.stats();
         let rows = stats.rows_in.saturating_sub(stats.rows_delivered);
         let waits = self.waiting_for().or_else(|| self.limits().paused_for.map(str::to_owned));
-        self.process.trouble(WriteAheadError::Unfinished { rows, waits }, false);
-        self.error()
+        WriteAheadError::Unfinished { rows, waits }
     }
 
     /// After a failure: has the other processes told, and drops the dataflow on this worker.

@@ -378,6 +378,7 @@ where
             }
         }
         self.sealed_to = to;
+        self.process().standing.sealed(self.session.index, to);
         self.earliest = self.earliest.split_off(&to);
         self.chunks = self.chunks.split_off(&to);
         self.session.unsealed(self.earliest.len());

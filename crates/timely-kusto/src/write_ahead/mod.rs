@@ -48,12 +48,13 @@
 //! | `log.rs`, `scribe.rs` | LOG, and the thread that writes its files |
 //! | `stage.rs`, `staging.rs`, `shelf.rs` | STAGE, a chunk's attempts, where bodies are |
 //! | `commit.rs`, `trim.rs` | COMMIT, and what follows C on every worker |
-//! | `pressure.rs` | limits, and what the sink waits for in words |
+//! | `pressure.rs`, `standing.rs` | limits, and what the sink waits for in words; how far it is, for who watches |
 //! | `operator.rs`, `handle.rs` | what users call and hold |
 //! | `init.rs` | the first tables, without a run |
 //! | `survey.rs`, `audit.rs` | what stands in the service, for people; rows promised beside rows in the table |
 //! | `resolve.rs` | a person's decision about an intent that left no evidence |
 //! | `failpoint.rs` | places to die at, for tests |
+//! | `guards.rs` | rules that a test leaves out, to show what each is for |
 //!
 //! # Where it leaves the design
 //! - A queue post with unknown outcome is repeated under its tag after a look at its status, as in SinkV2. If both are
@@ -74,6 +75,7 @@ mod commit;
 mod driver;
 mod error;
 pub(crate) mod failpoint;
+mod guards;
 mod handle;
 mod init;
 mod log;
@@ -90,6 +92,7 @@ mod shelf;
 mod sink;
 mod stage;
 mod staging;
+mod standing;
 mod survey;
 mod trim;
 
@@ -100,5 +103,7 @@ pub use init::Initialized;
 pub use log::PositionAt;
 pub use operator::{Clocks, EncodedRowsWrittenAhead, RowsWrittenAhead};
 pub use options::{Deadlines, Staging, WriteAheadOptions};
+pub use pressure::Pause;
 pub use resolve::{Undecided, Verdict};
 pub use sink::{Resume, WriteAhead, WriteAheadSink};
+pub use standing::WriteAheadState;

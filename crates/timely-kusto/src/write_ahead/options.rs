@@ -9,6 +9,7 @@ use epoch_log::Budget;
 use epoch_log::fs::FileSystem;
 
 use super::WriteAheadError;
+use super::guards::Guards;
 use crate::{Delivery, WriteOptions};
 
 /// Where a sink keeps its log, whose it is, and its bounds.
@@ -34,6 +35,7 @@ pub struct WriteAheadOptions {
     files: Option<Arc<dyn FileSystem>>,
     limits: Limits,
     deadlines: Deadlines,
+    pub(super) guards: Guards,
 }
 
 /// How chunks come into the staging table.
@@ -106,6 +108,7 @@ impl WriteAheadOptions {
             // More attempts than the protocol's own default: an outage of the service uses some up, too.
             limits: Limits { attempts_per_chunk: 100, ..Limits::default() },
             deadlines: Deadlines::default(),
+            guards: Guards::default(),
         }
     }
 

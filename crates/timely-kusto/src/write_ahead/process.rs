@@ -20,6 +20,7 @@ use super::message::{Message, Opened};
 use super::pressure::{Pressure, STAGING};
 use super::service::Desk;
 use super::shelf::Shelf;
+use super::standing::Standing;
 use super::{WriteAheadError, WriteAheadOptions, names};
 use crate::budget::Budget;
 use crate::codec::{Codec, Gzip};
@@ -48,6 +49,7 @@ pub(crate) struct Process {
     pub(super) pressure: Arc<Pressure>,
     pub(super) log: epoch_log::Log,
     pub(super) shelf: Shelf,
+    pub(super) standing: Standing,
     /// Bodies that are read and uploaded at a time.
     pub(super) uploads: Semaphore,
     /// Memory that these bodies may take, in [`BODY_UNIT`]s: half of the sink's, so that the log takes rows also when no
@@ -134,6 +136,7 @@ impl Process {
             pressure,
             log,
             shelf: Shelf::default(),
+            standing: Standing::default(),
             uploads,
             bodies,
             body_units,
@@ -253,6 +256,11 @@ impl Process {
         let units = u32::try_from(bytes.div_ceil(BODY_UNIT as u64)).unwrap_or(u32::MAX);
         let permits = self.bodies.acquire_many(units.clamp(1, self.body_units)).await;
         permits.map_err(|_| SinkError::Stopped)
+    }
+
+    /// Chunks that are being staged.
+    pub(super) fn staging_in_flight(&self) -> u64 {
+        MAX_STAGING.saturating_sub(self.staging.available_permits()) as u64
     }
 
     /// Bytes at which a chunk is closed.

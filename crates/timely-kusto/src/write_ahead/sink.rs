@@ -21,6 +21,7 @@ use super::message::{Message, Opened};
 use super::process::{Process, lock};
 use super::resolve::{Undecided, Verdict};
 use super::scribe::Scribe;
+use super::standing::WriteAheadState;
 use super::{WriteAheadError, WriteAheadOptions};
 use crate::delivery::trouble::RetryCause;
 use crate::options::WriteOptions;
@@ -137,6 +138,11 @@ impl WriteAhead {
     /// What was tried again so far in this process, by cause.
     pub fn retry_causes(&self) -> Vec<RetryCause> {
         self.process.courier.troubles.read()
+    }
+
+    /// How far the sink is in this process, and its limits. Readable at any time, from any thread.
+    pub fn state(&self) -> WriteAheadState {
+        self.process.state()
     }
 
     /// What the sink is waiting for, in words, if it is not just working.

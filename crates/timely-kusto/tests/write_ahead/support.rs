@@ -99,14 +99,19 @@ impl Place {
         rows.iter().map(id).collect()
     }
 
+    /// How far the table is from holding these numbers, each once: too many (+) or missing (-).
+    pub(crate) fn differences(&self, ids: Range<u64>) -> BTreeMap<u64, i64> {
+        let mut counts: BTreeMap<u64, i64> = BTreeMap::new();
+        self.ids().into_iter().for_each(|id| *counts.entry(id).or_default() += 1);
+        ids.for_each(|id| *counts.entry(id).or_default() -= 1);
+        counts.retain(|_, count| *count != 0);
+        counts
+    }
+
     /// That these numbers are in the table, each once.
     #[track_caller]
     pub(crate) fn holds(&self, ids: Range<u64>) {
-        let (found, wanted) = (self.ids(), ids.collect::<Vec<_>>());
-        let mut counts: BTreeMap<u64, i64> = BTreeMap::new();
-        found.iter().for_each(|id| *counts.entry(*id).or_default() += 1);
-        wanted.iter().for_each(|id| *counts.entry(*id).or_default() -= 1);
-        counts.retain(|_, count| *count != 0);
+        let counts = self.differences(ids);
         assert!(counts.is_empty(), "too many (+) or missing (-): {counts:?}");
     }
 

@@ -74,7 +74,9 @@ impl Driver {
 
     pub(super) async fn read_rows(&mut self, own: Option<StartId>) -> Result<Fact, WriteAheadError> {
         const READING: &str = "reading kt_epochs";
-        let ledger = match self.read(READING, |desk| async move { desk.read().await }).await {
+        let all = self.process.options.guards.read_all();
+        let read = |desk: Desk| async move { if all { desk.read_all().await } else { desk.read().await } };
+        let ledger = match self.read(READING, read).await {
             Err(WriteAheadError::Service { source, .. }) => {
                 self.hold_name(own).await?;
                 return Err(self.process.desk.about_epochs(READING, source).await);

@@ -16,9 +16,6 @@ const LOOK_WHEN_IDLE: Duration = Duration::from_secs(30);
 /// Epochs without rows are committed at most so often.
 const EMPTY_COMMITS: Duration = Duration::from_secs(1);
 
-/// Commits between two sweeps: what is left over takes space only.
-const COMMITS_PER_SWEEP: u64 = 64;
-
 impl Driver {
     /// The start is over: tells all workers.
     pub(super) async fn open(
@@ -59,9 +56,11 @@ impl Driver {
         let below = permit.below().0;
         tracing::debug!(below, rows = permit.rows(), "committed");
         self.process.tell_progress(|progress| progress.below = below);
+        let extents = coordinator.head().map_or(0, |intent| intent.extents().count());
+        self.process.standing.commit(extents);
         self.settled();
         self.commits += 1;
-        if self.sweep_on || self.commits.is_multiple_of(COMMITS_PER_SWEEP) {
+        if self.sweep_on || self.commits.is_multiple_of(self.process.options.guards.commits_per_sweep) {
             self.sweep(coordinator).await;
         }
         if below < self.told {

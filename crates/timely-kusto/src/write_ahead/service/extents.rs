@@ -18,6 +18,11 @@ const TAGS_PER_COMMAND: usize = 100;
 /// Extents that one command drops: some 40 kB of text.
 pub(in super::super) const DROPS_PER_COMMAND: usize = 1000;
 
+/// When extents were created that may be moved: whenever. The document calls the two properties required, and its examples
+/// do without (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/move-extents.md`).
+const CREATED_WHENEVER: &str =
+    "extentCreatedOnFrom=datetime(0001-01-01), extentCreatedOnTo=datetime(9999-12-31)";
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ExtentRow {
@@ -125,7 +130,7 @@ impl Desk {
         // A new ingestion time: cursors, materialized views and continuous exports of the target would miss the rows
         // otherwise (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/move-extents.md`).
         let command = format!(
-            ".move extents from table {} to table {} with (setNewIngestionTime=true) ({})",
+            ".move extents from table {} to table {} with (setNewIngestionTime=true, {CREATED_WHENEVER}) ({})",
             permit.from(),
             quote_name(&self.table),
             ids(permit.extents().iter())
