@@ -22,7 +22,7 @@ pub(crate) enum Exit {
     /// A person has to look and decide before it can go on: a record makes no row, the source changed, what is kept is
     /// damaged, or what became of a commit cannot be told.
     NeedsPerson,
-    /// Stopped by a signal, after finishing what was in hand.
+    /// Stopped by a signal, after finishing what was in hand; or, in the write-ahead mode, after the time for that.
     Signalled(Signal),
 }
 
@@ -88,6 +88,8 @@ impl From<pipelines::Error> for Stop {
             kind if kind.is_configuration() => Exit::BadConfiguration,
             kind if kind.needs_person() => Exit::NeedsPerson,
             pipelines::ErrorKind::Fenced => Exit::Fenced,
+            // Asked by a signal, here or of another process.
+            pipelines::ErrorKind::Unfinished => Exit::Signalled(Signal::Terminate),
             _ => Exit::Failed,
         };
         Stop { exit, message: error.to_string() }

@@ -83,7 +83,9 @@ fn run_pipeline(arguments: &RunArguments, monitor: &Monitor) -> Result<Done, Sto
         topology,
         &stop,
         move |progress| display.show(progress),
-    )?;
+    );
+    // Which signal it was is known here.
+    let report = report.map_err(|error| asked_by(Stop::from(error), signalled.get()))?;
     if arguments.report == ReportForm::Text {
         println!("{}", summary(&report, &target));
     }
@@ -209,6 +211,15 @@ fn success_json(done: &Done) -> Value {
     value
 }
 
+/// A stop by a signal, with the one that came.
+fn asked_by(mut stop: Stop, signal: Option<Signal>) -> Stop {
+    if let (Exit::Signalled(_), Some(signal)) = (stop.exit, signal) {
+        stop.exit = Exit::Signalled(signal);
+    }
+    stop
+}
+
 fn failure_json(stop: &Stop) -> Value {
-    json!({ "outcome": "failed", "exit_code": stop.exit.code(), "error": stop.to_string() })
+    let outcome = if matches!(stop.exit, Exit::Signalled(_)) { "stopped" } else { "failed" };
+    json!({ "outcome": outcome, "exit_code": stop.exit.code(), "error": stop.to_string() })
 }

@@ -8,7 +8,7 @@ use timely_kusto_tests::{Cluster, Config, Place, Process, Signal, free_hosts, un
 use crate::support::*;
 
 /// Starts so many processes, each with a disk of its own.
-fn start_cluster(place: &Place, config: &Config, processes: usize) -> Vec<Process> {
+pub(crate) fn start_cluster(place: &Place, config: &Config, processes: usize) -> Vec<Process> {
     let own = |process: usize| config.clone().state(&format!("{}-{process}", config.state));
     start_processes(place, &(0..processes).map(own).collect::<Vec<_>>(), &[])
 }
