@@ -92,8 +92,9 @@
 //! # Where exploring and writing it changed the design
 //! - **A newer claim hides the own one.** A read returns the newest claim only. A start that was overtaken between its
 //!   rename and its read would wait for its claim for ever. A newer claim in the answer therefore leads to a look at the
-//!   names, which ends it as fenced; or, if they show the own name, says that the staging table was dropped and made anew
-//!   with too low a generation.
+//!   names, which ends it as fenced. If they show the own name, either the own rename took effect late, after the other
+//!   one's ([`Stop::LateRename`]: nothing of two starts that share a generation may count further, and the next one has a
+//!   higher), or the staging table was dropped and made anew with too low a generation.
 //! - **Logs carry their number of workers** ([`Logs`]). Footers say it too, but not when a directory is empty or gone;
 //!   and "all its logs are here" must be decided then, too.
 //! - **An intent says where it begins** (`from`), so that a chain can be checked from two rows, and after a person's

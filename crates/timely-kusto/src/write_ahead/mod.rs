@@ -63,6 +63,10 @@
 //! - Staging waits out an outage of the service for as long as it takes, since the rows are on disk. The number of attempts
 //!   is bounded where the listing contradicts the status.
 //! - Bodies are staged after their seal and not before it.
+//! - A rename that took effect late, when another start had taken the table, ends the late start with exit code 1, so that a
+//!   supervisor starts it again with a generation of its own: it holds the table, and the other start ends as fenced.
+//! - An epoch has at most [`WriteAheadOptions::CHUNKS_PER_EPOCH`] chunks, since its intent and its move are one command each.
+//! - A stop may end before the last commit ([`WriteAheadHandle::give_up`]): what is sealed is left to the next start.
 //! - Rows whose fields have no names (tuples) are logged with the columns that the target has at the start, in their order.
 //!   JSON rows without names are logged without columns: a later start cannot tell whether they still fit.
 //! - Rows of collections carry their epoch as `_kt_time`, not the time: nothing finer becomes visible.
