@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 
-use timely_kusto_tests::{Cluster, Config, Metrics, Place, command, example, repository, until};
+use timely_kusto_tests::{Cluster, Config, Metrics, Place, Signal, command, example, repository, until};
 
 #[test]
 fn the_report_is_one_json_object_on_stdout_and_logs_are_on_stderr() {
@@ -154,7 +154,7 @@ fn the_example_of_a_change_stream_shows_each_count_once_after_a_crash_in_the_mid
 fn metrics_are_served_while_it_runs_and_a_bad_address_is_refused() {
     let place = Place::new();
     let cluster = Cluster::start(&place);
-    let config = Config::new(cluster.url()).storms(3_000).source("rate = 1000");
+    let config = Config::new(cluster.url()).storms(1_000_000).source("rate = 1000");
     let mut process = place.start_run(&config, &["-w", "2", "--metrics", ":0"]);
     let metrics = until("delivered rows in the metrics", || {
         let metrics = Metrics::of(&mut process)?;
@@ -164,7 +164,8 @@ fn metrics_are_served_while_it_runs_and_a_bad_address_is_refused() {
     assert!(metrics.value("blobs_total") > 0.0 && metrics.value("memory_limit_bytes") > 0.0, "{metrics:?}");
     assert_eq!((metrics.value("stalled_since_seconds"), metrics.value("restarts")), (0.0, 0.0));
     assert!(!metrics.has("log_bytes"), "{metrics:?}");
-    process.wait().expect(0);
+    process.signal(Signal::TERM);
+    process.wait().expect(143);
     place.run(&config, &["--metrics", "nowhere"]).refused(2, &["--metrics", "must be PORT (on loopback"]);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();

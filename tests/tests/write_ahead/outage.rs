@@ -9,7 +9,7 @@ use crate::support::*;
 fn while_the_service_is_away_metrics_and_a_line_say_so_and_it_goes_on_by_itself() {
     let place = Place::new();
     let mut cluster = Cluster::start(&place);
-    let config = pipeline_at(&cluster, "Away", 300).sink("log_bytes = \"8KiB\"");
+    let config = pipeline_at(&cluster, "Outage", 200).sink("log_bytes = \"4KiB\"");
     let config = config.sink("retry_backoff = \"10ms\"").sink("retry_max_backoff = \"200ms\"");
     let mut process = place.start_run(&config, &["-w", "2", "--metrics", "0"]);
     wait_for_rows(&mut process, &cluster, &config, 0);
@@ -19,7 +19,7 @@ fn while_the_service_is_away_metrics_and_a_line_say_so_and_it_goes_on_by_itself(
             .then_some(metrics)
     });
     assert_eq!((before.value("running"), before.value("start")), (1.0, 1.0));
-    assert_eq!(before.value("log_limit_bytes"), 8192.0);
+    assert_eq!(before.value("log_limit_bytes"), 4096.0);
     let bounds = ["committed_epoch", "staged_epoch", "sealed_epoch", "epoch"].map(|name| before.value(name));
     assert!(bounds.is_sorted(), "C ≤ S ≤ D ≤ what is read: {bounds:?}");
 
