@@ -55,8 +55,8 @@ impl Desk {
         match copied {
             Ok(true) => Ok(None),
             Ok(false) => Ok(Some(column.to_owned())),
-            // A cluster that has no such command, or does not let the caller see policies.
-            Err(error) if matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::Forbidden) => {
+            // A cluster that has no such command, answers it otherwise, or does not let the caller see policies.
+            Err(error) if !error.is_transient() && error.kind() != ErrorKind::SignIn => {
                 tracing::debug!(column, "its encoding policy cannot be read or set: {error}");
                 Ok(Some(column.to_owned()))
             }
