@@ -1,11 +1,14 @@
 //! Several processes: two starts at once, clusters of hosts, graceful stops.
 
+use std::time::Duration;
+
+use kusto_emulator::{Emulator, Endpoint, Fault, FaultRule, HoldPoint};
 use timely_kusto_tests::{Cluster, Config, Place, Process, Signal, free_hosts, until};
 
 use crate::support::*;
 
 /// Starts so many processes, each with a disk of its own.
-fn start_cluster(place: &Place, config: &Config, processes: usize) -> Vec<Process> {
+pub(crate) fn start_cluster(place: &Place, config: &Config, processes: usize) -> Vec<Process> {
     let own = |process: usize| config.clone().state(&format!("{}-{process}", config.state));
     start_processes(place, &(0..processes).map(own).collect::<Vec<_>>(), &[])
 }
@@ -119,10 +122,10 @@ fn a_process_that_hangs_is_lost_to_the_others_which_name_it() {
     let place = Place::new();
     let cluster = Cluster::start(&place);
     let config = pipeline_at(&cluster, "Frozen", 300);
-    let mut all = start_processes(&place, &vec![config.clone(); 2], &["--peer-timeout", "5s"]);
+    let mut all = start_processes(&place, &vec![config.clone(); 2], &["--peer-timeout", "10s"]);
     wait_for_rows(&mut all[0], &cluster, &config, 0);
     all[1].signal(Signal::STOP);
-    all[0].wait().refused(1, &["process 1 (127.0.0.1:", ") of 2 is gone: nothing was heard of it for 5 s"]);
+    all[0].wait().refused(1, &["process 1 (127.0.0.1:", ") of 2 is gone: nothing was heard of it for 10 s"]);
     all[1].signal(Signal::CONT);
     all[1].wait().expect(1);
     place.run(&config, &["-w", "2"]).expect(0);
@@ -164,4 +167,30 @@ fn a_cluster_that_goes_away_and_comes_back_stops_no_pipeline() {
     cluster = cluster.kill_and_restart(&place, || {});
     process.wait().expect(0);
     holds_each_row_once(&cluster, &config);
+}
+
+#[test]
+fn a_stop_in_the_middle_of_a_start_ends_all_processes_whichever_is_asked() {
+    let place = Place::new();
+    let emulator = Emulator::builder().database("Samples").batching_time(Duration::from_millis(50));
+    let emulator = emulator.start().unwrap();
+    let mut config = Config::new(emulator.cluster_url()).storms(ROWS).state("state-Asked");
+    config.checkpoint_interval = "100ms".into();
+    let config = config.sink("mode = \"write-ahead\"").sink("poll_interval = \"20ms\"");
+    for asked in [0, 1] {
+        // The start stands at its claim, or at what the one before left held there, which dies.
+        let hold = Fault::Hold(HoldPoint::Resolved);
+        emulator.handle().add_fault(FaultRule::new(Endpoint::Management, hold).operation(".append"));
+        let mut all = start_cluster(&place, &config, 2);
+        until("the claim on its way", || (!emulator.handle().held().is_empty()).then_some(()));
+        all[asked].signal(Signal::TERM);
+        all.remove(asked).wait().expect(143);
+        all[0].wait().refused(1, &["stopped before the start was over"]);
+        emulator.handle().clear_faults();
+        emulator.handle().held().iter().for_each(|held| assert!(emulator.handle().let_die(held.id)));
+    }
+    for mut process in start_cluster(&place, &config, 2) {
+        process.wait().expect(0);
+    }
+    assert_eq!(emulator.handle().query("Samples", "T | count").unwrap()[0][0], ROWS);
 }

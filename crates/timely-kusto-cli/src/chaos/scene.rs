@@ -21,9 +21,11 @@ use super::{PATIENCE, TICK, Trouble};
 const LOOK: Duration = Duration::from_millis(15);
 /// How long a process may wait for one that was killed before all of them were together: they wait minutes for it.
 const APART: Duration = Duration::from_millis(300);
+/// How long a process that waits for others takes to say so.
+const WORDS: Duration = Duration::from_secs(11);
 /// How long a stop or a fence may take in bad weather; then the sky clears up.
 const STORM: Duration = Duration::from_millis(1_500);
-/// How long rows may take to come before the end's moment is there all the same.
+/// How long processes and rows may take to come before the end's moment is there all the same.
 const DROUGHT: Duration = Duration::from_millis(2_500);
 
 /// What a step was.
@@ -52,8 +54,32 @@ enum Act {
 struct Cast {
     children: Children,
     suffered: Vec<Suffered>,
-    /// All its processes were together.
-    joined: bool,
+    /// Since when all its processes are together.
+    joined: Option<Instant>,
+}
+
+impl Cast {
+    /// Whether those that run still wait for one that is gone: a claim that was held may look like theirs.
+    fn waits_for_others(&self) -> bool {
+        let said = self.children.said();
+        let waits = |said: &String| {
+            let last = said.lines().next_back().unwrap_or_default();
+            last.contains("waiting for ") && last.ends_with(" at most)")
+        };
+        said.iter().all(waits)
+    }
+
+    /// Kills all that run. What ended before is judged without that.
+    fn kill_all(&mut self) -> std::io::Result<()> {
+        self.children.look()?;
+        for process in 0..self.children.count() {
+            self.suffered[process].bereft |= self.children.ended(process).is_none();
+        }
+        for process in 0..self.children.count() {
+            self.suffered[process].killed |= self.children.signal(process, Signal::KILL)?;
+        }
+        Ok(())
+    }
 }
 
 struct Scene<'r, 'a> {
@@ -129,12 +155,12 @@ impl Scene<'_, '_> {
         let troubled = !self.step.weather.iter().all(|(_, weather)| weather.is_fair()) || self.full;
         let armed = |process| failpoint.is_some_and(|(armed, _)| armed == process);
         let suffered = |process| Suffered { troubled, armed: armed(process), ..Suffered::default() };
-        Ok(Cast { children, suffered: (0..shape.processes).map(suffered).collect(), joined: false })
+        Ok(Cast { children, suffered: (0..shape.processes).map(suffered).collect(), joined: None })
     }
 
     /// Until the end's moment, or until somebody ended.
     fn play(&mut self, cast: &mut Cast) -> Result<(), Trouble> {
-        while !self.is_due() {
+        while !self.is_due(cast) {
             self.act_on(cast)?;
             if self.look(cast)? < cast.children.count() {
                 return Ok(());
@@ -144,17 +170,19 @@ impl Scene<'_, '_> {
         Ok(())
     }
 
-    fn is_due(&self) -> bool {
+    fn is_due(&self, cast: &Cast) -> bool {
         let moment = match &self.step.ending {
             Ending::Kill { at, .. } | Ending::Stop { at, .. } | Ending::Rival { at, .. } => *at,
-            Ending::Failpoint { patience, .. } => Moment::Started(*patience),
+            Ending::Failpoint { patience, .. } => Moment::Joined(*patience),
         };
-        match moment {
-            Moment::Started(ms) => self.began.elapsed() >= Duration::from_millis(ms),
-            Moment::Flowing(ms) => match self.flowing {
-                Some(flowing) => flowing.elapsed() >= Duration::from_millis(ms),
-                None => self.began.elapsed() >= DROUGHT,
-            },
+        let (since, ms) = match moment {
+            Moment::Started(ms) => (Some(self.began), ms),
+            Moment::Joined(ms) => (cast.joined, ms),
+            Moment::Flowing(ms) => (self.flowing, ms),
+        };
+        match since {
+            Some(since) => since.elapsed() >= Duration::from_millis(ms),
+            None => self.began.elapsed() >= DROUGHT,
         }
     }
 
@@ -170,8 +198,10 @@ impl Scene<'_, '_> {
     fn look(&mut self, cast: &mut Cast) -> Result<usize, Trouble> {
         if self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
-            cast.joined = cast.joined || self.round.claims() > self.claims;
-            if self.flowing.is_none() && cast.joined && self.round.rows() > self.rows {
+            if cast.joined.is_none() && self.round.claims() > self.claims {
+                cast.joined = Some(Instant::now());
+            }
+            if self.flowing.is_none() && cast.joined.is_some() && self.round.rows() > self.rows {
                 self.flowing = Some(Instant::now());
             }
         }
@@ -321,9 +351,7 @@ impl Scene<'_, '_> {
         }
         self.wait(Duration::from_millis(then))?;
         for cast in [&mut *first, &mut second] {
-            for process in 0..cast.children.count() {
-                cast.suffered[process].killed = cast.children.signal(process, Signal::KILL)?;
-            }
+            cast.kill_all()?;
             self.until_all_ended(cast, None)?;
         }
         self.judge(&second)?;
@@ -357,10 +385,9 @@ impl Scene<'_, '_> {
     fn until_all_ended(&mut self, cast: &mut Cast, storm: Option<Duration>) -> Result<(), Trouble> {
         let began = Instant::now();
         while self.look(cast)? > 0 {
-            if !cast.joined && began.elapsed() > APART {
-                for process in 0..cast.children.count() {
-                    cast.suffered[process].killed |= cast.children.signal(process, Signal::KILL)?;
-                }
+            let apart = cast.joined.is_none() && began.elapsed() > APART;
+            if apart || (began.elapsed() > WORDS && cast.waits_for_others()) {
+                cast.kill_all()?;
             }
             self.act()?;
             self.patience(began, storm, &[&*cast])?;

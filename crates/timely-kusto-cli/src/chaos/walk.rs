@@ -79,6 +79,8 @@ pub(super) struct Stall {
 pub(super) enum Moment {
     /// So many milliseconds after the processes were started.
     Started(u64),
+    /// So many milliseconds after all processes were together: in the middle of what the start has to do.
+    Joined(u64),
     /// So many milliseconds after rows of this start came to the table.
     Flowing(u64),
 }
@@ -88,7 +90,8 @@ pub(super) enum Moment {
 pub(super) enum Ending {
     /// These processes are killed.
     Kill { processes: Vec<usize>, at: Moment },
-    /// This process dies when it comes to this place, or is killed when it has not come there in time.
+    /// This process dies when it comes to this place, or is killed when it has not come there so many milliseconds after
+    /// all were together.
     Failpoint { process: usize, place: String, patience: u64 },
     /// A process is asked to stop.
     Stop { process: usize, interrupt: bool, at: Moment },
@@ -190,16 +193,17 @@ impl Ending {
         Ending::Failpoint {
             process,
             place: format!("{place}#{times}"),
-            patience: chance.random_range(600..1_500),
+            patience: chance.random_range(500..1_500),
         }
     }
 }
 
 impl Moment {
     fn draw(chance: &mut StdRng) -> Self {
-        match chance.random_bool(0.4) {
-            true => Moment::Started(chance.random_range(0..900)),
-            false => Moment::Flowing(chance.random_range(0..500)),
+        match chance.random_range(0..10) {
+            0..2 => Moment::Started(chance.random_range(0..900)),
+            2..5 => Moment::Joined(chance.random_range(0..400)),
+            _ => Moment::Flowing(chance.random_range(0..500)),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! [job]         # name, checkpoint_interval, stop_timeout, state
 //! [source]      # kind, and what that kind has; rate
 //! [connection]  # cluster, ingestion, auth
-//! [sink]        # mode, create, max_value_bytes, log_bytes, epoch_column, collection with key, reader and
+//! [sink]        # mode, create, max_value_bytes, log_bytes, staging, epoch_column, collection with key, reader and
 //!               # materialized, and every write option under its own name
 //! ```
 //! What later versions will have (a Kafka source) is refused as not there yet, so that nobody
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use pipelines::PipelineOptions;
 use pipelines::options::{JobOptions, SinkMode, SinkOptions};
-use timely_kusto::{OPTIONS, Reader, WriteOptions, parse_bytes, parse_duration};
+use timely_kusto::{OPTIONS, Reader, Staging, WriteOptions, parse_bytes, parse_duration};
 
 pub(crate) use self::connection::Cluster;
 pub(crate) use self::document::ConfigError;
@@ -96,6 +96,7 @@ fn sink(mut section: Section) -> Result<SinkOptions> {
         return Err(section.error("log_bytes needs mode = \"write-ahead\": SinkV2 keeps no epoch files"));
     }
     let reader = reader(&mut section, mode)?;
+    let staging = staging(&mut section, mode)?;
     let epoch_column = section.flag("epoch_column")?.unwrap_or(false);
     if epoch_column && mode != SinkMode::WriteAhead {
         return Err(section
@@ -107,6 +108,7 @@ fn sink(mut section: Section) -> Result<SinkOptions> {
     sink.epoch_column = epoch_column;
     sink.mode = mode;
     sink.create = create;
+    sink.staging = staging;
     sink.log_bytes = log_bytes.unwrap_or(SinkOptions::LOG_BYTES);
     if let Some(bytes) = largest_value {
         sink.max_value_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -155,6 +157,21 @@ fn reader(section: &mut Section, mode: SinkMode) -> Result<Option<Reader>> {
     Ok(Some(reader))
 }
 
+fn staging(section: &mut Section, mode: SinkMode) -> Result<Staging> {
+    match section.text("staging")?.as_deref() {
+        None => Ok(Staging::Queued),
+        Some(_) if mode != SinkMode::WriteAhead => {
+            Err(section.error("staging needs mode = \"write-ahead\": SinkV2 stages nothing"))
+        }
+        Some("queued") => Ok(Staging::Queued),
+        Some("direct") => Ok(Staging::Direct),
+        Some(other) => {
+            let names = ["queued", "direct"].into_iter();
+            Err(section.error(format!("there is no staging {other:?}{}", nearest(other, names))))
+        }
+    }
+}
+
 /// All that is left of the section are write options, under the names of the builder.
 fn write_options(mut section: Section) -> Result<WriteOptions> {
     let mut builder = WriteOptions::builder();
@@ -168,6 +185,7 @@ fn write_options(mut section: Section) -> Result<WriteOptions> {
             "key",
             "reader",
             "materialized",
+            "staging",
             "epoch_column",
         ]);
         if !known.clone().any(|known| known == name) {

@@ -1,6 +1,9 @@
 //! Why a start or a run in the write-ahead mode ends.
 
+use std::time::Duration;
+
 use commit_protocol::Stop;
+use kusto_client::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 use crate::SinkError;
@@ -83,6 +86,41 @@ pub enum WriteAheadError {
         option: &'static str,
         /// Why.
         why: &'static str,
+    },
+    /// Values above 1 MiB are expected, and would be cut.
+    #[error(
+        "the encoding policies of the columns {columns} cannot be copied to the staging table, where values above 1 MiB \
+         would be cut: look at `.show column TABLE.COLUMN policy encoding`, set them by `.alter column TABLE.COLUMN policy \
+         encoding type='BigObject32'`, or write such values with SinkV2"
+    )]
+    Encoding {
+        /// Which columns.
+        columns: String,
+    },
+    /// One epoch has more chunks than a commit can name.
+    #[error(
+        "epoch {epoch} has more than {most} chunks on this worker, and a commit takes an epoch as a whole: make epochs \
+         shorter (`checkpoint_interval`), or chunks larger (`batch_bytes`, `batch_rows`). Nothing is lost; the next start \
+         reads its rows again"
+    )]
+    EpochTooLarge {
+        /// Which one.
+        epoch: u64,
+        /// How many it may have.
+        most: u64,
+    },
+    /// The disk is full, and stays so.
+    #[error(
+        "the disk of the epoch files has been full for {} s and no commit can make room, since nothing that is sealed \
+         waits for one: something else fills it, or an epoch does not fit. Make room, or make epochs shorter \
+         (`checkpoint_interval`), and start again; what was not sealed is read again\n  {source}",
+        waited.as_secs()
+    )]
+    NoRoom {
+        /// For how long.
+        waited: Duration,
+        /// The last attempt's error.
+        source: epoch_log::Error,
     },
     /// Rows of an epoch that is in the table already.
     #[error(
@@ -181,6 +219,8 @@ impl WriteAheadError {
             WriteAheadError::Stopped(stop) => stop.exit_code(),
             WriteAheadError::Rights { .. }
             | WriteAheadError::NoTarget { .. }
+            | WriteAheadError::Encoding { .. }
+            | WriteAheadError::EpochTooLarge { .. }
             | WriteAheadError::Options { .. }
             | WriteAheadError::Refused { .. }
             | WriteAheadError::Columns { .. }
@@ -190,6 +230,11 @@ impl WriteAheadError {
                 _ => 1,
             },
             WriteAheadError::EpochsGone { .. } => 4,
+            WriteAheadError::Service { source, .. }
+                if matches!(source.kind(), ErrorKind::Forbidden | ErrorKind::SignIn) =>
+            {
+                2
+            }
             WriteAheadError::Elsewhere { exit_code, .. } => *exit_code,
             _ => 1,
         }

@@ -110,6 +110,8 @@ struct Logger<T: Timestamp, D, E> {
     epochs: Rc<dyn Fn(&T) -> u64>,
     scribe: Option<Rc<Scribe>>,
     open: BTreeMap<u64, Open>,
+    /// Chunks of each epoch that is not sealed.
+    chunks: BTreeMap<u64, u64>,
     /// Where partitions stand, of each epoch that is not sealed: the last word of each counts.
     standing: BTreeMap<u64, BTreeMap<String, Vec<u8>>>,
     /// The earliest time with a row or a position, of each epoch that is not sealed.
@@ -119,6 +121,8 @@ struct Logger<T: Timestamp, D, E> {
     /// A seal that is under way: its bound, and the frontier that led to it.
     sealing: Option<(u64, Option<T>)>,
     layout: Option<Arc<Layout>>,
+    /// Bytes at which a chunk is closed; looked up once per container.
+    chunk_bytes: usize,
     rows_taken: u64,
     long_values: u64,
 }
@@ -144,12 +148,14 @@ where
             epochs,
             scribe,
             open: BTreeMap::new(),
+            chunks: BTreeMap::new(),
             standing: BTreeMap::new(),
             earliest: BTreeMap::new(),
             held,
             sealed_to,
             sealing: None,
             layout: None,
+            chunk_bytes: 0,
             rows_taken: 0,
             long_values: 0,
         }
@@ -211,6 +217,7 @@ where
         };
         self.note(epoch, time);
         self.encoder.in_epoch(epoch).map_err(|source| self.unwritable(source))?;
+        self.chunk_bytes = self.process().chunk_bytes();
         for record in records {
             let copies = self.encoder.copies(&record).map_err(|source| self.unwritable(source))?;
             for _ in 0..copies {
@@ -241,7 +248,7 @@ where
         };
         open.rows += rows;
         self.rows_taken += rows;
-        let most = process.chunk_bytes();
+        let most = self.chunk_bytes;
         if open.raw.len() > Buffers::SMALL && !open.is_spacious {
             open.is_spacious = true;
             process.courier.buffers.move_to_whole(&mut open.raw, most);
@@ -257,6 +264,7 @@ where
             return Ok(());
         };
         memory.resize(raw.len());
+        self.count_chunk(epoch)?;
         let layout = self.layout()?;
         let (tell, packed) = oneshot::channel();
         let courier = Arc::clone(&self.process().courier);
@@ -266,6 +274,14 @@ where
         });
         self.give(Job::Append { epoch, layout, packed });
         Ok(())
+    }
+
+    /// A commit takes an epoch as a whole, and names all of its chunks in one command.
+    fn count_chunk(&mut self, epoch: u64) -> Result<(), WriteAheadError> {
+        let most = self.process().options.chunks_per_worker(self.session.peers);
+        let chunks = self.chunks.entry(epoch).or_default();
+        *chunks += 1;
+        if *chunks > most { Err(WriteAheadError::EpochTooLarge { epoch, most }) } else { Ok(()) }
     }
 
     fn give(&self, job: Job) {
@@ -388,6 +404,7 @@ where
         self.sealed_to = to;
         self.process().standing.sealed(self.session.index, to);
         self.earliest = self.earliest.split_off(&to);
+        self.chunks = self.chunks.split_off(&to);
         self.session.unsealed(self.earliest.len());
         self.hold(frontier.as_ref());
     }
@@ -428,8 +445,8 @@ fn column((name, kind): &(String, String)) -> Column {
     Column { name: name.clone(), column_type: kind.clone() }
 }
 
-const LONG: &str = "the service cuts strings there and stores dynamics as null, whatever the encoding policies of the \
-                    table say: rows pass through a staging table, which does not have them; use SinkV2 for such values";
+const LONG: &str = "the service cuts strings there and stores dynamics as null, unless the column's encoding policy has a \
+                    larger MaxValueSize; a start copies these policies to the staging table";
 
 impl<T: Timestamp, D, E> Drop for Logger<T, D, E> {
     fn drop(&mut self) {

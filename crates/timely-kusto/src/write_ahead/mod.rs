@@ -68,7 +68,7 @@
 //! - Rows of collections carry their epoch as `_kt_time`, not the time: nothing finer becomes visible.
 //! - There is no hash of rows beside `_kt_epoch`: an audit sees which rows are missing or too many, and not what is in them.
 //! - Chunks are closed by size or by the end of their epoch; `batch_interval` is not used.
-//! - The staging table gets the target's columns at every start, not only before an adoption.
+//! - The staging table gets the target's columns and their encoding policies at every start, not only before an adoption.
 //! - Epochs without rows or positions are committed at most once a second.
 
 mod agent;
@@ -107,7 +107,7 @@ pub use handle::{WriteAheadHandle, WriteAheadLimits};
 pub use init::Initialized;
 pub use log::PositionAt;
 pub use operator::{Clocks, EncodedRowsWrittenAhead, RowsWrittenAhead};
-pub use options::{Deadlines, WriteAheadOptions};
+pub use options::{Deadlines, Staging, WriteAheadOptions};
 pub use pressure::Pause;
 pub use resolve::{Undecided, Verdict};
 pub use sink::{Resume, WriteAhead, WriteAheadSink};

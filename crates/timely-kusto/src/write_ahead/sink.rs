@@ -226,6 +226,7 @@ impl WriteAheadSink {
         let session = Session {
             process: Arc::clone(process),
             index,
+            peers: worker.peers(),
             opened,
             seat,
             writer: RefCell::new(writer),
@@ -303,6 +304,8 @@ impl Seat {
 pub(super) struct Session {
     pub(super) process: Arc<Process>,
     pub(super) index: u32,
+    /// Workers of all processes.
+    pub(super) peers: usize,
     pub(super) opened: Opened,
     pub(super) seat: Option<Seat>,
     pub(super) writer: WriterSlot,

@@ -4,6 +4,8 @@
 mod between;
 mod clocks;
 mod collections;
+mod direct;
+mod disk;
 mod ends;
 mod epochs;
 mod faults;

@@ -11,6 +11,7 @@
 //! Each function makes one attempt. What an answer means to the coordinator is said by [`reply`]; whether there is another
 //! attempt is the driver's decision.
 
+mod encoding;
 mod epochs;
 mod extents;
 mod ledger;
