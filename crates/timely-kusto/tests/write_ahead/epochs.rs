@@ -162,7 +162,7 @@ fn an_audit_reads_long_histories_in_pages_and_finds_the_epoch_that_lost_a_row() 
     assert!(!fewer.agrees() && wrong == [4], "{fewer:?}");
     place.command(".set-or-replace Rows <| Copy | where _kt_epoch != 4");
     assert!(!audit().agrees(), "an epoch that is gone as a whole is missed, too");
-    place.command(".set-or-replace Rows <| union Copy, (Copy | take 1 | extend _kt_epoch = 77)");
+    place.command(".set-or-replace Rows <| union Copy, (Copy | take 1 | extend _kt_epoch = 7777)");
     assert_eq!(audit().unpromised_rows, Some(1));
     assert!(!audit().agrees());
 }

@@ -106,7 +106,7 @@ fn parse(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<Request
     let query = enclosed(tokens, Punct::OpenBrace, Punct::CloseBrace)?;
     end(tokens)?;
     let query = query[1..query.len() - 1].trim().to_owned();
-    check(&query, &table)?;
+    check(&query, &table, follows_schema)?;
     let (folder, docstring) = (about.folder.unwrap_or_default(), about.docstring.unwrap_or_default());
     Ok(Request { if_not_exists, backfill, follows_schema, folder, docstring, name, table, query })
 }
@@ -119,7 +119,7 @@ fn keyword(tokens: &mut Tokens<'_>) -> EngineResult<()> {
 }
 
 /// Refuses what no view may be.
-fn check(query: &str, table: &str) -> EngineResult<()> {
+fn check(query: &str, table: &str, follows_schema: bool) -> EngineResult<()> {
     let wrong = |why: &str| Err(EngineError::bad_request(format!("the query of a materialized view {why}.")));
     let parsed = kql::parse(query)?;
     let [Statement::Rows(pipeline)] = &parsed.statements[..] else {
@@ -140,6 +140,11 @@ fn check(query: &str, table: &str) -> EngineResult<()> {
     let simple = |expr: &Expr| matches!(expr, Expr::Call(name, _) if AGGREGATES.contains(&name.as_str()));
     if aggregates.is_empty() || !aggregates.iter().all(|aggregate| simple(&aggregate.expr)) {
         return wrong("has aggregations that stand alone and that views know");
+    }
+    let of_all =
+        |expr: &Expr| matches!(expr, Expr::Call(_, arguments) if arguments.last() == Some(&Expr::Star));
+    if follows_schema && !matches!(&aggregates[..], [one] if of_all(&one.expr)) {
+        return wrong("is one arg_max, arg_min or take_any of all columns where autoUpdateSchema is set");
     }
     Ok(())
 }

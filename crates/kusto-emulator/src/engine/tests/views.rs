@@ -101,6 +101,8 @@ fn a_view_that_is_none_is_refused() {
         let command = format!(".create materialized-view V on table T {{ {wrong} }}");
         assert_eq!(cluster.refused(&command).status, 400, "{wrong}");
     }
+    let follows = SUM.replace("materialized-view", "materialized-view with (autoUpdateSchema=true)");
+    assert!(cluster.refused(&follows).detail.contains("autoUpdateSchema"));
     cluster.run(SUM);
     assert_eq!(cluster.refused(SUM).code, "BadRequest_EntityAlreadyExists");
     cluster.run(&SUM.replace(".create ", ".create ifnotexists "));

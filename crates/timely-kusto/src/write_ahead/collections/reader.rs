@@ -123,7 +123,8 @@ impl Reader {
         let function = self.function.clone().unwrap_or_else(|| format!("{table}_now"));
         let view = self.materialized.then(|| (format!("{function}_view"), aggregation.clone()));
         let rows = view.as_ref().map_or(aggregation, |(name, _)| quote_name(name));
-        Ok(Definition { function, body: format!("{rows} | {filter}"), view })
+        let follows_columns = self.mode != Mode::ChangeStream;
+        Ok(Definition { function, body: format!("{rows} | {filter}"), view, follows_columns })
     }
 
     /// Says which mode, for people.
@@ -142,6 +143,8 @@ pub(in super::super) struct Definition {
     pub(in super::super) body: String,
     /// Name and query.
     pub(in super::super) view: Option<(String, String)>,
+    /// Whether the view has all columns that the table will have: views of `arg_max(.., *)` can.
+    pub(in super::super) follows_columns: bool,
 }
 
 /// Whether a column is not the record's.

@@ -1,7 +1,7 @@
 //! Functions and materialized views for readers.
 //!
-//! A view is made of all that its table has (`backfill`), whatever comes meanwhile, and so by an `async` command. It follows the
-//! table's columns. Extents that a commit moves feed it, since moves give them a new ingestion time. Sources:
+//! A view is made of all that its table has (`backfill`), whatever comes meanwhile, and so by an `async` command. One of last
+//! values follows the table's columns (`autoUpdateSchema`); one of sums has those that it was made with. Extents that a commit moves feed it, since moves give them a new ingestion time. Sources:
 //! `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/create-alter-function.md`,
 //! `materialized-views/materialized-view-create.md`, `materialized-views/materialized-views-limitations.md`.
 
@@ -25,7 +25,7 @@ impl Desk {
         reader.check(&self.target(), &columns)?;
         let definition = reader.define(&self.table, &columns)?;
         let made_view = match &definition.view {
-            Some((name, query)) => self.make_view(name, query).await?,
+            Some((name, query)) => self.make_view(name, query, definition.follows_columns).await?,
             None => false,
         };
         self.make_function(&definition, &reader.describe(&self.target())).await?;
@@ -34,7 +34,7 @@ impl Desk {
     }
 
     /// Whether the view had to be made.
-    async fn make_view(&self, name: &str, query: &str) -> Result<bool, WriteAheadError> {
+    async fn make_view(&self, name: &str, query: &str, follows: bool) -> Result<bool, WriteAheadError> {
         let known = self.view(name).await.map_err(|error| doing("looking at materialized views", error))?;
         if let Some((source, known)) = known {
             return if source == self.table && words(&known) == words(query) {
@@ -49,7 +49,7 @@ impl Desk {
                 })
             };
         }
-        let made = self.create_view(name, query).await;
+        let made = self.create_view(name, query, follows).await;
         match made {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::Forbidden => {
@@ -68,11 +68,11 @@ impl Desk {
         Ok(answer.rows.first().and_then(|row| Some((text(row, source)?, text(row, query)?))))
     }
 
-    async fn create_view(&self, name: &str, query: &str) -> Asked<()> {
+    async fn create_view(&self, name: &str, query: &str, follows: bool) -> Asked<()> {
         let about = quote_string(&format!("for readers of {}", self.target()));
         let begun = self
             .command(&format!(
-                ".create async ifnotexists materialized-view with (backfill=true, autoUpdateSchema=true, folder={}, \
+                ".create async ifnotexists materialized-view with (backfill=true, autoUpdateSchema={follows}, folder={}, \
                  docString={about}) {} on table {} {{ {query} }}",
                 quote_string(FOLDER),
                 quote_name(name),
