@@ -17,7 +17,7 @@ pub struct Bar {
     pub bar: f64,
     /// Whether the bar is an upper one.
     pub at_most: bool,
-    /// `x`, `%` or `MB`.
+    /// `x`, `%`, `MB`, `MB/s` or `commands`.
     pub unit: &'static str,
     /// Whether it is reached; nothing when it could not be judged.
     pub passed: Option<bool>,
@@ -26,7 +26,7 @@ pub struct Bar {
 }
 
 /// The most memory of a process with one worker, in bytes.
-const MEMORY: f64 = 256e6;
+pub(crate) const MEMORY: f64 = 256e6;
 
 /// Rows per CPU second of the Flink connector 1.1.0 (JVM, one core of such a machine): storm events, and narrow rows of
 /// 46 bytes at their best.

@@ -9,8 +9,10 @@ use std::time::Duration;
 use kusto_emulator::{Emulator, Endpoint, Fault, FaultRule};
 use serde::{Deserialize, Serialize};
 
+use crate::ahead::{AheadRun, Commands, Steady, Visible, Written, visible, write};
 use crate::options::DATABASE;
 use crate::resilience::{Idle, Latency, Paced, idle, paced};
+use crate::rows::RowKind;
 use crate::send::{Send, Sent, send};
 use crate::{Error, Result};
 
@@ -25,6 +27,10 @@ pub enum Task {
     Send(Send),
     /// Sends rows at a steady pace, and prints how long they took.
     Paced(Paced),
+    /// Makes a run of the write-ahead sink, and prints what it did.
+    Ahead(AheadRun),
+    /// Sends rows at a steady pace through the write-ahead sink, and prints how long they took.
+    Steady(Steady),
     /// Keeps a dataflow open through which nothing comes, and prints what that costs.
     Idle(Idle),
 }
@@ -38,6 +44,10 @@ pub struct Manners {
     pub failing: f64,
     /// How long blobs gather before they are ingested; `None`: they are counted and dropped.
     pub batching: Option<Duration>,
+    /// Added to the time of every command and query.
+    pub command_delay: Duration,
+    /// Whether uploads are refused until the cluster is told to take them.
+    pub refusing: bool,
 }
 
 /// What an emulator counted.
@@ -45,6 +55,9 @@ pub struct Manners {
 pub(crate) struct Counted {
     pub(crate) rows: u64,
     pub(crate) raw_bytes: u64,
+    /// Rows that are visible in the table of storm events.
+    pub(crate) in_table: u64,
+    pub(crate) commands: Option<Commands>,
 }
 
 /// How helpers are started.
@@ -72,6 +85,8 @@ pub fn perform(task: &str) -> Result<()> {
         Task::Emulator(manners) => return be_emulator(manners),
         Task::Send(run) => say(&send(&run)?),
         Task::Paced(run) => say(&paced(&run)?),
+        Task::Ahead(run) => say(&write(&run, say_and_wait_to_be_killed)?),
+        Task::Steady(run) => say(&visible(&run)?),
         Task::Idle(run) => say(&idle(&run)?),
     }
     Ok(())
@@ -80,10 +95,21 @@ pub fn perform(task: &str) -> Result<()> {
 fn be_emulator(manners: Manners) -> Result<()> {
     let emulator = emulator(manners)?;
     say(emulator.cluster_url());
-    // The input ends when the starter says so, and also when it is gone.
-    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    // The input ends when the starter says so, and also when it is gone; a line before that: take uploads again.
+    let mut line = String::new();
+    while std::io::stdin().read_line(&mut line).is_ok_and(|read| read > 0) {
+        emulator.handle().clear_faults();
+        say("taking uploads");
+    }
     say(&counted(&emulator));
     Ok(())
+}
+
+/// What a process does that is to be killed at this very point: it says what it did, and does nothing more.
+fn say_and_wait_to_be_killed(written: &Written) {
+    say(written);
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    std::process::exit(1); // the starter is gone
 }
 
 fn emulator(manners: Manners) -> Result<Emulator> {
@@ -94,8 +120,16 @@ fn emulator(manners: Manners) -> Result<Emulator> {
     };
     let emulator =
         builder.start().map_err(|error| Error::HelperFailed { role: CLUSTER, why: error.to_string() })?;
+    let busy = Fault::Fail { status: 503, retry_after: None };
+    if manners.refusing {
+        emulator.handle().add_fault(FaultRule::new(Endpoint::Blob, busy));
+    }
+    if !manners.command_delay.is_zero() {
+        for endpoint in [Endpoint::Management, Endpoint::Query] {
+            emulator.handle().add_fault(FaultRule::new(endpoint, Fault::Delay(manners.command_delay)));
+        }
+    }
     if manners.failing > 0.0 {
-        let busy = Fault::Fail { status: 503, retry_after: None };
         for endpoint in [Endpoint::Blob, Endpoint::Queue, Endpoint::Table, Endpoint::Management] {
             emulator.handle().add_fault(FaultRule::new(endpoint, busy).probability(manners.failing));
         }
@@ -104,8 +138,13 @@ fn emulator(manners: Manners) -> Result<Emulator> {
 }
 
 fn counted(emulator: &Emulator) -> Counted {
-    let statistics = emulator.handle().statistics();
-    Counted { rows: statistics.rows, raw_bytes: statistics.raw_bytes }
+    let (handle, commands) = (emulator.handle(), Commands::of_last_run(emulator.handle()));
+    let statistics = handle.statistics();
+    let command = format!(".show table {} details | project TotalRowCount", RowKind::Storms.table());
+    // A run of other rows has no such table.
+    let in_table = handle.command(DATABASE, &command).ok();
+    let in_table = in_table.and_then(|rows| rows.first()?.get(0)?.as_u64()).unwrap_or(0);
+    Counted { rows: statistics.rows, raw_bytes: statistics.raw_bytes, in_table, commands }
 }
 
 /// A line of JSON. Who does not read it is gone, and will miss nothing.
@@ -148,6 +187,16 @@ impl Helpers {
         self.perform(run, send, Task::Send)
     }
 
+    /// Makes a run of the write-ahead sink; one that goes until all is sealed is killed there.
+    pub(crate) fn write(&self, run: AheadRun) -> Result<Written> {
+        self.perform(run, |run| write(run, |_| ()), Task::Ahead)
+    }
+
+    /// Sends rows at a steady pace through the write-ahead sink.
+    pub(crate) fn steady(&self, run: Steady) -> Result<Visible> {
+        self.perform(run, visible, Task::Steady)
+    }
+
     /// Sends rows at a steady pace.
     pub(crate) fn paced(&self, run: Paced) -> Result<Latency> {
         self.perform(run, paced, Task::Paced)
@@ -174,6 +223,18 @@ impl Helpers {
 }
 
 impl Cluster {
+    /// Has it take uploads, if it refused them.
+    pub(crate) fn take_uploads(&mut self) -> Result<()> {
+        match self {
+            Cluster::InProcess(emulator) => emulator.handle().clear_faults(),
+            Cluster::Process(process) => {
+                process.tell()?;
+                process.hear::<String>()?;
+            }
+        }
+        Ok(())
+    }
+
     /// Ends it, and returns what it counted.
     pub(crate) fn end(self) -> Result<Counted> {
         match self {
@@ -204,6 +265,13 @@ impl Process {
         let input = child.stdin.take();
         let output = child.stdout.take().expect("the output was asked for as a pipe");
         Ok(Process { role, child, input, output: BufReader::new(output) })
+    }
+
+    /// Sends it a line.
+    fn tell(&mut self) -> Result<()> {
+        let role = self.role;
+        let told = self.input.iter_mut().try_for_each(|input| input.write_all(b"\n"));
+        told.map_err(|source| Error::Helper { role, source })
     }
 
     /// The next line that it says.

@@ -17,7 +17,10 @@
 //! 4. Stages are measured between the runs, so that a machine that gets slower gets slower for both.
 //!
 //! Rates are in CPU time unless they say otherwise: on a busy machine they change little.
+//!
+//! [`measure_ahead`] does the same for the write-ahead mode, beside SinkV2; [`resilience`] measures faults and idleness.
 
+mod ahead;
 mod bars;
 mod bound;
 mod error;
@@ -34,6 +37,10 @@ mod send;
 mod stages;
 mod text;
 
+pub use ahead::{
+    AheadOptions, AheadReport, AheadRun, Commands, CommandsAt, EpochsAt, Recovered, Round, Steady, Visible,
+    Written, measure_ahead,
+};
 pub use bars::Bar;
 pub use bound::{Bound, Limit};
 pub use error::{Error, Result};

@@ -35,7 +35,7 @@ pub fn measure(options: &Options, helpers: &Helpers, progress: impl Fn(&str)) ->
     Ok(Report { machine, stages, end_to_end, bound, bars })
 }
 
-fn machine() -> Machine {
+pub(crate) fn machine() -> Machine {
     Machine {
         processor: meter::processor(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),

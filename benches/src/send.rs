@@ -10,7 +10,7 @@ use timely::dataflow::operators::probe::Probe;
 use timely::worker::Worker;
 use timely_kusto::{RowsToKusto, SinkStats, SinkV2};
 
-use crate::feed::{Gate, Share, feed};
+use crate::feed::{Gate, Share, Sink, feed};
 use crate::options::{DATABASE, write_options};
 use crate::pace::Pace;
 use crate::rows::{Generated, Narrow, RowKind};
@@ -82,7 +82,7 @@ fn send_rows<R: Generated>(run: &Send) -> Result<Sent> {
     let write = write_options(run.kind.table(), &run.settings)?;
     let sink = SinkV2::connect(&connection, &write).map_err(Error::sink)?;
 
-    let generator = generator_cpu::<R>(run)?;
+    let generator = generator_cpu::<R>(run.rows, run.workers)?;
     let (cpu, started) = (meter::process_cpu(), Instant::now());
     let delivered = deliver::<R>(run, &sink)?;
     let seconds = started.elapsed().as_secs_f64();
@@ -118,20 +118,16 @@ pub(crate) fn create_table(connection: &ConnectionOptions, kind: RowKind) -> Res
 const GENERATOR_SAMPLE: u64 = 1_000_000;
 
 /// Seconds of CPU that generating the rows of the run takes: the dataflow with nothing behind the source.
-fn generator_cpu<R: Generated>(run: &Send) -> Result<f64> {
-    let rows = run.rows.min(GENERATOR_SAMPLE);
+pub(crate) fn generator_cpu<R: Generated>(all: u64, workers: usize) -> Result<f64> {
+    let rows = all.min(GENERATOR_SAMPLE);
     let started = meter::process_cpu();
-    let guards = timely::execute(timely::Config::process(run.workers), move |worker| {
-        let share = share(worker, rows);
+    let guards = timely::execute(timely::Config::process(workers), move |worker| {
+        let share = Share::of(worker, rows);
         let probe = worker.dataflow(|scope| feed::<R>(scope, share, Gate::default()).probe().0);
         worker.step_or_park_while(None, || !probe.done());
     });
     guards.map_err(Error::sink)?.join().into_iter().try_for_each(|done| done.map_err(Error::sink))?;
-    Ok((meter::process_cpu() - started).as_secs_f64() * run.rows as f64 / rows as f64)
-}
-
-fn share(worker: &Worker, rows: u64) -> Share {
-    Share { next: worker.index() as u64, step: worker.peers() as u64, end: rows }
+    Ok((meter::process_cpu() - started).as_secs_f64() * all as f64 / rows as f64)
 }
 
 /// What the workers saw.
@@ -162,10 +158,10 @@ fn deliver<R: Generated>(run: &Send, sink: &SinkV2) -> Result<Delivered> {
 
 /// One worker: builds the dataflow and steps it until all rows of all workers are delivered.
 fn drive<R: Generated>(worker: &mut Worker, sink: &SinkV2, rows: u64) -> Result<Delivered> {
-    let (share, gate) = (share(worker, rows), Gate::default());
+    let (share, gate) = (Share::of(worker, rows), Gate::default());
     let (probe, handle) = worker.dataflow(|scope| {
         let (clock, handle) = feed::<R>(scope, share, gate.clone()).sink_v2(sink);
-        gate.lead_to(handle.clone());
+        gate.lead_to(Sink::V2(handle.clone()));
         (clock.probe().0, handle)
     });
     let mut pace = Pace::default();

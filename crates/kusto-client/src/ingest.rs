@@ -8,11 +8,14 @@
 //! Storage is reached with the signatures of the resources, never with a token of ours.
 
 mod blob;
+mod direct;
 pub(crate) mod message;
 mod queue;
 mod ranking;
 mod resources;
 mod status;
+
+pub use direct::ingest_command;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -40,6 +40,7 @@ mod trust;
 pub use auth::{Certificate, Token};
 pub use client::{Client, ServiceExt};
 pub use error::{Effect, Error, ErrorKind};
+pub use ingest::ingest_command;
 pub use kql::{is_command, quote_name, quote_string};
 pub use options::{ConnectionOptions, ConnectionOptionsBuilder};
 pub use rest::Role;

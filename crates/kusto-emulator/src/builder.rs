@@ -131,8 +131,9 @@ impl EmulatorBuilder {
         self
     }
 
-    /// For benchmarks: checks signatures and headers, counts the bytes of blobs and drops them, and reports every message
-    /// as ingested. Rows are counted by the blob's metadata `rows`, raw bytes by `rawbytes`.
+    /// For benchmarks: checks signatures and headers, counts the bytes of blobs and drops them, and ingests every message at
+    /// once, as an extent of its own that has tags and a number of rows, and null in every column. Rows are counted by the
+    /// blob's metadata `rows`, raw bytes by `rawbytes`. Commands and queries work as ever.
     pub fn accept_only(mut self, accept_only: bool) -> Self {
         self.accept_only = accept_only;
         self

@@ -323,7 +323,7 @@ async fn support_token(cluster: &Cluster, id: &str, key: &str) -> String {
 }
 
 #[tokio::test]
-async fn accept_only_counts_what_the_metadata_says_and_keeps_no_body() {
+async fn accept_only_keeps_extents_with_the_rows_of_the_metadata_and_no_body() {
     let cluster = Cluster::start_with(|options| options.accept_only(true));
     let url = item(&cluster.resource("TempStorage").await, "a.csv");
     let headers =
@@ -343,7 +343,9 @@ async fn accept_only_counts_what_the_metadata_says_and_keeps_no_body() {
         statistics.succeeded,
     );
     assert_eq!(seen, (1, 1_000_000, 1000, 5_000_000, 1));
-    assert_eq!(cluster.count("T").await, 0);
+    assert_eq!(cluster.count("T").await, 1000);
+    let seen = cluster.query("T | summarize Rows = count(), Values = countif(isnotnull(n))").await;
+    assert_eq!(seen, json!([[1000, 0]]));
     assert_eq!(
         cluster.put_blob(&url.replace("sig=", "sig=x"), "1").await.status,
         403,

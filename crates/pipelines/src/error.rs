@@ -50,6 +50,8 @@ pub enum ErrorKind {
     Fenced,
     /// What is kept, here or in the service, does not allow a decision.
     Undecided,
+    /// A stop could not wait any longer: what is not delivered is kept for the next start.
+    Unfinished,
 }
 
 impl ErrorKind {

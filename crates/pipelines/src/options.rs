@@ -6,8 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use timely_kusto::WriteOptions;
 use timely_kusto::encode::MAX_VALUE_BYTES;
+use timely_kusto::{Reader, Staging, WriteAheadOptions, WriteOptions};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileOptions;
@@ -88,11 +88,17 @@ pub struct SinkOptions {
     /// Creates a missing table with the columns of the source. Default: false.
     pub create: bool,
     /// The largest value in bytes. Default: 1 MiB, which the service keeps of a string; raise it together with the
-    /// columns' encoding policy (`MaxValueSize`), up to 32 MiB. The write-ahead mode refuses more than 1 MiB: its staging
-    /// table does not have the target's encoding policies.
+    /// columns' encoding policy (`MaxValueSize`), up to 32 MiB. The write-ahead mode copies these policies to its staging
+    /// table at each start, and stops if it is to take more than 1 MiB and cannot copy them.
     pub max_value_bytes: usize,
+    /// How chunks come into the staging table, in the write-ahead mode. Default: by queued ingestion.
+    pub staging: Staging,
     /// Bytes of epoch files in this process at which the source pauses, in the write-ahead mode. Default: 4 GiB.
     pub log_bytes: u64,
+    /// What shows the collection that the rows are changes of, in the write-ahead mode. Default: none, rows are rows.
+    pub reader: Option<Reader>,
+    /// Whether rows carry their epoch in the column `_kt_epoch`, in the write-ahead mode. Default: false.
+    pub epoch_column: bool,
     /// The options of the sink.
     pub write: WriteOptions,
 }
@@ -109,13 +115,25 @@ impl SinkOptions {
             mode: SinkMode::SinkV2,
             create: false,
             max_value_bytes: MAX_VALUE_BYTES,
+            staging: Staging::Queued,
             log_bytes: Self::LOG_BYTES,
+            reader: None,
+            epoch_column: false,
             write,
         }
     }
 }
 
 impl PipelineOptions {
+    /// What the write-ahead mode is told.
+    pub fn write_ahead(&self) -> WriteAheadOptions {
+        WriteAheadOptions::new(&self.job.name, &self.job.state)
+            .log_bytes(self.sink.log_bytes)
+            .staging(self.sink.staging)
+            .long_values(self.sink.max_value_bytes > MAX_VALUE_BYTES)
+            .epoch_column(self.sink.epoch_column)
+    }
+
     /// Checks what can be checked without touching a file or the network.
     ///
     /// # Errors
@@ -145,13 +163,6 @@ impl PipelineOptions {
         let (value, most) = (self.sink.max_value_bytes, SinkOptions::MAX_VALUE_BYTES);
         if !(1..=most).contains(&value) {
             return wrong(format!("max_value_bytes is {value}: it must be 1 to {most}"));
-        }
-        if self.sink.mode == SinkMode::WriteAhead && value > MAX_VALUE_BYTES {
-            return wrong(format!(
-                "max_value_bytes is {value}: in the write-ahead mode it must be 1 to {MAX_VALUE_BYTES}, since rows pass \
-                 through a staging table, which does not have the target's encoding policies, and the service would cut \
-                 longer values there; write such values with SinkV2 (mode = \"sink-v2\")"
-            ));
         }
         match &self.source {
             SourceOptions::File(options) => options.validate(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kusto_client::Service;
-use timely_kusto::{ColumnName, Format, SinkError, SinkV2, WriteAhead, WriteAheadOptions, WriteOptions};
+use timely_kusto::{ColumnName, Format, Reader, SinkError, SinkV2, WriteAhead, WriteOptions};
 
 use crate::convert::{BlockConverter, BoundColumn, Columns};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,6 +24,9 @@ use crate::schema::{Prepared, TableSchema};
 use crate::source::Source;
 use crate::state::Identity;
 use crate::types::ColumnType;
+
+/// The column that `epoch_column` asks for.
+const EPOCH_COLUMN: &str = "_kt_epoch";
 
 /// A pipeline whose source, table and columns are known to fit.
 #[derive(Debug)]
@@ -67,8 +70,18 @@ impl Pipeline {
         };
         let (write, create) = (&options.sink.write, options.sink.create);
         let (database, table) = (write.database(), write.table());
-        let prepared = TableSchema::prepare(service, database, table, &sample.fields, create).await?;
+        let mut fields = sample.fields.clone();
+        if options.sink.epoch_column {
+            fields.push(SourceField { name: EPOCH_COLUMN.to_owned(), inferred: ColumnType::Long });
+        }
+        let prepared = TableSchema::prepare(service, database, table, &fields, create).await?;
         let columns = prepared.schema.bind(&sample)?;
+        if options.sink.mode == SinkMode::WriteAhead {
+            fits_options(&options, &prepared.schema)?;
+        }
+        if let Some(reader) = &options.sink.reader {
+            fits_reader(reader, &prepared.schema, &columns)?;
+        }
         if let Bound::Generator(_) = source {
             fits_storms(&prepared.schema, &columns)?;
         }
@@ -183,9 +196,7 @@ fn write_ahead(
     options: &PipelineOptions,
     sources_replay: bool,
 ) -> Result<WriteAhead> {
-    let ahead = WriteAheadOptions::new(&options.job.name, &options.job.state)
-        .log_bytes(options.sink.log_bytes)
-        .sources_replay(sources_replay);
+    let ahead = options.write_ahead().sources_replay(sources_replay);
     WriteAhead::with_service(service, options.sink.write.clone(), ahead).map_err(not_made)
 }
 
@@ -219,6 +230,31 @@ fn storms() -> Sample {
         inferred: ColumnType::from_name(kind).unwrap_or(ColumnType::String),
     });
     Sample { fields: fields.collect(), named: true, rows: 0 }
+}
+
+/// Columns as the sink knows them.
+fn named<'c>(columns: impl Iterator<Item = (&'c str, ColumnType)>) -> Vec<(String, String)> {
+    columns.map(|(name, kind)| (name.to_owned(), kind.name().to_owned())).collect()
+}
+
+fn of_table(schema: &TableSchema) -> (String, Vec<(String, String)>) {
+    let columns = schema.columns.iter().map(|column| (column.name.as_str(), column.column_type));
+    (format!("{}.{}", schema.database, schema.table), named(columns))
+}
+
+/// The table must have the columns that the options demand.
+fn fits_options(options: &PipelineOptions, schema: &TableSchema) -> Result<()> {
+    let (table, columns) = of_table(schema);
+    let fits = options.write_ahead().check_columns(&table, &columns);
+    fits.map_err(|error| Error::new(ErrorKind::Schema, error.to_string()).with_source(error))
+}
+
+/// The table must hold what the reader reads, and the source must have it.
+fn fits_reader(reader: &Reader, schema: &TableSchema, bound: &[BoundColumn]) -> Result<()> {
+    let (table, of_table) = of_table(schema);
+    let of_source = named(bound.iter().map(|column| (column.column.as_str(), column.column_type)));
+    let fits = reader.check(&table, &of_table).and_then(|()| reader.check("the source", &of_source));
+    fits.map_err(|error| Error::new(ErrorKind::Schema, error.to_string()).with_source(error))
 }
 
 /// The generator's rows are written with the names and types that they have, so the table must have just these.

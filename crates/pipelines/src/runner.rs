@@ -326,11 +326,13 @@ const GONE: [&str; 3] = ["MergeQueue poisoned", "timely communication error", "t
 
 /// What a panic of timely's means: a process that was lost is named, by whoever noticed it first.
 fn broke_down(panic: &str, shared: &Shared) -> Error {
-    if let Some(lost) = shared.lines.loss() {
-        return lost;
-    }
     if !GONE.iter().any(|gone| panic.contains(gone)) {
         return worker_error(format!("a worker broke down: {panic}"));
+    }
+    if !shared.has_failed()
+        && let Some(lost) = shared.lines.loss_soon()
+    {
+        return lost;
     }
     let text = format!("the connection to another process of the pipeline broke ({panic})");
     Error::new(ErrorKind::Worker, text).with_advice(

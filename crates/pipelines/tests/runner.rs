@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use kusto_client::Service;
@@ -18,7 +18,7 @@ use pipelines::state::Identity;
 use pipelines::testing::{Fault, FaultySource};
 use pipelines::types::ColumnType;
 use pipelines::{
-    EncodedSinkV2, Error, ErrorKind, Job, Report, RunOptions, StopHandle, Topology, Unchanged, run,
+    EncodedSinkV2, Error, ErrorKind, Job, Monitor, Report, RunOptions, StopHandle, Topology, Unchanged, run,
 };
 use timely_kusto::{Format, SinkV2, WriteOptions};
 
@@ -110,6 +110,37 @@ fn a_pipeline_that_was_finished_has_nothing_more_to_do() {
         run_storms(storms(1000), &service, state.path(), &options(workers), &StopHandle::new()).unwrap();
         assert_eq!(ids(&service), expected_ids(1000));
     }
+}
+
+#[test]
+fn a_monitor_reads_a_run_while_it_goes_on_and_what_was_last_after_it() {
+    let (service, state) = (MemoryService::new(), tempfile::tempdir().unwrap());
+    let monitor = Monitor::new();
+    assert_eq!(monitor.read(), None);
+    let (seen, inside) = (Arc::new(AtomicBool::new(false)), monitor.clone());
+    let noted = Arc::clone(&seen);
+    let observe = move |progress: &pipelines::Progress| {
+        let reading = inside.read().unwrap();
+        assert!(reading.running && reading.report.rows_read >= progress.rows_read, "{reading:?}");
+        noted.store(true, SeqCst);
+    };
+    let source = FaultySource::new(storms(5_000), Fault::Small { rows: 100 });
+    let job = Job {
+        state: (state.path().to_owned(), identity(&source)),
+        source,
+        stage: Unchanged::<Storm>::default,
+        sink: sink(&service),
+    };
+    let progress_interval = Duration::from_millis(1);
+    let options = RunOptions { progress_interval, monitor: monitor.clone(), ..options(2) };
+    let report = run(job, &options, &StopHandle::new(), observe).unwrap();
+    let last = monitor.read().unwrap();
+    assert!(seen.load(SeqCst) && !last.running);
+    assert_eq!(
+        (last.report.rows_read, last.report.rows_delivered),
+        (report.rows_read, report.rows_delivered)
+    );
+    assert!(last.sink.memory.1 > 0 && last.sink.uploads.0 == 0 && last.sink.ahead.is_none(), "{last:?}");
 }
 
 /// Stops again and again, with another number of workers each time, until the source ends.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pipelines::PipelineOptions;
 use pipelines::options::SinkMode;
-use timely_kusto::{WriteAhead, WriteAheadOptions};
+use timely_kusto::WriteAhead;
 
 use crate::cluster::{Connected, connect};
 use crate::config;
@@ -32,8 +32,7 @@ impl Ahead {
         }
         let write = options.sink.write.clone();
         let connected = connect(configuration.cluster, &options.job.state, write.database())?;
-        let ahead = WriteAheadOptions::new(&options.job.name, &options.job.state);
-        let sink = WriteAhead::with_service(Arc::clone(&connected.service), write, ahead)?;
+        let sink = WriteAhead::with_service(Arc::clone(&connected.service), write, options.write_ahead())?;
         Ok(Ahead { options, sink, connected })
     }
 

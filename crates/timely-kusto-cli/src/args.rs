@@ -94,10 +94,15 @@ Examples:
   timely-kusto bench --rows 10_000_000                 long runs: steadier figures
   timely-kusto bench --set memory=256MiB               with another value of a write option
   timely-kusto bench --json                            one JSON object on stdout
+  timely-kusto bench --mode write-ahead                the exactly-once sink beside SinkV2: some ten minutes
+  timely-kusto bench --mode write-ahead --rows 100_000_000
+                                                       with memory at a hundred million rows
 
 Measured: encoding and gzip by themselves, then end to end from a generator through a dataflow into a
 local cluster in another process, which drops what it gets; with slow requests, with narrow rows.
-Then what bounds the whole, and the aims with pass or FAIL. Rates are by CPU time unless they say wall.")]
+Then what bounds the whole, and the aims with pass or FAIL. Rates are by CPU time unless they say wall.
+In the write-ahead mode: rows per CPU second beside SinkV2, commands per commit, from row to visible,
+slow commands, starts that find a log, memory and disk.")]
     Bench(BenchArguments),
 }
 
@@ -244,9 +249,13 @@ pub(crate) struct AssumptionsArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArguments {
-    /// Rows of each end-to-end run; peak memory is shown for this many and for a hundredth of it
-    #[arg(long, default_value = "2_000_000", value_name = "N", value_parser = count)]
-    pub(crate) rows: u64,
+    /// The sink to measure
+    #[arg(long, value_enum, default_value_t = BenchMode::SinkV2, value_name = "MODE")]
+    pub(crate) mode: BenchMode,
+    /// Rows of each end-to-end run, 2,000,000 by default; peak memory is shown for this many and for a hundredth of it. In
+    /// the write-ahead mode: of the longest run, 10,000,000 by default
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(crate) rows: Option<u64>,
     /// Workers (threads)
     #[arg(short, long, default_value_t = 1, value_name = "N")]
     pub(crate) workers: usize,
@@ -256,12 +265,27 @@ pub(crate) struct BenchArguments {
     /// Times added to each request, for the lines that show what slow requests cost
     #[arg(long, value_delimiter = ',', default_value = "20ms,200ms", value_name = "DURATIONS", value_parser = duration)]
     pub(crate) latencies: Vec<Duration>,
+    /// In the write-ahead mode: what each command takes longer, for the lines that show what slow commands cost
+    #[arg(long, default_value = "2s", value_name = "DURATION", value_parser = duration)]
+    pub(crate) command_delay: Duration,
+    /// In the write-ahead mode: where directories for epoch files are made, on the disk to measure; the system's directory
+    /// for temporary files by default
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
     /// A write option of the sink that is not to have its default, such as memory=256MiB (may be repeated)
     #[arg(long, value_name = "NAME=VALUE", value_parser = timely_kusto_benches::Options::parse_setting)]
     pub(crate) set: Vec<(String, String)>,
     /// What a helper process does, in JSON
     #[arg(long, hide = true, value_name = "JSON")]
     pub(crate) task: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchMode {
+    /// SinkV2, at least once
+    SinkV2,
+    /// The write-ahead sink, exactly once
+    WriteAhead,
 }
 
 fn question_name(text: &str) -> Result<String, String> {

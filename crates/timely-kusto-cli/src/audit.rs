@@ -17,7 +17,7 @@ Examples:
   timely-kusto audit pipeline.toml --json              every epoch
 
 Compared: what the rows of kt_epochs promise, and the extents of the table that carry the pipeline's tags,
-while they do. It changes nothing, and may be used while the pipeline runs.
+while they do; with `epoch_column = true` in [sink], the rows that carry each epoch, at any time. It changes nothing, and may be used while the pipeline runs.
 Exit codes: 0 they agree, 2 the database does not know the pipeline, 4 they do not agree.";
 
 #[derive(Debug, Args)]
@@ -89,15 +89,22 @@ impl Run<'_> {
         let promised: u64 = self.epochs.iter().map(|epoch| epoch.promised).sum();
         let found = match first.state {
             EpochState::Agrees => promised.to_string(),
-            EpochState::Differs => first.found.unwrap_or(0).to_string(),
+            EpochState::Differs => differing(first).to_string(),
             _ => String::new(),
         };
         let shared = match (first.state, first.shared_by) {
-            (EpochState::Differs, 2..) => format!(", in extents merged from {} epochs", first.shared_by),
+            (EpochState::Differs, 2..) if first.by_column.unwrap_or(0) == 0 => {
+                format!(", in extents merged from {} epochs", first.shared_by)
+            }
             _ => String::new(),
         };
         vec![json!(epochs), json!(promised), json!(found), json!(format!("{}{shared}", words(first.state)))]
     }
+}
+
+/// What an epoch has in place of what it promises.
+fn differing(epoch: &EpochAudit) -> u64 {
+    epoch.by_column.filter(|rows| *rows > 0).or(epoch.found).unwrap_or(0)
 }
 
 fn words(state: EpochState) -> &'static str {
@@ -124,6 +131,7 @@ fn object(audit: &Audit) -> Value {
             "promised": it.promised,
             "found": it.found,
             "shared_by": it.shared_by,
+            "by_column": it.by_column,
             "state": state,
         })
     };
@@ -141,6 +149,8 @@ fn object(audit: &Audit) -> Value {
         "claimed_rows": audit.claimed_rows,
         "logged": { "files": audit.logged.files, "rows": audit.logged.rows, "damaged": audit.logged.damaged },
         "unclaimed": unclaimed.collect::<Vec<_>>(),
+        "column_rows": audit.column_rows,
+        "unpromised_rows": audit.unpromised_rows,
         "epochs": audit.epochs.iter().map(epoch).collect::<Vec<_>>(),
     })
 }
@@ -148,7 +158,7 @@ fn object(audit: &Audit) -> Value {
 fn disagreement(audit: &Audit, target: &str) -> Stop {
     let count = |state| audit.epochs.iter().filter(|epoch| epoch.state == state).count();
     let (differ, ambiguous) = (count(EpochState::Differs), count(EpochState::Ambiguous));
-    let untagged = audit.table_rows.saturating_sub(audit.tagged_rows);
+    let untagged = audit.untold_rows();
     let mut why = Vec::new();
     if differ > 0 {
         why.push(format!(
@@ -164,6 +174,12 @@ fn disagreement(audit: &Audit, target: &str) -> Stop {
         why.push(format!(
             "extents in the table have tags that no intent names ({tags}, the first: {tag}, {rows} rows): somebody \
              moved them by hand"
+        ));
+    }
+    if let Some(rows) = audit.unpromised_rows.filter(|rows| *rows > 0) {
+        why.push(format!(
+            "{rows} rows carry an epoch in _kt_epoch that no intent promises rows of: another writer fills this column, or \
+             somebody changed it"
         ));
     }
     if why.is_empty() {

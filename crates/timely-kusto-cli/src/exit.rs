@@ -12,6 +12,9 @@ pub(crate) enum Exit {
     Done,
     /// Something failed; nothing is claimed that is not so.
     Failed,
+    /// The same while it was being stopped, perhaps by a signal to another process: what a supervised run tells its supervisor,
+    /// which does not start it again, and ends as [`Failed`](Self::Failed).
+    FailedStopping,
     /// Configuration or arguments cannot work.
     BadConfiguration,
     /// A newer start of the same pipeline has taken over.
@@ -19,7 +22,7 @@ pub(crate) enum Exit {
     /// A person has to look and decide before it can go on: a record makes no row, the source changed, what is kept is
     /// damaged, or what became of a commit cannot be told.
     NeedsPerson,
-    /// Stopped by a signal, after finishing what was in hand.
+    /// Stopped by a signal, after finishing what was in hand; or, in the write-ahead mode, after the time for that.
     Signalled(Signal),
 }
 
@@ -38,6 +41,7 @@ impl Exit {
         match self {
             Exit::Done => 0,
             Exit::Failed => 1,
+            Exit::FailedStopping => 75,
             Exit::BadConfiguration => 2,
             Exit::Fenced => 3,
             Exit::NeedsPerson => 4,
@@ -84,6 +88,8 @@ impl From<pipelines::Error> for Stop {
             kind if kind.is_configuration() => Exit::BadConfiguration,
             kind if kind.needs_person() => Exit::NeedsPerson,
             pipelines::ErrorKind::Fenced => Exit::Fenced,
+            // Asked by a signal, here or of another process.
+            pipelines::ErrorKind::Unfinished => Exit::Signalled(Signal::Terminate),
             _ => Exit::Failed,
         };
         Stop { exit, message: error.to_string() }

@@ -17,7 +17,8 @@ Examples:
 
 Made: the target where `create = true` and it is missing; kt_epochs, a staging table and an anchor, empty,
 with policies of their own. `run` makes them, too: use init to see it done, or with a principal that may
-create tables where the one of the pipeline may not.
+create tables where the one of the pipeline may not. With `collection` in [sink], also the function that
+shows the collection, and its materialized view, of all that the table has by then.
 Exit codes: 0 all is there, 2 a right is missing (with the commands that grant it).";
 
 #[derive(Debug, Args)]
@@ -48,6 +49,13 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<Exit, Stop> {
     );
     say(tables.made, &tables.staging_table, &format!("the staging table for {}", ahead.target()));
     say(tables.made, &tables.anchor_table, "which tells that the pipeline exists");
+    if let Some(reader) = &ahead.options.sink.reader {
+        let made = ahead.sink.init_reader(reader)?;
+        if let Some(view) = &made.view {
+            say(made.made_view, view, &format!("the materialized view of {}", ahead.target()));
+        }
+        println!("there {}(), which shows the collection in {}", made.function, ahead.target());
+    }
     println!("no grant is missing");
     Ok(Exit::Done)
 }

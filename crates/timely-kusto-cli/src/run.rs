@@ -27,11 +27,19 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Stop> {
         None => {}
         Some(_) => supervise::end_with_supervisor(),
     }
-    let outcome = run_pipeline(arguments);
+    let monitor = Monitor::new();
+    let outcome = run_pipeline(arguments, &monitor);
     if arguments.report == ReportForm::Json {
         println!("{}", outcome.as_ref().map_or_else(failure_json, success_json));
     }
-    outcome.map(|done| done.exit)
+    let stopping = || monitor.read().is_some_and(|reading| reading.report.stopped);
+    match outcome {
+        Err(mut stop) if stop.exit == Exit::Failed && arguments.restarts.is_some() && stopping() => {
+            stop.exit = Exit::FailedStopping;
+            Err(stop)
+        }
+        outcome => outcome.map(|done| done.exit),
+    }
 }
 
 /// What a run that did not fail has to tell.
@@ -41,7 +49,7 @@ struct Done {
     answers: Vec<(String, Vec<Table>)>,
 }
 
-fn run_pipeline(arguments: &RunArguments) -> Result<Done, Stop> {
+fn run_pipeline(arguments: &RunArguments, monitor: &Monitor) -> Result<Done, Stop> {
     let configuration = config::read(&arguments.config).map_err(Stop::bad_configuration)?;
     let topology = topology(arguments)?;
     if matches!(configuration.cluster, Cluster::Embedded) && topology.hosts.len() > 1 {
@@ -60,9 +68,8 @@ fn run_pipeline(arguments: &RunArguments) -> Result<Done, Stop> {
     let signalled = signals::watch(&runtime, words, move || asked.stop())?;
 
     let target = format!("{database}.{}", options.sink.write.table());
-    let monitor = Monitor::new();
     if let Some(address) = arguments.metrics {
-        metrics::serve(&runtime, address, about(&options, &topology, arguments), &monitor)?;
+        metrics::serve(&runtime, address, about(&options, &topology, arguments), monitor)?;
     }
     let pipeline = Pipeline::prepare(options, &*connected.service, &connected.name);
     let pipeline =
@@ -71,12 +78,14 @@ fn run_pipeline(arguments: &RunArguments) -> Result<Done, Stop> {
         eprintln!("created the table with\n  {command}");
     }
     let display = Display::new();
-    let report = pipeline.watched_by(&monitor).waits(arguments.join_timeout, arguments.peer_timeout).run(
+    let report = pipeline.watched_by(monitor).waits(arguments.join_timeout, arguments.peer_timeout).run(
         Arc::clone(&connected.service),
         topology,
         &stop,
         move |progress| display.show(progress),
-    )?;
+    );
+    // Which signal it was is known here.
+    let report = report.map_err(|error| asked_by(Stop::from(error), signalled.get()))?;
     if arguments.report == ReportForm::Text {
         println!("{}", summary(&report, &target));
     }
@@ -202,6 +211,15 @@ fn success_json(done: &Done) -> Value {
     value
 }
 
+/// A stop by a signal, with the one that came.
+fn asked_by(mut stop: Stop, signal: Option<Signal>) -> Stop {
+    if let (Exit::Signalled(_), Some(signal)) = (stop.exit, signal) {
+        stop.exit = Exit::Signalled(signal);
+    }
+    stop
+}
+
 fn failure_json(stop: &Stop) -> Value {
-    json!({ "outcome": "failed", "exit_code": stop.exit.code(), "error": stop.to_string() })
+    let outcome = if matches!(stop.exit, Exit::Signalled(_)) { "stopped" } else { "failed" };
+    json!({ "outcome": outcome, "exit_code": stop.exit.code(), "error": stop.to_string() })
 }

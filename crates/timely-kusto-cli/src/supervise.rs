@@ -9,7 +9,7 @@
 //!
 //! 1. **A process of its own.** After a failure threads, sockets and locks of the run are in whatever state; the end of its
 //!    process is the one way to be rid of them all. A child that is killed or runs out of memory is started again, too.
-//! 2. **Only failures.** What ended well, by bad configuration (2), fenced (3), for a person (4) or by a signal that asked
+//! 2. **Only failures.** A stop that fails is none, whichever process of a cluster was asked to. What ended well, by bad configuration (2), fenced (3), for a person (4) or by a signal that asked
 //!    to stop is over: nothing that starting again changes, or would be right to.
 //! 3. **A child never outlives its supervisor**: at the end of the pipe it ends at once, as if it was killed.
 //! 4. **One report.** What a child that is started again wrote on stdout is dropped, so that there is one report, the last
@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use kusto_client::Backoff;
 use rustix::process::{Pid, WaitId, WaitIdOptions};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{ReportForm, RunArguments};
@@ -50,12 +51,71 @@ const PAUSES: Backoff = Backoff { initial: Duration::from_secs(1), max: Duration
 /// Runs the pipeline in child processes until one ends in a way that is no failure.
 pub(crate) fn supervise(arguments: &RunArguments) -> Result<Exit, Stop> {
     let runtime = runtime()?;
-    let asked = Arc::new(Asked::default());
-    let watching = Arc::clone(&asked);
+    let asked = watch_signals(&runtime)?;
+    let mut restarts = Restarts::default();
+    loop {
+        let started = Instant::now();
+        let child = match Child::start(restarts.all, &asked)? {
+            Ok(child) => child,
+            Err(signal) => return Ok(Exit::Signalled(signal)),
+        };
+        let (ended, output) = child.wait(&asked)?;
+        let is_over = exit_of(ended) != Exit::Failed || asked.lock().first.is_some();
+        if is_over || !restarts.another(ended, started.elapsed(), arguments.max_restarts, &asked) {
+            print_report(&output, restarts.all, arguments.report);
+            return Ok(end(exit_of(ended), arguments.stay, &asked));
+        }
+    }
+}
+
+/// How the supervisor ends after a child that ended like this; with `stay` not before a signal, where it matters.
+fn end(exit: Exit, stay: bool, asked: &Asked) -> Exit {
+    let exit = if exit == Exit::FailedStopping { Exit::Failed } else { exit };
+    if stay && matches!(exit.code(), 0 | 2 | 3 | 4) {
+        eprintln!("exit code {}; staying until a signal comes (--stay)", exit.code());
+        asked.wait(Duration::MAX);
+    }
+    exit
+}
+
+/// How often a child was started again.
+#[derive(Default)]
+struct Restarts {
+    all: u32,
+    in_a_row: u32,
+}
+
+impl Restarts {
+    /// Waits until it is time for another start; false when there is to be none.
+    fn another(&mut self, ended: ExitStatus, ran: Duration, most: u32, asked: &Asked) -> bool {
+        if ran >= STEADY {
+            self.in_a_row = 0;
+        }
+        let failure = said(ended, ran);
+        if self.in_a_row >= most {
+            eprintln!("error: given up after {} restarts in a row; {failure}", self.in_a_row);
+            return false;
+        }
+        let pause = PAUSES.pause(self.in_a_row, rand::random(), None);
+        let (number, seconds) = (self.in_a_row + 1, pause.as_secs_f64());
+        eprintln!("restart {number} of at most {most} in a row: {failure}; starting again in {seconds:.1} s");
+        if asked.wait(pause) {
+            return false;
+        }
+        self.all += 1;
+        self.in_a_row += 1;
+        true
+    }
+}
+
+/// Has signals passed on from now on.
+fn watch_signals(runtime: &Runtime) -> Result<Arc<Asked>, Stop> {
     let failed = |error| Stop::failed(format!("signals cannot be watched: {error}"));
     let _guard = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let asked = Arc::new(Asked::default());
+    let watching = Arc::clone(&asked);
     runtime.spawn(async move {
         loop {
             watching.hear(tokio::select! {
@@ -64,45 +124,7 @@ pub(crate) fn supervise(arguments: &RunArguments) -> Result<Exit, Stop> {
             });
         }
     });
-    let (mut restarts, mut in_a_row) = (0, 0);
-    loop {
-        let started = Instant::now();
-        let child = match Child::start(restarts, &asked)? {
-            Ok(child) => child,
-            Err(signal) => return Ok(Exit::Signalled(signal)),
-        };
-        let (ended, output) = child.wait(&asked)?;
-        let ran = started.elapsed();
-        if ran >= STEADY {
-            in_a_row = 0;
-        }
-        let over = exit_of(ended) != Exit::Failed || asked.lock().first.is_some();
-        if over || in_a_row >= arguments.max_restarts {
-            if !over {
-                eprintln!("error: given up after {in_a_row} restarts in a row; {}", said(ended, ran));
-            }
-            print_report(&output, restarts, arguments.report);
-            let exit = exit_of(ended);
-            if arguments.stay && matches!(exit.code(), 0 | 2 | 3 | 4) {
-                eprintln!("exit code {}; staying until a signal comes (--stay)", exit.code());
-                asked.wait(Duration::MAX);
-            }
-            return Ok(exit);
-        }
-        let pause = PAUSES.pause(in_a_row, rand::random(), None);
-        restarts += 1;
-        in_a_row += 1;
-        eprintln!(
-            "restart {in_a_row} of at most {} in a row: {}; starting again in {:.1} s",
-            arguments.max_restarts,
-            said(ended, ran),
-            pause.as_secs_f64()
-        );
-        if asked.wait(pause) {
-            print_report(&output, restarts - 1, arguments.report);
-            return Ok(Exit::Failed);
-        }
-    }
+    Ok(asked)
 }
 
 /// What its end means; whatever is no documented end is a failure: killed, out of memory, broken down.
@@ -112,6 +134,7 @@ fn exit_of(ended: ExitStatus) -> Exit {
         (Some(2), _) => Exit::BadConfiguration,
         (Some(3), _) => Exit::Fenced,
         (Some(4), _) => Exit::NeedsPerson,
+        (Some(code), _) if code == Exit::FailedStopping.code() => Exit::FailedStopping,
         (Some(130), _) | (_, Some(INTERRUPT)) => Exit::Signalled(Signal::Interrupt),
         (Some(143), _) | (_, Some(TERMINATE)) => Exit::Signalled(Signal::Terminate),
         _ => Exit::Failed,

@@ -45,7 +45,8 @@ pub use sink_v2::{
 };
 pub use stats::SinkStats;
 pub use write_ahead::{
-    Audit, Clocks, Deadlines, EncodedRowsWrittenAhead, EpochAudit, EpochState, Initialized, LoggedRows,
-    Pause, PositionAt, Resume, RowsWrittenAhead, Undecided, Verdict, WriteAhead, WriteAheadError,
-    WriteAheadHandle, WriteAheadLimits, WriteAheadOptions, WriteAheadSink, WriteAheadState,
+    Audit, Clocks, CollectionWrittenAhead, Deadlines, EncodedRowsWrittenAhead, EpochAudit, EpochState,
+    Initialized, LoggedRows, Pause, PositionAt, Reader, ReaderMade, Resume, RowsWrittenAhead, Staging,
+    Undecided, Verdict, WriteAhead, WriteAheadError, WriteAheadHandle, WriteAheadLimits, WriteAheadOptions,
+    WriteAheadSink, WriteAheadState,
 };

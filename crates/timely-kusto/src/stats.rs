@@ -35,8 +35,7 @@ pub struct SinkStats {
     pub rows_skipped: u64,
     /// Rows given up under `Delivery::None`.
     pub rows_dropped: u64,
-    /// Values above 1 MB, which the service cuts or drops: in SinkV2 unless the column's encoding policy says otherwise, in the
-    /// write-ahead mode always.
+    /// Values above 1 MB, which the service cuts or drops unless the column's encoding policy says otherwise.
     pub long_values: u64,
     /// Blobs uploaded.
     pub blobs: u64,

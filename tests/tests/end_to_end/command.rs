@@ -130,6 +130,27 @@ fn the_example_of_a_collection_delivers_each_species_once() {
 }
 
 #[test]
+fn the_example_of_a_change_stream_shows_each_count_once_after_a_crash_in_the_middle() {
+    let place = Place::new();
+    let outcome = place.start(&mut example("counts")).wait().expect(0);
+    let lines: Vec<_> = outcome.stdout.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "the first run began with month 0 and went away once month 75 was in the table",
+            "the second run read everything again and wrote what was not in the table",
+            "changes that are there twice: 0",
+            "Texas: 1495 (1 of it)",
+            "California: 890 (1 of it)",
+            "Louisiana: 618 (1 of it)",
+            "Tennessee: 569 (1 of it)",
+            "Kentucky: 535 (1 of it)",
+            "10000 strikes in 29 states, of 10000 in the file",
+        ]
+    );
+}
+
+#[test]
 fn metrics_are_served_while_it_runs_and_a_bad_address_is_refused() {
     let place = Place::new();
     let cluster = Cluster::start(&place);

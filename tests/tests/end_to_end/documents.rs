@@ -1,6 +1,6 @@
 //! What is written about the code is so.
 
-use timely_kusto_tests::repository;
+use timely_kusto_tests::{Place, repository};
 
 fn readme() -> String {
     std::fs::read_to_string(repository().join("README.md")).unwrap()
@@ -29,6 +29,11 @@ fn the_files_that_the_documents_link_to_are_there() {
         "CHANGELOG.md",
         "benches/README.md",
         "docs/troubleshooting.md",
+        "docs/collections.md",
+        "docs/pipelines.md",
+        "docs/exactly-once.md",
+        "docs/many-hosts.md",
+        "docs/metrics.md",
     ];
     let mut checked = 0;
     for document in documents.iter().map(|name| repository().join(name)).filter(|path| path.exists()) {
@@ -49,4 +54,25 @@ fn the_files_that_the_documents_link_to_are_there() {
 #[test]
 fn the_readme_links_to_the_table_of_options() {
     assert!(readme().contains("(docs/write-options.md"), "README.md does not link to docs/write-options.md");
+}
+
+#[test]
+fn the_arguments_in_the_pages_on_running_are_those_of_the_command() {
+    let help = Place::new().command(&["run", "--help"]).expect(0).stdout;
+    for page in ["docs/many-hosts.md", "docs/pipelines.md", "docs/metrics.md"] {
+        let text = std::fs::read_to_string(repository().join(page)).unwrap();
+        // Of commands, and of the manifest's list of arguments.
+        let lines = text.lines().map(str::trim);
+        let lines = lines.filter(|line| line.contains("timely-kusto run ") || line.starts_with("- --"));
+        let words = lines.flat_map(|line| line.split(|c: char| !c.is_ascii_lowercase() && c != '-'));
+        let mut checked = 0;
+        for option in words.filter(|word| word.starts_with("--")) {
+            assert!(
+                help.contains(&format!("{option} ")) || help.contains(&format!("{option}\n")),
+                "{page}: {option}"
+            );
+            checked += 1;
+        }
+        assert!(checked > 0, "{page}");
+    }
 }

@@ -216,6 +216,24 @@ fn a_process_that_fails_before_it_can_join_ends_the_others_with_its_error() {
 }
 
 #[test]
+fn a_start_says_for_which_processes_it_waits_and_a_signal_ends_the_waiting() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let hosts = free_hosts(&place, 3);
+    let which = ["--processes", "3", "--process", "1", "--hosts", hosts.to_str().unwrap()];
+    let mut process = place.start_run(&Config::new(cluster.url()).storms(ROWS), &which);
+    until("the line that says who is waited for", || {
+        assert!(process.runs(), "it ended: {}", process.stderr());
+        let stderr = process.stderr();
+        (stderr.contains("waiting for 2 of 3 processes: process 0 (127.0.0.1:")
+            && stderr.contains("), process 2 (127.0.0.1:"))
+        .then_some(())
+    });
+    process.signal(Signal::TERM);
+    process.wait().expect(143);
+}
+
+#[test]
 fn when_one_of_two_processes_is_killed_the_other_says_so_and_a_restart_lacks_no_row() {
     let place = Place::new();
     let cluster = Cluster::start(&place);

@@ -16,27 +16,27 @@ use kusto_emulator::{Emulator, Endpoint, Fault, FaultRule, Grant};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256};
 use timely::dataflow::operators::vec::ToStream;
 use timely_kusto::{ConnectionOptions, RowsToKusto, SinkV2, WriteOptions};
-use timely_kusto_tests::{Config, Outcome, Place, Tap, command};
+use timely_kusto_tests::{Config, Outcome, Place, Process, Tap, command};
 use tracing_subscriber::filter::LevelFilter;
 
-const TENANT: &str = "contoso.example";
-const KEY: &str = "k3y~that-nobody.may_see";
+pub(crate) const TENANT: &str = "contoso.example";
+pub(crate) const KEY: &str = "k3y~that-nobody.may_see";
 const POD: &str = "system:serviceaccount:default:loader";
 
 /// Files that hold a secret because the test wrote it there.
 const OWN_FILES: [&str; 3] = ["az", "app.pem", "pod-token"];
 
 /// What the test itself makes and hands to the processes.
-struct Made {
-    emulator: Emulator,
+pub(crate) struct Made {
+    pub(crate) emulator: Emulator,
     /// A private key and its certificate.
-    pem: String,
+    pub(crate) pem: String,
     /// The token of the pod.
-    pod: String,
+    pub(crate) pod: String,
 }
 
 /// A cluster with sign-in, to which all kinds of principals may write.
-fn cluster() -> Made {
+pub(crate) fn cluster() -> Made {
     let builder = Emulator::builder().database("Samples").sign_in(true).tenant(TENANT);
     let emulator = builder.batching_time(Duration::from_millis(20)).start().unwrap();
     let handle = emulator.handle();
@@ -69,7 +69,7 @@ impl Made {
 }
 
 /// Something goes wrong at every kind of request, and passes.
-fn trouble(emulator: &Emulator) {
+pub(crate) fn trouble(emulator: &Emulator) {
     let refused = Fault::Fail { status: 403, retry_after: None };
     let failing = Fault::Fail { status: 500, retry_after: None };
     for (endpoint, operation, fault) in [
@@ -88,7 +88,7 @@ fn trouble(emulator: &Emulator) {
 }
 
 /// What goes wrong and does not pass.
-fn disasters() -> [FaultRule; 6] {
+pub(crate) fn disasters() -> [FaultRule; 6] {
     let refused = Fault::Fail { status: 403, retry_after: None };
     [
         FaultRule::new(Endpoint::Blob, refused),
@@ -101,7 +101,7 @@ fn disasters() -> [FaultRule; 6] {
 }
 
 /// Everything secret that went over the line, by what it is.
-fn in_play(tap: &Tap) -> BTreeMap<&'static str, Vec<String>> {
+pub(crate) fn in_play(tap: &Tap) -> BTreeMap<&'static str, Vec<String>> {
     let mut found: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
     let marks = [
         ("access tokens", "\"access_token\":\""),
@@ -171,16 +171,20 @@ fn look_through(dir: &Path, secrets: &[String], files: &mut usize) {
 
 /// Runs with everything logged; as if backtraces were asked for, too.
 fn run(place: &Place, config: &Config, made: &Made, token: &str) -> Outcome {
+    start(place, config, made, token).wait()
+}
+
+pub(crate) fn start(place: &Place, config: &Config, made: &Made, token: &str) -> Process {
     let file = place.write_config(config);
     let path = format!("{}:{}", place.path().display(), std::env::var("PATH").unwrap());
     let mut command = command();
     command.env("E2E_KEY", KEY).env("E2E_TOKEN", token).env("E2E_PEM", &made.pem).env("PATH", path);
     command.env("RUST_BACKTRACE", "full").args(["--log", "trace", "run", "--report", "json"]).arg(file);
-    place.start(&mut command).wait()
+    place.start(&mut command)
 }
 
 /// The ways to sign in that a process has here. A token is one that an application got.
-const KINDS: [&str; 7] = [
+pub(crate) const KINDS: [&str; 7] = [
     "auth = { kind = \"application\", app_id = \"app-1\", tenant_id = \"contoso.example\", app_key = { env = \"E2E_KEY\" } }",
     "auth = { kind = \"certificate\", app_id = \"app-2\", tenant_id = \"contoso.example\", certificate = \"app.pem\" }",
     "auth = { kind = \"certificate\", app_id = \"app-2\", tenant_id = \"contoso.example\", certificate = { env = \"E2E_PEM\" }, send_chain = true }",
@@ -191,7 +195,7 @@ const KINDS: [&str; 7] = [
 ];
 
 /// One row per blob, and short pauses.
-fn config(tap: &Tap, auth: &str, state: &str) -> Config {
+pub(crate) fn config(tap: &Tap, auth: &str, state: &str) -> Config {
     let config = Config::new(&tap.url()).file("rows.csv").existing_table().state(state);
     let config = config.connection(auth).connection(&format!("authority = {:?}", tap.url()));
     let quick = config.sink("retry_backoff = \"1ms\"").sink("retry_max_backoff = \"5ms\"");
@@ -224,6 +228,7 @@ fn no_secret_that_was_in_play_is_in_any_output_or_file_whatever_goes_wrong() {
         assert_eq!(outcome.expect(0).number("rows_delivered"), 2, "{auth}");
         token = in_play(&tap)["access tokens"][0].clone();
     }
+    by_commands(&place, &made, &tap);
     for (number, disaster) in disasters().into_iter().enumerate() {
         emulator.handle().clear_faults();
         emulator.handle().add_fault(disaster);
@@ -234,8 +239,29 @@ fn no_secret_that_was_in_play_is_in_any_output_or_file_whatever_goes_wrong() {
     nothing_is_shown_of(&place, &made, &tap, 3 * 13);
 }
 
+/// The write-ahead mode with chunks that are pulled by commands, which have signatures in them.
+fn by_commands(place: &Place, made: &Made, tap: &Tap) {
+    let handle = made.emulator.handle();
+    let refused = Fault::Fail { status: 400, retry_after: None };
+    for (table, fault, code) in
+        [("W0", None, 0), ("W1", Some(refused), 1), ("W2", Some(Fault::LoseAnswer), 0)]
+    {
+        handle.clear_faults();
+        handle.command("Samples", &format!(".create table {table} (name: string, n: long)")).unwrap();
+        let grants = [Grant::table("Samples", table, "admins"), Grant::database("Samples", "users")];
+        handle.add_app("app-1", KEY, &grants).unwrap();
+        if let Some(fault) = fault {
+            let rule = FaultRule::new(Endpoint::Management, fault).operation(".ingest into");
+            handle.add_fault(rule.times(2));
+        }
+        let config = config(tap, KINDS[0], &format!("state-{table}")).table(table);
+        let config = config.sink("mode = \"write-ahead\"").sink("staging = \"direct\"");
+        run(place, &config, made, "").expect(code);
+    }
+}
+
 /// Looks through all that was printed and kept for all that was in play.
-fn nothing_is_shown_of(place: &Place, made: &Made, tap: &Tap, least_files: usize) {
+pub(crate) fn nothing_is_shown_of(place: &Place, made: &Made, tap: &Tap, least_files: usize) {
     let found = in_play(tap);
     for what in ["access tokens", "signatures", "bearer tokens", "assertions", "identity tokens"] {
         assert!(found.contains_key(what), "no {what} were heard: {:?}", found.keys());
@@ -253,21 +279,25 @@ fn no_secret_is_in_what_a_process_prints_whose_worker_panics() {
     let place = Place::new();
     let made = cluster();
     let tap = Tap::before(made.emulator.cluster_url());
-    let own = std::env::current_exe().unwrap();
     for (number, kind) in ["certificate", "workload-identity", "application"].into_iter().enumerate() {
-        let mut command = std::process::Command::new(&own);
-        command.args(["--ignored", "--exact", "--nocapture", "secrets::writes_until_a_worker_panics"]);
-        command.env("E2E_KIND", kind).env("E2E_URL", tap.url()).env("E2E_KEY", KEY).env("E2E_PEM", &made.pem);
-        command.env("E2E_POD", place.write("pod-token", &made.pod)).env("RUST_BACKTRACE", "full");
-        command.env_remove("RUST_LOG");
-        let outcome = place.start(&mut command).wait().expect(101);
-        let said = outcome.stdout + &outcome.stderr;
-        for text in ["TRACE", "the worker gives up", "stack backtrace"] {
-            assert!(said.contains(text), "{kind}: {text:?} is missing in:\n{said}");
-        }
+        panics_as(&place, &made, &tap, kind, "secrets::writes_until_a_worker_panics");
         assert!(in_play(&tap)["bearer tokens"].len() > number, "{kind} did not sign in");
     }
     nothing_is_shown_of(&place, &made, &tap, 5);
+}
+
+/// Runs a program whose worker panics.
+pub(crate) fn panics_as(place: &Place, made: &Made, tap: &Tap, kind: &str, program: &str) {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", "--nocapture", program]);
+    command.env("E2E_KIND", kind).env("E2E_URL", tap.url()).env("E2E_KEY", KEY).env("E2E_PEM", &made.pem);
+    command.env("E2E_POD", place.write("pod-token", &made.pod)).env("RUST_BACKTRACE", "full");
+    command.env_remove("RUST_LOG");
+    let outcome = place.start(&mut command).wait().expect(101);
+    let said = outcome.stdout + &outcome.stderr;
+    for text in ["TRACE", "the worker gives up", "stack backtrace"] {
+        assert!(said.contains(text), "{kind}: {text:?} is missing in:\n{said}");
+    }
 }
 
 /// A program of somebody who embeds the sink, which logs everything.
@@ -275,6 +305,23 @@ fn no_secret_is_in_what_a_process_prints_whose_worker_panics() {
 #[ignore = "run by no_secret_is_in_what_a_process_prints_whose_worker_panics"]
 fn writes_until_a_worker_panics() {
     tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).init();
+    let connection = connection_of_environment();
+    let write = WriteOptions::builder().database("Samples").table("T").batch_rows(1);
+    let write = write.poll_interval(Duration::from_millis(10)).build().unwrap();
+    let sink = SinkV2::connect(&connection, &write).unwrap();
+    timely::execute_directly(move |worker| {
+        let handle = worker.dataflow::<u64, _, _>(|scope| {
+            (0..200_i64).map(|n| (format!("row {n}"), n)).to_stream(scope).sink_v2(&sink).1
+        });
+        while handle.stats().rows_delivered < 3 {
+            worker.step_or_park(Some(Duration::from_millis(10)));
+        }
+        panic!("the worker gives up: {connection:?} {handle:?} {sink:?}");
+    });
+}
+
+/// As the test that starts the program says.
+pub(crate) fn connection_of_environment() -> ConnectionOptions {
     let variable = |name| std::env::var(name).unwrap();
     let (url, tenant) = (variable("E2E_URL"), TENANT.to_owned());
     let builder = ConnectionOptions::builder().cluster_url(&url).authority(&url);
@@ -288,17 +335,5 @@ fn writes_until_a_worker_panics() {
         }
         _ => builder.application("app-1", variable("E2E_KEY"), tenant),
     };
-    let connection = builder.build().unwrap();
-    let write = WriteOptions::builder().database("Samples").table("T").batch_rows(1);
-    let write = write.poll_interval(Duration::from_millis(10)).build().unwrap();
-    let sink = SinkV2::connect(&connection, &write).unwrap();
-    timely::execute_directly(move |worker| {
-        let handle = worker.dataflow::<u64, _, _>(|scope| {
-            (0..200_i64).map(|n| (format!("row {n}"), n)).to_stream(scope).sink_v2(&sink).1
-        });
-        while handle.stats().rows_delivered < 3 {
-            worker.step_or_park(Some(Duration::from_millis(10)));
-        }
-        panic!("the worker gives up: {connection:?} {handle:?} {sink:?}");
-    });
+    builder.build().unwrap()
 }

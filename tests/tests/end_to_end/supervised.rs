@@ -52,19 +52,41 @@ fn a_run_that_is_killed_is_started_again_and_reports_once() {
     assert_same_rows(&rows_of(&cluster.ask("T")), &storms(ROWS));
 }
 
+/// Starts so many supervised processes, each with a disk of its own.
+fn start_all(place: &Place, config: &Config, processes: usize) -> Vec<Process> {
+    let hosts = free_hosts(place, processes);
+    let (hosts, count) = (hosts.to_str().unwrap(), processes.to_string());
+    let one = |number: usize| {
+        let own = config.clone().state(&format!("state-{number}"));
+        let number = number.to_string();
+        start(place, &own, &["--processes", &count, "--process", &number, "--hosts", hosts])
+    };
+    (0..processes).map(one).collect()
+}
+
+#[test]
+fn a_stop_that_fails_is_not_restarted_by_the_processes_that_got_no_signal() {
+    let place = Place::new();
+    let mut cluster = Cluster::start(&place);
+    let config = pipeline(&cluster).job("stop_timeout = \"1s\"");
+    let mut all = start_all(&place, &config, 2);
+    wait_for_rows(&mut all[0], &cluster, 0);
+    cluster = cluster.kill_and_restart(&place, || {
+        all[1].signal(Signal::TERM);
+        for outcome in all.iter_mut().map(Process::wait) {
+            let outcome = outcome.expect(1);
+            assert_eq!((outcome.json()["exit_code"].clone(), outcome.number("restarts")), (1.into(), 0));
+        }
+    });
+    start_all(&place, &config, 2).iter_mut().for_each(|process| _ = process.wait().expect(0));
+    assert_same_rows(&rows_of(&cluster.ask("T")), &storms(ROWS));
+}
+
 #[test]
 fn a_cluster_whose_processes_are_supervised_comes_together_again() {
     let place = Place::new();
     let cluster = Cluster::start(&place);
-    let hosts = free_hosts(&place, 3);
-    let mut all: Vec<Process> = (0..3)
-        .map(|number| {
-            let own = pipeline(&cluster).state(&format!("state-{number}"));
-            let number = number.to_string();
-            let which = ["--processes", "3", "--process", &number, "--hosts", hosts.to_str().unwrap()];
-            start(&place, &own, &which)
-        })
-        .collect();
+    let mut all = start_all(&place, &pipeline(&cluster), 3);
     wait_for_rows(&mut all[0], &cluster, 0);
     kill(child(&mut all[1]));
     let outcomes: Vec<_> = all.iter_mut().map(|process| process.wait().expect(0)).collect();

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use kusto_emulator::{Emulator, Endpoint, Fault, FaultRule};
+use timely_kusto::SinkV2;
+use timely_kusto_tests::until;
 
 use crate::rig::{DATABASE, ROWS, Rig, options, rows, says, send, send_more};
 
@@ -132,4 +134,21 @@ fn a_cluster_that_is_gone_ends_the_run_with_its_address() {
     let error = send_more(&sink, rows(0..ROWS)).unwrap_err();
     let address = url.trim_start_matches("http://");
     says(&error, &["are not delivered after 4 attempts", &format!("no connection to {address}")]);
+}
+
+#[test]
+fn a_sink_whose_service_is_away_says_since_when_until_it_is_back() {
+    let rig = Rig::new();
+    let sink = SinkV2::connect(&rig.connection(), &options().build().unwrap()).unwrap();
+    send_more(&sink, rows(0..ROWS / 2)).unwrap();
+    assert_eq!((sink.stalled_for(), sink.uploads().0), (None, 0));
+    rig.handle.add_fault(FaultRule::new(Endpoint::Blob, Fault::Fail { status: 503, retry_after: None }));
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| send_more(&sink, rows(ROWS / 2..ROWS)));
+        until("a stall", || sink.stalled_for());
+        rig.handle.clear_faults();
+        sending.join().unwrap().unwrap();
+    });
+    assert_eq!(sink.stalled_for(), None);
+    rig.has_every_row_once("away for a while");
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kusto_emulator::Emulator;
-use serde_json::Value;
+use serde_json::{Value, json};
 use timely_kusto_tests::{Cluster, Config, Outcome, Place, command};
 
 use crate::support::*;
@@ -228,6 +228,28 @@ fn audit_goes_by_totals_where_tags_are_gone() {
     assert_eq!(states(&copied), BTreeSet::from(["no-tags"]), "{copied}");
 }
 
+#[test]
+fn audit_goes_by_the_epoch_that_rows_carry_whatever_became_of_their_extents() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline(&cluster, "Numbered").sink("epoch_column = true");
+    place.run(&config, &["-w", "2"]).expect(0);
+    cluster.ask(".set-or-append Copy <| Numbered");
+    cluster.ask(".clear table Numbered data");
+    cluster.ask(".set-or-append Numbered <| Copy");
+    let copied = audit(&place, &config).expect(0).json();
+    assert_eq!(states(&copied), BTreeSet::from(["agrees"]), "{copied}");
+    assert_eq!((&copied["column_rows"], &copied["tagged_rows"]), (&ROWS.into(), &0.into()), "{copied}");
+    let epoch = copied["epochs"][0]["epoch"].as_u64().unwrap();
+    cluster.ask(&format!(".set-or-replace Numbered <| Copy | where _kt_epoch != {epoch}"));
+    audit(&place, &config).refused(4, &["rows are promised for epochs without tags", "has 0 rows without"]);
+    cluster.ask(".set-or-replace Numbered <| union Copy, (Copy | take 2 | extend _kt_epoch = 987654321)");
+    audit(&place, &config).refused(4, &["2 rows carry an epoch"]);
+    let bare = pipeline(&cluster, "Bare").sink("epoch_column = true").existing_table().state("bare");
+    cluster.ask(".set Bare <| Copy | take 0 | project-away _kt_epoch");
+    place.run(&bare, &[]).refused(2, &["_kt_epoch: long", ".alter-merge table Bare"]);
+}
+
 fn resolve(place: &Place, config: &Config, decision: &[&str]) -> Outcome {
     let file = place.write_config(config);
     place.start(command().arg("resolve").arg(file).args(decision)).wait()
@@ -336,4 +358,84 @@ fn commands_about_write_ahead_pipelines_refuse_others() {
     for command in ["init", "audit", "resolve"] {
         place.command(&[command, file.to_str().unwrap()]).refused(2, &["mode = \"write-ahead\""]);
     }
+}
+
+#[test]
+fn init_makes_the_reader_of_a_collection_that_the_file_describes_and_run_feeds_it() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let changes =
+        "state,n,_kt_time,_kt_diff\nTexas,1,0,1\nOhio,1,0,1\nTexas,1,1,-1\nTexas,2,1,1\nOhio,1,2,-1\n";
+    place.write("changes.csv", changes);
+    let upserts =
+        "state,n,_kt_time,_kt_deleted\nTexas,1,0,false\nOhio,1,0,false\nTexas,2,1,false\nOhio,1,2,true\n";
+    place.write("upserts.csv", upserts);
+    for (input, table, sink, query, expected) in [
+        (
+            "changes.csv",
+            "Changes",
+            "collection = \"change-stream\"\nreader = \"Sums\"",
+            "Sums() | project state, n, _kt_count",
+            json!([["Texas", 2, 1]]),
+        ),
+        (
+            "upserts.csv",
+            "Upserts",
+            "collection = \"upsert\"\nkey = [\"state\"]",
+            "Upserts_now()",
+            json!([["Texas", 2]]),
+        ),
+    ] {
+        let config = Config::new(cluster.url()).file(input).table(table).state(table);
+        let config = config.sink(&format!("mode = \"write-ahead\"\n{sink}"));
+        let file = place.write_config(&config);
+        let init = || place.command(&["init", file.to_str().unwrap()]).expect(0).stdout;
+        let (first, again) = (init(), init());
+        assert!(first.contains("which shows the collection in"), "{first}");
+        assert_eq!(
+            (first.contains("_now_view"), again.contains("made ")),
+            (table == "Upserts", false),
+            "{again}"
+        );
+        place.run(&config, &[]).expect(0);
+        assert_eq!(
+            Value::from_iter(cluster.ask(query).rows.into_iter().map(Value::from)),
+            expected,
+            "{table}"
+        );
+    }
+    let config = Config::new(cluster.url()).file("changes.csv").table("Others").state("others");
+    let config = config.sink("mode = \"write-ahead\"\ncollection = \"upsert\"\nkey = [\"state\"]");
+    place.run(&config, &[]).refused(2, &["_kt_deleted: bool", ".alter-merge table Others"]);
+}
+
+#[test]
+fn init_names_the_role_that_a_view_takes() {
+    let place = Place::new();
+    let builder = Emulator::builder().database("Samples").sign_in(true).tenant("contoso.example");
+    let emulator = builder.batching_time(Duration::from_millis(50)).start().unwrap();
+    let admin = |command: &str| emulator.handle().command("Samples", command).unwrap();
+    admin(".create table T (id: long, _kt_time: long, _kt_deleted: bool)");
+    emulator.handle().add_app("app-1", "k3y", &[]).unwrap();
+    admin(".add database Samples users ('aadapp=app-1;contoso.example')");
+    admin(".add table T admins ('aadapp=app-1;contoso.example')");
+    place.write("rows.csv", "id,_kt_time,_kt_deleted\n1,0,false\n");
+    let auth = "auth = { kind = \"application\", app_id = \"app-1\", tenant_id = \"contoso.example\", \
+                app_key = { env = \"E2E_KEY\" } }";
+    let config = Config::new(emulator.cluster_url()).file("rows.csv").connection(auth).existing_table();
+    let config = config.sink("mode = \"write-ahead\"\ncollection = \"upsert\"\nkey = [\"id\"]");
+    let file = place.write_config(&config);
+    let init = || place.start(command().env("E2E_KEY", "k3y").arg("init").arg(&file)).wait();
+    let grant = ".add database Samples admins ('aadapp=app-1;contoso.example')";
+    init().refused(2, &["Database Admin on Samples", grant]);
+    admin(grant);
+    init().expect(0);
+    admin(".drop database Samples admins ('aadapp=app-1;contoso.example')");
+    init().expect(0);
+    admin(".drop function T_now");
+    admin(".create function with (folder='timely-kusto') T_now() { T }");
+    init().refused(
+        2,
+        &["Function Admin on T_now", ".add function T_now admins ('aadapp=app-1;contoso.example')"],
+    );
 }

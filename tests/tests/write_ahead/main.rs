@@ -6,5 +6,6 @@ mod commands;
 mod crashes;
 mod outage;
 mod processes;
+mod rights;
 mod stops;
 mod support;

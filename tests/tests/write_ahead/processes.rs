@@ -8,7 +8,7 @@ use timely_kusto_tests::{Cluster, Config, Place, Process, Signal, free_hosts, un
 use crate::support::*;
 
 /// Starts so many processes, each with a disk of its own.
-fn start_cluster(place: &Place, config: &Config, processes: usize) -> Vec<Process> {
+pub(crate) fn start_cluster(place: &Place, config: &Config, processes: usize) -> Vec<Process> {
     let own = |process: usize| config.clone().state(&format!("{}-{process}", config.state));
     start_processes(place, &(0..processes).map(own).collect::<Vec<_>>(), &[])
 }
@@ -122,10 +122,10 @@ fn a_process_that_hangs_is_lost_to_the_others_which_name_it() {
     let place = Place::new();
     let cluster = Cluster::start(&place);
     let config = pipeline_at(&cluster, "Frozen", 300);
-    let mut all = start_processes(&place, &vec![config.clone(); 2], &["--peer-timeout", "5s"]);
+    let mut all = start_processes(&place, &vec![config.clone(); 2], &["--peer-timeout", "10s"]);
     wait_for_rows(&mut all[0], &cluster, &config, 0);
     all[1].signal(Signal::STOP);
-    all[0].wait().refused(1, &["process 1 (127.0.0.1:", ") of 2 is gone: nothing was heard of it for 5 s"]);
+    all[0].wait().refused(1, &["process 1 (127.0.0.1:", ") of 2 is gone: nothing was heard of it for 10 s"]);
     all[1].signal(Signal::CONT);
     all[1].wait().expect(1);
     place.run(&config, &["-w", "2"]).expect(0);

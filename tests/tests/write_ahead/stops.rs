@@ -2,6 +2,7 @@
 
 use timely_kusto_tests::{Cluster, Config, Outcome, Place, Process, Signal, until};
 
+use crate::processes::start_cluster;
 use crate::support::*;
 
 fn patient(cluster: &Cluster, name: &str) -> Config {
@@ -18,7 +19,8 @@ fn stop(process: &mut Process) -> Outcome {
 }
 
 fn unfinished(outcome: Outcome) {
-    outcome.refused(1, &["stopped with ", "not in the table", "the next start takes them over"]);
+    assert_eq!(outcome.json()["outcome"], "stopped");
+    outcome.refused(143, &["stopped with ", "not in the table", "the next start takes them over"]);
 }
 
 #[test]
@@ -65,5 +67,22 @@ fn a_second_signal_ends_a_stop_at_once_and_no_row_is_lost() {
         assert!(outcome.stderr.contains("stopped at once"), "{}", outcome.stderr);
     });
     place.run(&config, &["-w", "1"]).expect(0);
+    holds_each_row_once(&cluster, &config);
+}
+
+#[test]
+fn a_stop_of_one_process_ends_all_in_its_time_and_none_is_to_be_restarted() {
+    let place = Place::new();
+    let mut cluster = Cluster::start(&place);
+    let config = patient(&cluster, "HostsAtStop");
+    let mut all = start_cluster(&place, &config, 2);
+    wait_for_rows(&mut all[0], &cluster, &config, 0);
+    cluster = cluster.kill_and_restart(&place, || {
+        all[1].signal(Signal::TERM);
+        all.iter_mut().for_each(|process| unfinished(process.wait()));
+    });
+    for mut process in start_cluster(&place, &config, 2) {
+        process.wait().expect(0);
+    }
     holds_each_row_once(&cluster, &config);
 }

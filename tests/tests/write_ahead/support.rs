@@ -1,5 +1,6 @@
 //! What the tests of this mode share.
 
+use kusto_client::Table;
 use timely_kusto_tests::{
     Cluster, Config, Place, Process, assert_same_rows, command, rows_of, storms, until,
 };
@@ -13,7 +14,12 @@ pub(crate) fn pipeline(cluster: &Cluster, name: &str) -> Config {
 
 /// The same, at so many rows a second: slow enough to be interrupted.
 pub(crate) fn pipeline_at(cluster: &Cluster, name: &str, rate: u64) -> Config {
-    let mut config = Config::new(cluster.url()).storms(ROWS).table(name).state(&format!("state-{name}"));
+    pipeline_to(cluster.url(), name, rate)
+}
+
+/// The same, into the cluster at this URL.
+pub(crate) fn pipeline_to(url: &str, name: &str, rate: u64) -> Config {
+    let mut config = Config::new(url).storms(ROWS).table(name).state(&format!("state-{name}"));
     config.checkpoint_interval = "100ms".into();
     config
         .source("partitions = 3")
@@ -32,7 +38,13 @@ pub(crate) fn start_to_die(place: &Place, config: &Config, at: &str, workers: &s
 /// That the table of a pipeline holds what the source has, each row once.
 #[track_caller]
 pub(crate) fn holds_each_row_once(cluster: &Cluster, config: &Config) {
-    assert_same_rows(&rows_of(&cluster.ask(&config.table)), &storms(ROWS));
+    holds_in(&cluster.ask(&config.table));
+}
+
+/// That an answer holds what the source has, each row once.
+#[track_caller]
+pub(crate) fn holds_in(answer: &Table) {
+    assert_same_rows(&rows_of(answer), &storms(ROWS));
 }
 
 /// Waits until a pipeline that runs has committed rows, more than `before`.

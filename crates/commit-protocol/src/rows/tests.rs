@@ -276,3 +276,12 @@ fn texts_of_ids_are_read_back_and_nonsense_is_refused() {
     let id: ExtentId = "0000000a-0000-0000-0000-00000000000b".parse().unwrap();
     assert_eq!(id.to_string().parse::<ExtentId>().unwrap(), id);
 }
+
+/// The most chunks of a commit are bounded so that this holds; see `WriteAheadOptions::CHUNKS_PER_EPOCH`.
+#[test]
+fn an_intent_with_ten_thousand_chunks_is_a_command_of_a_few_megabytes_in_parts_of_half_a_mebibyte() {
+    let raw = write_row(lineage(), &Row::Intent(intent(10_000).into()));
+    assert!(raw.iter().all(|row| row.body.len() <= PART_BYTES));
+    let bytes: usize = raw.iter().map(|row| row.body.len() + row.body.matches('"').count()).sum();
+    assert!((1 << 20..3 << 20).contains(&bytes), "{bytes} bytes in {} parts", raw.len());
+}

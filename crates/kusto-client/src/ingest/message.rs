@@ -205,7 +205,7 @@ pub(crate) fn blob_address(blob: &UploadedBlob) -> String {
 const SEGMENT: &percent_encoding::AsciiSet =
     &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-fn signed(address: &str, signature: &SecretString) -> String {
+pub(crate) fn signed(address: &str, signature: &SecretString) -> String {
     match signature.expose_secret() {
         "" => address.to_owned(),
         signature => format!("{address}?{signature}"),

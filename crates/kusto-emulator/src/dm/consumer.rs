@@ -16,8 +16,8 @@ use super::{DataManagement, count};
 use crate::assumptions::{RepeatedMessages, UnknownSize};
 use crate::clock::after;
 use crate::engine::{
-    IngestFailure, IngestOutcome, IngestRequest, IngestSource, IngestionProperties, Pending, Principal,
-    SourceOutcome, timestamp,
+    CountedRows, IngestFailure, IngestOutcome, IngestRequest, IngestSource, IngestionProperties, Pending,
+    Principal, SourceOutcome, timestamp,
 };
 use crate::faults::{Fault, Mischief};
 use crate::requests::{Endpoint, Request};
@@ -217,19 +217,27 @@ impl DataManagement {
     /// Accept-only mode: the blob's metadata says what it held.
     fn count_only(&self, accepted: &Accepted) {
         let ingestion = &accepted.ingestion;
-        let counted = self.sender(ingestion).and_then(|_| self.depot.source_metadata(&ingestion.blob));
-        let verdict = match counted {
-            Ok(metadata) => {
-                let number = |name: &str| metadata.get(name).and_then(|text| text.parse().ok());
-                count(&self.counters.raw_bytes, number("rawbytes").or(ingestion.raw_size).unwrap_or(0));
-                Verdict::ingested(number("rows").unwrap_or(0), None)
-            }
+        let verdict = match self.counted(ingestion) {
+            Ok(rows) => Verdict::ingested(rows, None),
             Err(failure) => Verdict::failed(failure, None),
         };
         self.conclude(accepted, &verdict);
         if let Err(error) = self.depot.delete_source(&ingestion.blob) {
             tracing::debug!(%error, "an accepted blob was not removed");
         }
+    }
+
+    /// Gives the table an extent of as many rows as the metadata says, without their values.
+    fn counted(&self, ingestion: &IngestionMessage) -> Result<u64, IngestFailure> {
+        let Group { principal, database, table, properties } = self.group(ingestion)?;
+        let metadata = self.depot.source_metadata(&ingestion.blob)?;
+        let number = |name: &str| metadata.get(name).and_then(|text| text.parse().ok());
+        let (rows, raw_bytes) =
+            (number("rows").unwrap_or(0), number("rawbytes").or(ingestion.raw_size).unwrap_or(0));
+        let request = CountedRows { principal, database, table, properties, rows, raw_bytes };
+        self.engine.ingest_counted(&request)?;
+        count(&self.counters.raw_bytes, raw_bytes);
+        Ok(rows)
     }
 
     /// Ingests a batch and says what came of each of its messages. One that is to be held does not hold up the others.

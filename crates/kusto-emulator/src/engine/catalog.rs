@@ -54,6 +54,59 @@ pub(crate) struct Database {
     pub(crate) settings: Settings,
     /// By name.
     pub(crate) tables: BTreeMap<String, Arc<Table>>,
+    /// Stored functions, by name.
+    #[serde(default)]
+    pub(crate) functions: BTreeMap<String, Arc<StoredFunction>>,
+    /// Materialized views, by name.
+    #[serde(default)]
+    pub(crate) views: BTreeMap<String, Arc<MaterializedView>>,
+}
+
+/// A stored function, as it was written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StoredFunction {
+    /// The name.
+    pub(crate) name: String,
+    /// With its brackets.
+    pub(crate) parameters: String,
+    /// With its braces.
+    pub(crate) body: String,
+    /// `folder`.
+    pub(crate) folder: String,
+    /// `docstring`.
+    pub(crate) docstring: String,
+    /// It may be used like a table, and `union` with a wildcard finds it.
+    pub(crate) view: bool,
+    /// Roles given here.
+    #[serde(flatten)]
+    pub(crate) settings: Settings,
+}
+
+/// A materialized view: what it says, and the records that it has taken in. The aggregation is computed when it is read, which is
+/// what a reader of the whole view sees in the service.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct MaterializedView {
+    /// The name.
+    pub(crate) name: String,
+    /// Its table, whatever that is called by now.
+    pub(crate) source: Uuid,
+    /// What the query calls the table.
+    pub(crate) source_name: String,
+    /// One pipeline that ends with `summarize`.
+    pub(crate) query: String,
+    /// `folder`.
+    pub(crate) folder: String,
+    /// `docString`.
+    pub(crate) docstring: String,
+    /// `autoUpdateSchema`: that it says so; the columns here are always those of the table.
+    pub(crate) follows_schema: bool,
+    /// From when on records of the table count, in ticks.
+    pub(crate) effective: i64,
+    /// Roles given here.
+    #[serde(flatten)]
+    pub(crate) settings: Settings,
+    /// The records that were ingested since, in whole extents: they stay when the table loses them.
+    pub(crate) extents: Vec<Arc<Extent>>,
 }
 
 /// A table: what it is called and made of, and its extents.
@@ -92,6 +145,20 @@ impl std::ops::Deref for Table {
     }
 }
 
+impl std::ops::Deref for StoredFunction {
+    type Target = Settings;
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl std::ops::Deref for MaterializedView {
+    type Target = Settings;
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
 impl State {
     /// The database of that name, in any case.
     pub(crate) fn find_database(&self, name: &str) -> Option<&Arc<Database>> {
@@ -108,6 +175,14 @@ impl State {
     pub(crate) fn table_by_id(&self, database: Uuid, table: Uuid) -> Option<(&Arc<Database>, &Arc<Table>)> {
         let database = self.databases.values().find(|candidate| candidate.id == database)?;
         Some((database, database.table_by_id(table)?))
+    }
+
+    /// The extents of all tables and views; what both have comes twice.
+    pub(crate) fn extents(&self) -> impl Iterator<Item = &Arc<Extent>> {
+        self.databases.values().flat_map(|database| {
+            let of_tables = database.tables.values().flat_map(|table| &table.extents);
+            of_tables.chain(database.views.values().flat_map(|view| &view.extents))
+        })
     }
 
     /// The batching policy in force for a table that may not exist.
@@ -148,6 +223,21 @@ impl Database {
     /// The table with that id, whatever it is called by now.
     pub(crate) fn table_by_id(&self, id: Uuid) -> Option<&Arc<Table>> {
         self.tables.values().find(|table| table.id == id)
+    }
+
+    /// A materialized view of the table, if there is one.
+    pub(crate) fn view_of(&self, table: &Table) -> Option<&Arc<MaterializedView>> {
+        self.views.values().find(|view| view.source == table.id)
+    }
+
+    /// What else is called so, for a name that is to be new: tables, functions and views have no name in common.
+    pub(crate) fn kind_of(&self, name: &str) -> Option<&'static str> {
+        let kinds = [
+            ("Table", self.tables.contains_key(name)),
+            ("Function", self.functions.contains_key(name)),
+            ("MaterializedView", self.views.contains_key(name)),
+        ];
+        kinds.into_iter().find_map(|(kind, found)| found.then_some(kind))
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::catalog::{Database, Settings, State, Table};
+use super::catalog::{Database, MaterializedView, Settings, State, StoredFunction, Table};
 use super::extent::Extent;
 use super::names::database_key;
 use super::principal::Principal;
@@ -33,14 +33,28 @@ pub(crate) enum Change {
     DropTable { database: String, table: String },
     /// Tables change their names, all at once: pairs of old and new name.
     RenameTables { database: String, names: Vec<(String, String)> },
-    /// New extents.
-    AddExtents { database: String, table: String, extents: Vec<Extent> },
+    /// New extents; of a merge, if they hold no record that was not there before.
+    AddExtents {
+        database: String,
+        table: String,
+        extents: Vec<Extent>,
+        #[serde(default)]
+        merged: bool,
+    },
     /// Extents go.
     DropExtents { database: String, table: String, ids: Vec<Uuid> },
     /// Extents change table and id: pairs of old and new id; with a new ingestion time if that was asked for.
     MoveExtents { database: String, from: String, to: String, ids: Vec<(Uuid, Uuid)>, ingested: Option<i64> },
     /// Extents have these tags from now on.
     SetTags { database: String, table: String, tags: Vec<(Uuid, Vec<String>)> },
+    /// A new stored function, or another one of that name.
+    PutFunction { database: String, function: Box<StoredFunction> },
+    /// A stored function goes.
+    DropFunction { database: String, function: String },
+    /// A new materialized view, or another one of that name.
+    PutView { database: String, view: Box<MaterializedView> },
+    /// A materialized view goes, with the records that only it has.
+    DropView { database: String, view: String },
 }
 
 impl State {
@@ -63,9 +77,13 @@ impl State {
             Change::RenameTables { database, names } => {
                 self.with_database(database, |database| database.rename(names))
             }
-            Change::AddExtents { database, table, extents } => {
-                self.with_table(database, table, |table| {
-                    table.extents.extend(extents.iter().cloned().map(Arc::new))
+            Change::AddExtents { database, table, extents, merged } => {
+                let extents: Vec<_> = extents.iter().cloned().map(Arc::new).collect();
+                self.with_database(database, |database| {
+                    if !merged {
+                        database.materialize(table, &extents);
+                    }
+                    database.with_table(table, |table| table.extents.extend(extents));
                 });
             }
             Change::DropExtents { database, table, ids } => {
@@ -77,12 +95,30 @@ impl State {
             Change::SetTags { database, table, tags } => {
                 self.with_table(database, table, |table| table.set_tags(tags))
             }
+            Change::PutFunction { database, function } => self.with_database(database, |database| {
+                database.functions.insert(function.name.clone(), Arc::new((**function).clone()));
+            }),
+            Change::DropFunction { database, function } => self.with_database(database, |database| {
+                database.functions.remove(function);
+            }),
+            Change::PutView { database, view } => self.with_database(database, |database| {
+                database.views.insert(view.name.clone(), Arc::new((**view).clone()));
+            }),
+            Change::DropView { database, view } => self.with_database(database, |database| {
+                database.views.remove(view);
+            }),
         }
     }
 
     fn create_database(&mut self, name: &str, id: Uuid) {
-        let database =
-            Database { name: name.to_owned(), id, settings: Settings::default(), tables: BTreeMap::new() };
+        let database = Database {
+            name: name.to_owned(),
+            id,
+            settings: Settings::default(),
+            tables: BTreeMap::new(),
+            functions: BTreeMap::new(),
+            views: BTreeMap::new(),
+        };
         self.databases.insert(database_key(name), Arc::new(database));
     }
 
@@ -131,17 +167,28 @@ impl Database {
         let mut taken = Vec::new();
         self.with_table(from, |table| taken = table.take(&old));
         let new_ids: BTreeMap<Uuid, Uuid> = ids.iter().copied().collect();
-        self.with_table(to, |table| {
-            table.extents.extend(taken.iter().map(|extent| {
-                let mut moved = extent.pruned(&schema);
-                moved.id = new_ids.get(&extent.id).copied().unwrap_or(extent.id);
-                if let Some(now) = ingested {
-                    moved.ingested = now;
-                    moved.ingested_runs.clear();
-                }
-                Arc::new(moved)
-            }));
+        let moved = taken.iter().map(|extent| {
+            let mut moved = extent.pruned(&schema);
+            moved.id = new_ids.get(&extent.id).copied().unwrap_or(extent.id);
+            if let Some(now) = ingested {
+                moved.ingested = now;
+                moved.ingested_runs.clear();
+            }
+            Arc::new(moved)
         });
+        let moved: Vec<_> = moved.collect();
+        if from != to && ingested.is_some() {
+            self.materialize(to, &moved);
+        }
+        self.with_table(to, |table| table.extents.extend(moved));
+    }
+
+    /// Views of the table take in records that are new to it. They see what has a new ingestion time.
+    fn materialize(&mut self, table: &str, extents: &[Arc<Extent>]) {
+        let Some(id) = self.tables.get(table).map(|table| table.id) else { return };
+        for view in self.views.values_mut().filter(|view| view.source == id) {
+            Arc::make_mut(view).extents.extend(extents.iter().map(Arc::clone));
+        }
     }
 }
 

@@ -143,7 +143,7 @@ fn decide(
     let ids = group.iter().map(|extent| extent.id).collect();
     let dropped = Change::DropExtents { database: database.clone(), table: name.clone(), ids };
     let extents = vec![merged.pruned(&table.schema)];
-    Decision::new(vec![dropped, Change::AddExtents { database, table: name, extents }], true)
+    Decision::new(vec![dropped, Change::AddExtents { database, table: name, extents, merged: true }], true)
 }
 
 /// The extent that takes the place of the group.

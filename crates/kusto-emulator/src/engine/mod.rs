@@ -63,6 +63,7 @@ pub(crate) use batch::{
 };
 use catalog::State;
 pub(crate) use error::{EngineError, EngineResult};
+pub(crate) use ingest::CountedRows;
 pub(crate) use pending::Pending;
 pub(crate) use policy::BatchingPolicy;
 pub(crate) use principal::Principal;

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::catalog::{Database, State, Table};
+use super::catalog::{Database, MaterializedView, State, Table};
 use super::command::Session;
 use super::error::{EngineError, EngineResult};
+use super::extent::Extent;
 use super::roles::{DatabaseAction, Rights};
 use super::{Engine, RequestContext, RequestProperties};
 use crate::data::{ColumnData, ResultTable, Schema, Value};
-use crate::kql::{self, Answer, Catalog, ErrorKind, ExtentBatch, KqlError, Options, Query, TableSource};
+use crate::kql::{
+    self, Answer, Catalog, ErrorKind, ExtentBatch, Function, KqlError, Options, Query, TableSource,
+};
 
 /// See [`Engine::query`].
 pub(super) fn run(
@@ -41,7 +44,7 @@ pub(super) fn rows(session: &Session<'_>, text: &str) -> EngineResult<ResultTabl
 /// Runs the operators `| ...` over the result of a command.
 pub(super) fn pipe(session: &Session<'_>, table: ResultTable, operators: &str) -> EngineResult<ResultTable> {
     let state = session.snapshot();
-    let view = View::new(session, &state, state.find_database(session.database));
+    let view = View::new(session, &state, state.find_database(session.database), operators);
     Ok(kql::apply(table, &kql::parse_operators(operators)?, &view, &options(session.properties))?)
 }
 
@@ -54,7 +57,7 @@ fn query<T>(
     let state = session.snapshot();
     let database = session.context_database(&state)?;
     session.rights(&state).on_database(database, DatabaseAction::Query)?;
-    let view = View::new(session, &state, Some(database));
+    let view = View::new(session, &state, Some(database), text);
     Ok(run(&kql::parse(text)?, &view, &options(session.properties))?)
 }
 
@@ -81,6 +84,12 @@ fn options(properties: &RequestProperties) -> Options {
     options
 }
 
+/// Runs a query over a state that may never come to be: whether it fits is what counts.
+pub(super) fn try_on(session: &Session<'_>, state: &State, text: &str) -> EngineResult<Schema> {
+    let view = View::new(session, state, state.find_database(session.database), text);
+    Ok(kql::run_statement(&kql::parse(text)?, &view, &Options::default())?.schema)
+}
+
 /// A database as a caller may query it.
 struct View<'a> {
     session: &'a Session<'a>,
@@ -88,32 +97,91 @@ struct View<'a> {
     database: Option<&'a Arc<Database>>,
     rights: Rights<'a>,
     now: i64,
+    /// The query: its words say which stored functions are needed.
+    text: &'a str,
+    /// The view that is computed, where that is what runs: its table is the records that it has taken in.
+    of_view: Option<&'a MaterializedView>,
 }
 
 impl<'a> View<'a> {
-    fn new(session: &'a Session<'a>, state: &'a State, database: Option<&'a Arc<Database>>) -> Self {
-        let engine = session.engine;
-        Self { session, engine, database, rights: session.rights(state), now: engine.now() }
+    fn new(
+        session: &'a Session<'a>,
+        state: &'a State,
+        database: Option<&'a Arc<Database>>,
+        text: &'a str,
+    ) -> Self {
+        let (engine, rights) = (session.engine, session.rights(state));
+        Self { session, engine, database, rights, now: engine.now(), text, of_view: None }
+    }
+
+    /// The database, if the caller may query it.
+    fn readable(&self) -> Option<&'a Arc<Database>> {
+        self.database.filter(|database| self.rights.on_database(database, DatabaseAction::Query).is_ok())
+    }
+
+    /// The rows of a materialized view, as of now.
+    fn computed(&self, view: &MaterializedView) -> Result<Arc<dyn TableSource>, KqlError> {
+        let inner = View { text: &view.query, of_view: Some(view), rights: self.rights, ..*self };
+        let rows = kql::run_statement(&kql::parse(&view.query)?, &inner, &Options::default())?;
+        Ok(Arc::new(kql::Given(rows)))
+    }
+
+    /// Puts a stored function behind those that it calls.
+    fn call(&self, name: &str, path: &mut Vec<String>, found: &mut Functions) -> Result<(), KqlError> {
+        let stored = self.readable().and_then(|database| database.functions.get(name));
+        let Some(stored) = stored.filter(|_| !found.iter().any(|(known, _)| known == name)) else {
+            return Ok(());
+        };
+        if path.iter().any(|caller| caller == name) {
+            let message = format!("the stored function '{name}' calls itself, which is not supported");
+            return Err(KqlError::semantic("SEM0001", message));
+        }
+        path.push(name.to_owned());
+        for word in kql::words(&stored.body) {
+            self.call(&word, path, found)?;
+        }
+        path.pop();
+        found.push((name.to_owned(), kql::parse_function(&stored.parameters, &stored.body, stored.view)?));
+        Ok(())
     }
 }
 
+/// Stored functions in the order in which they can be declared.
+type Functions = Vec<(String, Function)>;
+
 impl Catalog for View<'_> {
     fn table(&self, name: &str) -> Result<Arc<dyn TableSource>, KqlError> {
-        let Some(database) = self.database else { return Err(KqlError::no_table(name)) };
-        let may_query = self.rights.on_database(database, DatabaseAction::Query).is_ok();
-        let table = self
-            .session
-            .find_table(database, name)
-            .filter(|_| may_query)
-            .ok_or_else(|| KqlError::no_table(name))?;
-        Ok(Arc::new(Rows::load(self.engine, self.rights.state, database, table)?))
+        let Some(database) = self.readable() else { return Err(KqlError::no_table(name)) };
+        let load = |table: &Table, extents: &[Arc<Extent>]| {
+            Rows::load(self.engine, self.rights.state, database, table, extents)
+        };
+        if let Some(view) = self.of_view
+            && let Some(table) = database.table_by_id(view.source).filter(|_| name == view.source_name)
+        {
+            return Ok(Arc::new(load(table, &view.extents)?));
+        }
+        if let Some(table) = self.session.find_table(database, name) {
+            return Ok(Arc::new(load(table, &table.extents)?));
+        }
+        database.views.get(name).map_or_else(|| Err(KqlError::no_table(name)), |view| self.computed(view))
     }
 
     fn tables(&self) -> Vec<String> {
-        let may_query =
-            |database: &&Arc<Database>| self.rights.on_database(database, DatabaseAction::Query).is_ok();
-        let database = self.database.filter(may_query);
-        database.map(|database| database.tables.keys().cloned().collect()).unwrap_or_default()
+        self.readable().map(|database| database.tables.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    fn functions(&self) -> Result<Functions, KqlError> {
+        let mut found = Functions::new();
+        if self.database.is_some_and(|database| !database.functions.is_empty()) {
+            for word in kql::words(self.text) {
+                self.call(&word, &mut Vec::new(), &mut found)?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn is_materialized_view(&self, name: &str) -> bool {
+        self.readable().is_some_and(|database| database.views.contains_key(name))
     }
 
     fn now(&self) -> i64 {
@@ -145,10 +213,16 @@ struct Rows {
 }
 
 impl Rows {
-    fn load(engine: &Engine, state: &State, database: &Database, table: &Table) -> Result<Self, KqlError> {
-        let mut extents = Vec::with_capacity(table.extents.len());
+    fn load(
+        engine: &Engine,
+        state: &State,
+        database: &Database,
+        table: &Table,
+        of: &[Arc<Extent>],
+    ) -> Result<Self, KqlError> {
+        let mut extents = Vec::with_capacity(of.len());
         let records_time = records_ingestion_time(state, database, table);
-        for extent in &table.extents {
+        for extent in of {
             let stored = engine.extents.columns(extent).map_err(|error| KqlError {
                 kind: ErrorKind::Execution,
                 code: "E_EXTENT_LOAD",

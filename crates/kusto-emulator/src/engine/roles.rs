@@ -193,6 +193,26 @@ impl Rights<'_> {
         Err(self.refused(needed, &format!("table '{}' of database '{}'", table.name, database.name)))
     }
 
+    /// Whether the caller administers a function or a view, which have these grants of their own.
+    ///
+    /// # Errors
+    /// 403 naming principal, role and entity.
+    pub(crate) fn on_entity(
+        &self,
+        database: &Database,
+        grants: &[Grant],
+        kind: &str,
+        name: &str,
+    ) -> EngineResult<()> {
+        let member = self.database_roles(database).next().is_some();
+        let own = |grant: &Grant| member && grant.role == Role::Admin && grant.principal.covers(self.caller);
+        if self.on_database(database, DatabaseAction::Administer).is_ok() || grants.iter().any(own) {
+            return Ok(());
+        }
+        let entity = format!("{kind} '{name}' of database '{}'", database.name);
+        Err(self.refused(&format!("{kind} Admin"), &entity))
+    }
+
     fn may_on_table(&self, database: &Database, table: &Table, action: TableAction) -> bool {
         let on_database = |action| self.on_database(database, action).is_ok();
         match action {

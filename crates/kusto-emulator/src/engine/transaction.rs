@@ -1,5 +1,6 @@
 //! How a state follows another: decide on the present state, write the journal, show the new state.
 
+use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::Engine;
@@ -61,7 +62,7 @@ impl Engine {
         let after = Arc::new(after);
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&after);
         self.history.push(self.now(), Arc::clone(before));
-        gone(before, changes).for_each(|extent| self.extents.doom(&extent));
+        gone(before, &after, changes).iter().for_each(|extent| self.extents.doom(extent));
         if let Err(error) = journal.compact_when_due(&after) {
             tracing::warn!(%error, "the journal stays long");
         }
@@ -73,13 +74,24 @@ impl Engine {
     }
 }
 
-/// The extents that `changes` take out of the catalog.
-fn gone(before: &State, changes: &[Change]) -> impl Iterator<Item = Arc<Extent>> {
-    changes.iter().flat_map(|change| match change {
+/// The extents that `changes` take out of the catalog, and that nothing in it holds any more.
+fn gone(before: &State, after: &State, changes: &[Change]) -> Vec<Arc<Extent>> {
+    let lost = |change: &Change| match change {
         Change::DropTable { database, table } => extents_of(before, database, table, None),
         Change::DropExtents { database, table, ids } => extents_of(before, database, table, Some(ids)),
+        Change::DropView { database, view } => {
+            let view = before.find_database(database).and_then(|database| database.views.get(view));
+            view.map(|view| view.extents.clone()).unwrap_or_default()
+        }
         _ => Vec::new(),
-    })
+    };
+    let mut lost: Vec<_> = changes.iter().flat_map(lost).collect();
+    let has_views = |state: &State| state.databases.values().any(|database| !database.views.is_empty());
+    if !lost.is_empty() && (has_views(before) || has_views(after)) {
+        let held: HashSet<Uuid> = after.extents().map(|extent| extent.file).collect();
+        lost.retain(|extent| !held.contains(&extent.file));
+    }
+    lost
 }
 
 fn extents_of(state: &State, database: &str, table: &str, ids: Option<&[Uuid]>) -> Vec<Arc<Extent>> {

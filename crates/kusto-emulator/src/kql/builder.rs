@@ -149,6 +149,15 @@ impl<'a> Builder<'a> {
         Rc::make_mut(&mut self.names).declare_scalar(name, ty, value);
     }
 
+    /// Declares the stored functions that the text may mean, so that its own declarations hide them.
+    pub(super) fn declare_stored(&mut self) -> Result<(), KqlError> {
+        for (name, function) in self.shared.catalog.functions()? {
+            let closure = Closure::new(function, &self.names);
+            Rc::make_mut(&mut self.names).declare_function(&name, closure);
+        }
+        Ok(())
+    }
+
     /// Declares what a `let` does.
     pub(super) fn declare_let(&mut self, name: &str, value: &Let) -> Result<(), KqlError> {
         match value {
@@ -368,6 +377,15 @@ impl<'a> Builder<'a> {
             }
         };
         Ok(Relation { name: Some(name.to_owned()), ..scan(source) })
+    }
+
+    /// `materialized_view('V')`: here it is as far as the whole view.
+    pub(super) fn materialized_part(&self, name: &str) -> Result<Relation, KqlError> {
+        if self.shared.catalog.is_materialized_view(name) {
+            self.stored(name)
+        } else {
+            Err(KqlError::no_table(name))
+        }
     }
 
     /// The tables and views that a pattern with `*` stands for, in the order of their names.

@@ -28,6 +28,11 @@ impl Builder<'_> {
                     self.with_scope("table", &Schema::default(), |scope| scope.constant(table))?;
                 self.table(value.as_str().unwrap_or(""))
             }
+            ("materialized_view", [view] | [view, _]) => {
+                let (_, value) =
+                    self.with_scope("materialized_view", &Schema::default(), |scope| scope.constant(view))?;
+                self.materialized_part(value.as_str().unwrap_or(""))
+            }
             _ => Err(KqlError::no_function(name)),
         }
     }

@@ -1,5 +1,6 @@
 //! What a query needs from its surroundings: tables, the time, the caller.
 
+use super::ast::Function;
 use super::error::KqlError;
 use crate::data::{ColumnData, ResultTable, Schema, TICKS_PER_SECOND, Value, parse_datetime, parse_timespan};
 use std::collections::HashMap;
@@ -16,6 +17,17 @@ pub(crate) trait Catalog {
 
     /// The names of all tables that the caller may see, for `union` with a wildcard.
     fn tables(&self) -> Vec<String>;
+
+    /// The stored functions that the query may call: each behind those that it calls itself.
+    fn functions(&self) -> Result<Vec<(String, Function)>, KqlError> {
+        Ok(Vec::new())
+    }
+
+    /// Whether the caller sees a materialized view of that name.
+    fn is_materialized_view(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
 
     /// The time of the request, in ticks since 0001-01-01: one value for the whole query.
     fn now(&self) -> i64;
@@ -66,7 +78,7 @@ pub(crate) struct ExtentBatch {
 
 /// A result used as a table.
 #[derive(Debug)]
-pub(super) struct Given(pub(super) ResultTable);
+pub(crate) struct Given(pub(crate) ResultTable);
 
 impl TableSource for Given {
     fn schema(&self) -> &Schema {

@@ -174,6 +174,11 @@ impl<'a> Tokens<'a> {
         &self.text[token.start..token.end]
     }
 
+    /// The text that the tokens stand in.
+    pub(crate) fn whole(&self) -> &'a str {
+        self.text
+    }
+
     /// The byte behind the last token taken.
     pub(crate) fn position(&self) -> usize {
         self.taken

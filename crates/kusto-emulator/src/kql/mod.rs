@@ -59,8 +59,8 @@ mod summarize;
 mod typed;
 mod window;
 
-pub(crate) use ast::{Operator, Query};
-pub(crate) use catalog::{Catalog, ExtentBatch, Options, TableSource};
+pub(crate) use ast::{Expr, Function, Operator, Query, Source, Statement};
+pub(crate) use catalog::{Catalog, ExtentBatch, Given, Options, TableSource};
 pub(crate) use error::{ErrorKind, KqlError, TIMED_OUT};
 pub(crate) use lexer::{Kind, Punct, Tokens};
 pub(crate) use run::{Answer, apply, run, run_statement};
@@ -71,6 +71,36 @@ pub(crate) use run::{Answer, apply, run, run_statement};
 /// When the text is no query, or uses something that is not supported.
 pub(crate) fn parse(text: &str) -> Result<Query, KqlError> {
     parser::Parser::new(Tokens::new(text)).query()
+}
+
+/// Parses a stored function: `(parameters)` and `{ body }`.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_function(parameters: &str, body: &str, view: bool) -> Result<Function, KqlError> {
+    let text = format!("{parameters} {body}");
+    let mut parser = parser::Parser::new(Tokens::new(&text));
+    let function = parser.function(view)?;
+    if parser.tokens.at_end() {
+        Ok(function)
+    } else {
+        Err(parser.tokens.unexpected("the end of the function"))
+    }
+}
+
+/// The words of a text, and what is quoted in it: whatever can be the name of something.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    let mut tokens = Tokens::new(text);
+    let mut words = Vec::new();
+    loop {
+        let token = tokens.next();
+        match token.kind {
+            Kind::End | Kind::Invalid(_) => return words,
+            Kind::Word => words.push(tokens.text_of(&token).to_owned()),
+            Kind::Text { text, .. } => words.push(text),
+            _ => {}
+        }
+    }
 }
 
 /// Parses the operators behind a command: `| where .. | project ..`, up to the end of the text. Empty text has none.

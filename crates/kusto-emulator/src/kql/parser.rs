@@ -117,7 +117,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `(parameters) { declarations; result }`
-    fn function(&mut self, view: bool) -> Result<Function, KqlError> {
+    pub(super) fn function(&mut self, view: bool) -> Result<Function, KqlError> {
         self.tokens.expect(Punct::Open)?;
         let mut parameters = Vec::new();
         while !self.tokens.eat(Punct::Close) {
@@ -254,7 +254,7 @@ impl<'a> Parser<'a> {
     /// What gives rows, from an expression that was read as a scalar.
     fn source_of(&mut self, expr: Expr) -> Result<Source, KqlError> {
         let refused = |name: &str| {
-            matches!(name, "externaldata" | "external_table" | "materialized_view")
+            matches!(name, "externaldata" | "external_table")
                 .then(|| KqlError::unsupported(format_args!("'{name}(..)' as a source of rows")))
         };
         if let Expr::Call(name, _) = innermost(&expr)

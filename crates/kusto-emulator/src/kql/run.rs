@@ -74,13 +74,16 @@ pub(crate) fn apply(
     }
     let name = table.name.clone();
     let pipeline = Pipeline { source: Source::Given, operators: operators.to_vec() };
-    let builder = Builder::new(catalog, options).over(Arc::new(Given(table)));
+    let mut builder = Builder::new(catalog, options);
+    builder.declare_stored()?;
+    let builder = builder.over(Arc::new(Given(table)));
     let (table, failure) = collect(builder.pipeline(&pipeline)?, options, &name)?;
     failure.map_or(Ok(table), Err)
 }
 
 fn execute(query: &Query, catalog: &dyn Catalog, options: &Options) -> Result<Answer, KqlError> {
     let mut builder = Builder::new(catalog, options);
+    builder.declare_stored()?;
     for parameter in &query.parameters {
         let value = parameter_value(parameter, options)?;
         builder.declare(&parameter.name, parameter.ty, value);

@@ -99,7 +99,7 @@ impl Names {
             },
             Expr::Call(name, _) => match self.functions.get(name) {
                 Some(function) => function.gives_rows(),
-                None => matches!(name.as_str(), "materialize" | "table"),
+                None => matches!(name.as_str(), "materialize" | "materialized_view" | "table"),
             },
             Expr::Member(inner, _) => {
                 matches!(&**inner, Expr::Call(name, _) if name == "database" || name == OF_CLUSTER)

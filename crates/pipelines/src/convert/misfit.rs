@@ -99,7 +99,7 @@ const JSON: &str = "a file holds objects (one per line, or one after another) or
                     mend the record, or add the column to the table";
 const MISFIT: &str = "mend the value, or give the column a type that takes it (string takes every text)";
 const LONG: &str = "the service would cut it: raise MaxValueSize in the column's encoding policy and `max_value_bytes` \
-                    with it (the write-ahead mode takes no more than 1 MiB), or shorten the value";
+                    with it, or shorten the value";
 
 fn cut(value: &str) -> String {
     match value.char_indices().nth(SHOWN) {

@@ -164,7 +164,9 @@ impl Gauge for WriteAheadHandle {
     }
 
     fn give_up(&self) -> Option<Error> {
-        WriteAheadHandle::give_up(self).map(error_of)
+        // Said by the runner to all processes, and not by the sink: it is a stop and no failure.
+        let unfinished = self.unfinished().to_string();
+        self.error().is_none().then(|| Error::new(ErrorKind::Unfinished, unfinished))
     }
 
     fn waiting_for(&self) -> Option<String> {

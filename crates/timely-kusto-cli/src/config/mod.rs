@@ -4,7 +4,8 @@
 //! [job]         # name, checkpoint_interval, stop_timeout, state
 //! [source]      # kind, and what that kind has; rate
 //! [connection]  # cluster, ingestion, auth
-//! [sink]        # mode, create, max_value_bytes, log_bytes, and every write option under its own name
+//! [sink]        # mode, create, max_value_bytes, log_bytes, staging, epoch_column, collection with key, reader and
+//!               # materialized, and every write option under its own name
 //! ```
 //! What later versions will have (a Kafka source) is refused as not there yet, so that nobody
 //! takes silence for consent. Relative paths are relative to the current directory.
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use pipelines::PipelineOptions;
 use pipelines::options::{JobOptions, SinkMode, SinkOptions};
-use timely_kusto::{OPTIONS, WriteOptions, parse_bytes, parse_duration};
+use timely_kusto::{OPTIONS, Reader, Staging, WriteOptions, parse_bytes, parse_duration};
 
 pub(crate) use self::connection::Cluster;
 pub(crate) use self::document::ConfigError;
@@ -94,15 +95,81 @@ fn sink(mut section: Section) -> Result<SinkOptions> {
     if log_bytes.is_some() && mode != SinkMode::WriteAhead {
         return Err(section.error("log_bytes needs mode = \"write-ahead\": SinkV2 keeps no epoch files"));
     }
+    let reader = reader(&mut section, mode)?;
+    let staging = staging(&mut section, mode)?;
+    let epoch_column = section.flag("epoch_column")?.unwrap_or(false);
+    if epoch_column && mode != SinkMode::WriteAhead {
+        return Err(section
+            .error("epoch_column needs mode = \"write-ahead\": rows of SinkV2 have no epoch that counts"));
+    }
     let write = write_options(section)?;
     let mut sink = SinkOptions::new(write);
+    sink.reader = reader;
+    sink.epoch_column = epoch_column;
     sink.mode = mode;
     sink.create = create;
+    sink.staging = staging;
     sink.log_bytes = log_bytes.unwrap_or(SinkOptions::LOG_BYTES);
     if let Some(bytes) = largest_value {
         sink.max_value_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     }
     Ok(sink)
+}
+
+/// What the rows are changes of, where they are: `collection`, and the keys that belong to it.
+fn reader(section: &mut Section, mode: SinkMode) -> Result<Option<Reader>> {
+    let collection = section.text("collection")?;
+    let (key, function) = (section.texts("key")?, section.text("reader")?);
+    let materialized = section.flag("materialized")?;
+    let mut reader = match collection.as_deref() {
+        None if key.is_empty() && function.is_none() && materialized.is_none() => return Ok(None),
+        None => {
+            let why = "`key`, `reader` and `materialized` need collection = \"change-stream\" or \"upsert\"";
+            return Err(section.error(why));
+        }
+        Some("change-stream") if !key.is_empty() => {
+            return Err(
+                section.error("a change stream has no `key`: its records are told apart by all columns")
+            );
+        }
+        Some("change-stream") => Reader::change_stream(),
+        Some("upsert") if key.is_empty() => {
+            return Err(section
+                .error("collection = \"upsert\" needs `key`: the columns by which rows replace each other"));
+        }
+        Some("upsert") => Reader::upsert(key),
+        Some(other) => {
+            let names = ["change-stream", "upsert"].into_iter();
+            return Err(section.error(format!("there is no collection {other:?}{}", nearest(other, names))));
+        }
+    };
+    if mode != SinkMode::WriteAhead {
+        return Err(section.error(
+            "collection needs mode = \"write-ahead\": rows that are written twice would add up to another collection",
+        ));
+    }
+    if let Some(function) = function {
+        reader = reader.function(function);
+    }
+    if let Some(materialized) = materialized {
+        reader = reader.materialized(materialized);
+    }
+    Ok(Some(reader))
+}
+
+fn staging(section: &mut Section, mode: SinkMode) -> Result<Staging> {
+    match section.text("staging")?.as_deref() {
+        None => Ok(Staging::Queued),
+        Some(_) if mode != SinkMode::WriteAhead => {
+            Err(section.error("staging needs mode = \"write-ahead\": SinkV2 stages nothing"))
+        }
+        Some("queued") => Ok(Staging::Queued),
+        Some("direct") => Ok(Staging::Direct),
+        Some(other) => {
+            let names = ["queued", "direct"].into_iter();
+            Err(section.error(format!("there is no staging {other:?}{}", nearest(other, names))))
+        }
+    }
 }
 
 /// All that is left of the section are write options, under the names of the builder.
@@ -114,6 +181,12 @@ fn write_options(mut section: Section) -> Result<WriteOptions> {
             "create",
             "max_value_bytes",
             "log_bytes",
+            "collection",
+            "key",
+            "reader",
+            "materialized",
+            "staging",
+            "epoch_column",
         ]);
         if !known.clone().any(|known| known == name) {
             return Err(

@@ -192,3 +192,27 @@ fn text_that_is_no_toml_is_an_error_with_its_line() {
     let error = refusal("[job]\nname = \n");
     assert!(error.contains("line 2"), "{error}");
 }
+
+#[test]
+fn a_collection_is_read_with_its_reader_and_what_cannot_be_meant_is_told() {
+    use timely_kusto::Reader;
+    let ahead = |lines: &str| GOOD.replace("mode = \"sink-v2\"", &format!("mode = \"write-ahead\"\n{lines}"));
+    let reader = |lines: &str| parse_text(&ahead(lines)).unwrap().pipeline.sink.reader;
+    assert_eq!(reader(""), None);
+    assert_eq!(reader("collection = \"change-stream\""), Some(Reader::change_stream()));
+    assert_eq!(
+        reader("collection = \"upsert\"\nkey = [\"a\", \"b\"]\nreader = \"F\"\nmaterialized = false"),
+        Some(Reader::upsert(["a", "b"]).function("F").materialized(false))
+    );
+    for (lines, told) in [
+        ("collection = \"upsert\"", "needs `key`"),
+        ("collection = \"change-stream\"\nkey = \"a\"", "has no `key`"),
+        ("collection = \"upserts\"", "did you mean `upsert`"),
+        ("reader = \"F\"", "need collection"),
+    ] {
+        let error = refusal(&ahead(lines));
+        assert!(error.contains(told), "{error}");
+    }
+    let error = refusal(&GOOD.replace("create = true", "collection = \"change-stream\""));
+    assert!(error.contains("needs mode = \"write-ahead\""), "{error}");
+}

@@ -225,8 +225,13 @@ pub(super) const METRICS: &[Metric] = metrics! {
     WriteAhead Gauge "log_limit" BYTES, [], "Epoch files at which sources pause", |seen| {
         ahead(seen, |it| it.limits.log_bytes.1)
     };
-    WriteAhead Gauge "paused" None, ["reason"], "1 for the limit at which sources are held, else 0", |seen| {
-        let Some(state) = &seen.reading.sink.ahead else { return Vec::new() };
+    Always Gauge "paused" None, ["reason"],
+        "1 for the limit at which sources are held, else 0; with SinkV2 there is memory only", |seen| {
+        let Some(state) = &seen.reading.sink.ahead else {
+            let (used, limit) = seen.reading.sink.memory;
+            let full = f64::from(u8::from(limit > 0 && used >= limit));
+            return vec![labelled("reason", timely_kusto::Pause::Memory.name(), full)];
+        };
         let is = |pause| f64::from(u8::from(state.limits.paused_by == Some(pause)));
         timely_kusto::Pause::ALL.map(|pause| labelled("reason", pause.name(), is(pause))).into()
     };

@@ -69,6 +69,7 @@ pub(crate) struct Courier {
     compressors: Arc<Semaphore>,
     uploads: Semaphore,
     looks: Semaphore,
+    ingestions: Semaphore,
 }
 
 /// Who wants to know of failed attempts.
@@ -96,6 +97,11 @@ impl Courier {
     /// of the cluster, which all clients share.
     const LOOKS: usize = 8;
 
+    /// `.ingest into` commands at the same time. The cluster's capacity for ingestion is a share of its cores, which data
+    /// management and all others use, too (`MicrosoftDocs/dataexplorer-docs
+    /// data-explorer/kusto/management/capacity-policy.md`).
+    const INGESTIONS: usize = 4;
+
     pub(crate) fn new(
         service: Arc<dyn Service>,
         options: Arc<WriteOptions>,
@@ -103,6 +109,7 @@ impl Courier {
         failure: Arc<Failure>,
     ) -> Arc<Self> {
         Arc::new(Courier {
+            ingestions: Semaphore::new(Self::INGESTIONS),
             compressors: Arc::new(Semaphore::new(options.compressors())),
             uploads: Semaphore::new(options.uploads()),
             looks: Semaphore::new(Self::LOOKS),

@@ -3,12 +3,17 @@
 //! One attempt per call: whether there is another one, and under which tag, is decided above, since the write-ahead mode
 //! accepts one attempt only.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use epoch_log::Layout;
-use kusto_client::{IngestionMapping, Report};
+use kusto_client::{
+    Effect, Error, ErrorKind, Ingestion, IngestionMapping, Report, Table, UploadedBlob, ingest_command,
+};
 use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 
+use super::retry::GivenUp;
 use super::{Courier, Packed, confirm::Verdict};
 use crate::budget::Reservation;
 use crate::{Result, SinkError};
@@ -34,10 +39,12 @@ pub(crate) struct Staging {
     pub(crate) format: String,
     /// How fields find their columns.
     pub(crate) mapping: Option<IngestionMapping>,
+    /// By `.ingest into` instead of a queue message.
+    pub(crate) direct: bool,
 }
 
 impl Courier {
-    /// Uploads a sealed body, queues it for the staging table and waits for its status. `turn` is given back when the body
+    /// Uploads a sealed body, queues it for the staging table and waits for its status, or has the engine pull it. `turn` is given back when the body
     /// is no longer in memory.
     ///
     /// # Errors
@@ -61,6 +68,11 @@ impl Courier {
         ingestion.additional_tags.push(staging.tag.clone());
         ingestion.flush_immediately = true;
         ingestion.report = Report::Table;
+        if staging.direct {
+            self.ingest(&ingestion, &blob, rows).await?;
+            crate::write_ahead::failpoint::reach("after queue");
+            return Ok(());
+        }
         let ticket = self.queue(&ingestion, &blob, rows).await?;
         crate::write_ahead::failpoint::reach("after queue");
         match self.confirm(&ticket, &blob.name, rows).await? {
@@ -69,9 +81,34 @@ impl Courier {
         }
     }
 
+    /// Has the engine pull a blob. One attempt: an answer that is lost may hide an ingestion that took effect.
+    async fn ingest(&self, ingestion: &Ingestion, blob: &UploadedBlob, rows: u64) -> Result<()> {
+        let _one = self.ingestions.acquire().await.map_err(|_| SinkError::Stopped)?;
+        let started = Instant::now();
+        let command = ingest_command(ingestion, blob);
+        let answer = self.service.command(&ingestion.database, &command).await.and_then(without_errors);
+        self.counters.confirmed(started.elapsed());
+        let given_up = |error| GivenUp { error, attempts: 1, after: started.elapsed() };
+        answer.map_err(|error| self.undelivered(rows, given_up(error)))
+    }
+
     fn staged_name(&self, id: Uuid, format: &str) -> String {
         let (database, table) = (self.options.database(), self.options.table());
         format!("{database}__{table}__{id}.{format}{}", self.codec.suffix())
+    }
+}
+
+/// An answer with an extent that has errors is a failure that left something.
+fn without_errors(answer: Table) -> kusto_client::Result<()> {
+    let errors = answer.position("HasErrors")?;
+    let failed = |row: &Vec<serde_json::Value>| row.get(errors).is_some_and(|cell| cell == true || cell == 1);
+    match answer.rows.iter().any(failed) {
+        false => Ok(()),
+        true => {
+            let (operation, why) = ("ingest a blob", "a part of it could not be ingested");
+            Err(Error::new(ErrorKind::Service, operation, "the staging table", why)
+                .with_effect(Effect::Unknown))
+        }
     }
 }
 

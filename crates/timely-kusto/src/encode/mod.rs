@@ -22,6 +22,7 @@ mod field;
 mod raw;
 mod row;
 mod serde_encoder;
+pub(crate) mod tail;
 
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,15 @@ pub trait Encoder<D: ?Sized> {
     fn copies(&self, record: &D) -> Result<u64, EncodeError> {
         let _ = record;
         Ok(1)
+    }
+
+    /// Tells that the records to come are of this epoch, for encoders whose rows carry it.
+    ///
+    /// # Errors
+    /// When the epoch does not fit a `long`.
+    fn in_epoch(&mut self, epoch: u64) -> Result<(), EncodeError> {
+        let _ = epoch;
+        Ok(())
     }
 
     /// The columns in the order of the fields, once they are known: a struct's field names after its first row.

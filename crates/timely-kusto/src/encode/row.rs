@@ -7,6 +7,7 @@ use serde::ser::{
 use super::columns::Columns;
 use super::dynamic::write_key;
 use super::field::{Field, variant_with_data};
+use super::tail::{Added, Tail};
 use super::{EncodeError, LongValues, MAX_ROW_BYTES};
 use crate::options::Format;
 
@@ -18,6 +19,10 @@ pub(crate) struct Row<'a> {
     pub(crate) scratch: &'a mut Vec<u8>,
     pub(crate) columns: &'a mut Columns,
     pub(crate) long: &'a mut LongValues,
+    /// Fields that the sink adds behind those of the record.
+    pub(crate) tail: Tail<'a>,
+    /// One more behind these: the epoch.
+    pub(crate) epoch: Option<&'a Added>,
 }
 
 /// A row with fields under way.
@@ -32,6 +37,12 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// The fields that the sink adds.
+    #[inline]
+    fn added(&self) -> impl Iterator<Item = &'a Added> + use<'a> {
+        self.tail.iter().chain(self.epoch)
+    }
+
     fn begin(self) -> Fields<'a> {
         let start = self.out.len();
         if self.format == Format::Json {
@@ -127,6 +138,9 @@ impl Fields<'_> {
 
     #[inline]
     fn end_named(mut self) -> Result<(), EncodeError> {
+        for (name, value) in self.row.added() {
+            self.named(name, value)?;
+        }
         match self.row.format {
             Format::Csv => self.row.columns.end_named(self.count)?,
             Format::Json => self.row.columns.end_some_named(),
@@ -136,6 +150,9 @@ impl Fields<'_> {
 
     #[inline]
     fn end_positional(mut self) -> Result<(), EncodeError> {
+        for (_, value) in self.row.added() {
+            self.positional(value)?;
+        }
         self.row.columns.end_positional(self.count)?;
         self.close()
     }
@@ -339,6 +356,10 @@ impl SerializeMap for Fields<'_> {
     }
 
     fn end(mut self) -> Result<(), EncodeError> {
+        for (name, value) in self.row.added() {
+            self.serialize_key(name)?;
+            self.serialize_value(value)?;
+        }
         self.close()
     }
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::columns::Columns;
 use super::row::Row;
+use super::tail::{Added, EPOCH, Extra, Tail};
 use super::{ColumnName, EncodeError, Encoder, LongValues};
 use crate::options::Format;
 
@@ -49,6 +50,7 @@ pub struct SerdeEncoder {
     columns: Columns,
     scratch: Vec<u8>,
     long: LongValues,
+    epoch: Option<Added>,
 }
 
 impl SerdeEncoder {
@@ -63,18 +65,42 @@ impl SerdeEncoder {
         let columns = Columns::with_names(names.into_iter().map(Into::into));
         SerdeEncoder { format, columns, ..SerdeEncoder::default() }
     }
+
+    /// The same encoder for rows that carry their epoch, in a last field.
+    pub(crate) fn with_epoch(self) -> Self {
+        SerdeEncoder { epoch: Some((EPOCH, Extra::Long(0))), ..self }
+    }
+
+    /// Appends the record as one row, with the fields of `tail` behind its own.
+    #[inline]
+    pub(crate) fn encode_with<T: Serialize + ?Sized>(
+        &mut self,
+        record: &T,
+        tail: Tail<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<u64, EncodeError> {
+        let start = out.len();
+        let SerdeEncoder { format, columns, scratch, long, epoch } = self;
+        let epoch = epoch.as_ref();
+        let written = record.serialize(Row { format: *format, out, scratch, columns, long, tail, epoch });
+        written.map(|()| 1).inspect_err(|_| {
+            out.truncate(start);
+            self.columns.forget_failed_first_row();
+        })
+    }
 }
 
 impl<T: Serialize + ?Sized> Encoder<T> for SerdeEncoder {
     #[inline]
     fn encode(&mut self, record: &T, out: &mut Vec<u8>) -> Result<u64, EncodeError> {
-        let start = out.len();
-        let SerdeEncoder { format, columns, scratch, long } = self;
-        let written = record.serialize(Row { format: *format, out, scratch, columns, long });
-        written.map(|()| 1).inspect_err(|_| {
-            out.truncate(start);
-            self.columns.forget_failed_first_row();
-        })
+        self.encode_with(record, &[], out)
+    }
+
+    fn in_epoch(&mut self, epoch: u64) -> Result<(), EncodeError> {
+        if let Some((_, value)) = &mut self.epoch {
+            *value = Extra::epoch(epoch)?;
+        }
+        Ok(())
     }
 
     fn columns(&self) -> Option<&[ColumnName]> {

@@ -45,7 +45,7 @@ where
     }
 
     fn copies(&self, (record, _, difference): &(D, T, isize)) -> Result<u64, EncodeError> {
-        u64::try_from(*difference).map_err(|_| retraction(record, *difference))
+        insertions(record, *difference)
     }
 
     fn long_values(&self) -> LongValues {
@@ -55,6 +55,14 @@ where
     fn columns(&self) -> Option<&[ColumnName]> {
         self.0.columns()
     }
+}
+
+/// As how many rows a record with this difference is written.
+///
+/// # Errors
+/// When it is retracted.
+pub(crate) fn insertions(record: &impl std::fmt::Debug, difference: isize) -> Result<u64, EncodeError> {
+    u64::try_from(difference).map_err(|_| retraction(record, difference))
 }
 
 fn retraction(record: &impl std::fmt::Debug, difference: isize) -> EncodeError {

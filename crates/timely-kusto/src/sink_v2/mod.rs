@@ -44,6 +44,7 @@ use crate::stats::SinkStats;
 use crate::{Result, SinkError};
 
 pub use self::differential::InsertOnlyToKusto;
+pub(crate) use self::differential::insertions;
 pub use self::handle::{SinkHandle, Undelivered};
 pub use self::operator::{Clock, EncodedRowsToKusto, RowsToKusto};
 

@@ -14,7 +14,7 @@ use super::bus::Line;
 use super::driver::Heard;
 use super::message::{Answer, Held, Listed, ListedFile, Message, Opened, Order};
 use super::process::{Process, lock};
-use super::{WriteAheadError, names};
+use super::{WriteAheadError, failpoint, names};
 
 /// The two ends of worker 0's driver.
 pub(super) struct Desk {
@@ -127,6 +127,7 @@ fn discard(log: epoch_log::Adopted) {
     if let Err(error) = log.discard() {
         tracing::warn!("{} is void and could not be removed: {error}", path.display());
     }
+    failpoint::reach("after discard");
 }
 
 /// Locks and lists the directories that are here, and puts their chunks on the shelf.

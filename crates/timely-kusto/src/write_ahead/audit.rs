@@ -4,6 +4,12 @@
 //! compared together. Where an extent with tags was merged with rows of other writers, it shows more rows than were
 //! promised. Where tags are gone (dropped, or the extents were rewritten), only the total is left: rows without tags.
 //!
+//! Where rows carry their epoch (`_kt_epoch`), that is what counts, whatever became of extents and tags. An epoch none of whose
+//! rows carries it was written without, and goes by its tags.
+//!
+//! In memory are all intents without positions and extents, the tags in the target, and a number per epoch: some hundred bytes per
+//! chunk and epoch of the pipeline's history. `kt_epochs`, and the rows by epoch, are read in pages.
+//!
 //! Differences that are no fault: rows that aged out or were deleted on purpose.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +41,10 @@ pub struct Audit {
     pub table_rows: u64,
     /// Rows in extents that carry tags of this pipeline.
     pub tagged_rows: u64,
+    /// Rows that carry an epoch in `_kt_epoch`; none where the table has no such column.
+    pub column_rows: Option<u64>,
+    /// Rows that carry an epoch in `_kt_epoch` of which no intent promises rows; none where the table has no such column.
+    pub unpromised_rows: Option<u64>,
     /// Tags in the table that no intent names, with the rows of their extents.
     pub unclaimed: Vec<(String, u64)>,
     /// Rows in the staging table.
@@ -67,6 +77,8 @@ pub struct EpochAudit {
     pub found: Option<u64>,
     /// How many epochs share these extents, since they were merged: `found` is of all of them.
     pub shared_by: usize,
+    /// Rows that carry its number in `_kt_epoch`; none where the table has no such column.
+    pub by_column: Option<u64>,
     /// What that means.
     pub state: EpochState,
 }
@@ -93,20 +105,28 @@ impl Audit {
         done.map(|epoch| epoch.promised).sum()
     }
 
+    /// Rows that neither a tag of their extent nor `_kt_epoch` tells anything about: those of epochs without tags must be among
+    /// them.
+    pub fn untold_rows(&self) -> u64 {
+        self.table_rows.saturating_sub(self.tagged_rows.max(self.column_rows.unwrap_or(0)))
+    }
+
     /// Whether nothing contradicts the promises: no epoch differs or is ambiguous, no extent of the table has tags that no
-    /// intent names, and rows without tags are enough for the epochs without tags.
+    /// intent names, no row carries an epoch without a promise, and rows without tags are enough for the epochs without tags.
     pub fn agrees(&self) -> bool {
         let rows_of =
             |state| self.epochs.iter().filter(move |it| it.state == state).map(|it| it.promised).sum::<u64>();
-        let untagged = self.table_rows.saturating_sub(self.tagged_rows);
         let wrong = |epoch: &EpochAudit| matches!(epoch.state, EpochState::Differs | EpochState::Ambiguous);
-        !self.epochs.iter().any(wrong) && self.unclaimed.is_empty() && rows_of(EpochState::NoTags) <= untagged
+        !self.epochs.iter().any(wrong)
+            && self.unclaimed.is_empty()
+            && self.unpromised_rows.unwrap_or(0) == 0
+            && rows_of(EpochState::NoTags) <= self.untold_rows()
     }
 }
 
 /// Looks and compares.
 pub(super) async fn audit(process: &Process) -> Result<Audit, WriteAheadError> {
-    let survey = Survey::take(&process.desk, process.options.pipeline()).await?;
+    let survey = Survey::take(&process.desk, process.options.pipeline(), true).await?;
     let promises = Promises::of(&survey)?;
     let total = process.desk.count().await;
     let table_rows =
@@ -122,6 +142,8 @@ pub(super) async fn audit(process: &Process) -> Result<Audit, WriteAheadError> {
         epochs: promises.compare(&survey),
         table_rows,
         tagged_rows: survey.tagged.iter().map(|extent| extent.rows).sum(),
+        column_rows: survey.by_column.as_ref().map(|found| found.rows.values().sum()),
+        unpromised_rows: promises.unpromised(&survey),
         unclaimed: promises.unclaimed(&survey),
         staged_rows: survey.staged.iter().map(|extent| extent.rows).sum(),
         claimed_rows: of_head.map(|extent| extent.rows).sum(),
@@ -184,6 +206,18 @@ impl Promises {
         survey.tagged.iter().filter_map(|extent| Some((of(&extent.tags)?, extent.rows))).collect()
     }
 
+    /// Rows of T whose epoch nobody promised.
+    fn unpromised(&self, survey: &Survey) -> Option<u64> {
+        let found = &survey.by_column.as_ref()?.rows;
+        Some(
+            found
+                .iter()
+                .filter(|(epoch, _)| !self.rows.contains_key(&Epoch(**epoch)))
+                .map(|(_, rows)| rows)
+                .sum(),
+        )
+    }
+
     fn compare(&self, survey: &Survey) -> Vec<EpochAudit> {
         let mut groups = Groups::new(self.rows.keys().copied());
         for extent in &survey.tagged {
@@ -197,12 +231,18 @@ impl Promises {
             let promised: u64 = members.iter().map(|epoch| self.rows[epoch].0).sum();
             for epoch in &members {
                 let (own, standing) = self.rows[epoch];
-                let state = state(standing, promised, found);
+                let by_column =
+                    survey.by_column.as_ref().map(|it| it.rows.get(&epoch.0).copied().unwrap_or(0));
+                let state = match by_column {
+                    Some(rows) if rows > 0 => state(standing, own, Some(rows)),
+                    _ => state(standing, promised, found),
+                };
                 epochs.push(EpochAudit {
                     epoch: epoch.0,
                     promised: own,
                     found,
                     shared_by: members.len(),
+                    by_column,
                     state,
                 });
             }

@@ -11,6 +11,7 @@
 
 mod answers;
 mod pace;
+mod refused;
 mod requests;
 mod run;
 
@@ -100,6 +101,7 @@ impl Driver {
         match self.try_drive().await {
             Ok(()) | Err(WriteAheadError::Ended) => {}
             Err(error) => {
+                let error = self.as_missing_right(error).await;
                 self.order(Order::Fail(error.tell()));
                 self.process.fail(SinkError::from(error));
             }
@@ -181,7 +183,7 @@ impl Driver {
 
     /// Whether this start still holds the staging table; if not, that is why anything fails.
     async fn hold_name(&mut self, own: Option<StartId>) -> Result<(), WriteAheadError> {
-        let Some(own) = own else { return Ok(()) };
+        let Some(own) = own.filter(|_| self.process.options.guards.look_before_stop()) else { return Ok(()) };
         let names = self.names().await?;
         match names.standing() {
             Standing::Held(name) if name.start == own => Ok(()),

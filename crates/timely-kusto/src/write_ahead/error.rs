@@ -1,6 +1,9 @@
 //! Why a start or a run in the write-ahead mode ends.
 
+use std::time::Duration;
+
 use commit_protocol::Stop;
+use kusto_client::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 use crate::SinkError;
@@ -84,6 +87,41 @@ pub enum WriteAheadError {
         /// Why.
         why: &'static str,
     },
+    /// Values above 1 MiB are expected, and would be cut.
+    #[error(
+        "the encoding policies of the columns {columns} cannot be copied to the staging table, where values above 1 MiB \
+         would be cut: look at `.show column TABLE.COLUMN policy encoding`, set them by `.alter column TABLE.COLUMN policy \
+         encoding type='BigObject32'`, or write such values with SinkV2"
+    )]
+    Encoding {
+        /// Which columns.
+        columns: String,
+    },
+    /// One epoch has more chunks than a commit can name.
+    #[error(
+        "epoch {epoch} has more than {most} chunks on this worker, and a commit takes an epoch as a whole: make epochs \
+         shorter (`checkpoint_interval`), or chunks larger (`batch_bytes`, `batch_rows`). Nothing is lost; the next start \
+         reads its rows again"
+    )]
+    EpochTooLarge {
+        /// Which one.
+        epoch: u64,
+        /// How many it may have.
+        most: u64,
+    },
+    /// The disk is full, and stays so.
+    #[error(
+        "the disk of the epoch files has been full for {} s and no commit can make room, since nothing that is sealed \
+         waits for one: something else fills it, or an epoch does not fit. Make room, or make epochs shorter \
+         (`checkpoint_interval`), and start again; what was not sealed is read again\n  {source}",
+        waited.as_secs()
+    )]
+    NoRoom {
+        /// For how long.
+        waited: Duration,
+        /// The last attempt's error.
+        source: epoch_log::Error,
+    },
     /// Rows of an epoch that is in the table already.
     #[error(
         "a row of epoch {epoch} came, and the epochs below {first_epoch} are in the table: sources go on at the \
@@ -104,6 +142,37 @@ pub enum WriteAheadError {
         table: String,
         /// Its columns.
         columns: String,
+    },
+    /// The target lacks a column that the sink writes.
+    #[error("the sink writes the column {column}: {kind}, and {table} {found}; {advice}")]
+    Columns {
+        /// The target.
+        table: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        kind: String,
+        /// What the target has.
+        found: String,
+        /// What to do.
+        advice: String,
+    },
+    /// A collection that is to have one record per key has not.
+    #[error(
+        "key {key} of {table} at time {time}: {why}; its changes there: {changes}. Reduce the collection to one record per \
+         key, or write its changes (`write_ahead_changes`)"
+    )]
+    Conflict {
+        /// The target.
+        table: String,
+        /// The key.
+        key: String,
+        /// When.
+        time: String,
+        /// What is wrong.
+        why: &'static str,
+        /// The differences of its records at that time.
+        changes: String,
     },
     /// What was asked for cannot be looked at or decided.
     #[error("{why}")]
@@ -150,14 +219,22 @@ impl WriteAheadError {
             WriteAheadError::Stopped(stop) => stop.exit_code(),
             WriteAheadError::Rights { .. }
             | WriteAheadError::NoTarget { .. }
+            | WriteAheadError::Encoding { .. }
+            | WriteAheadError::EpochTooLarge { .. }
             | WriteAheadError::Options { .. }
             | WriteAheadError::Refused { .. }
+            | WriteAheadError::Columns { .. }
             | WriteAheadError::NoColumn { .. } => 2,
             WriteAheadError::Log(error) => match error.remedy() {
                 epoch_log::Remedy::Person => 4,
                 _ => 1,
             },
             WriteAheadError::EpochsGone { .. } => 4,
+            WriteAheadError::Service { source, .. }
+                if matches!(source.kind(), ErrorKind::Forbidden | ErrorKind::SignIn) =>
+            {
+                2
+            }
             WriteAheadError::Elsewhere { exit_code, .. } => *exit_code,
             _ => 1,
         }
@@ -189,4 +266,15 @@ impl From<Told> for WriteAheadError {
     fn from(told: Told) -> Self {
         WriteAheadError::Elsewhere { exit_code: told.exit_code, message: told.message }
     }
+}
+
+/// Something as an error shows it: long ones are cut.
+pub(super) fn shown(what: &impl std::fmt::Debug) -> String {
+    const MOST: usize = 500;
+    let mut shown = format!("{what:?}");
+    if let Some((cut, _)) = shown.char_indices().nth(MOST) {
+        shown.truncate(cut);
+        shown.push('…');
+    }
+    shown
 }

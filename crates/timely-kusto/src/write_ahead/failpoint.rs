@@ -9,7 +9,10 @@
 //! | `before append`, `after append` | around writing a body into an open epoch file |
 //! | `before seal`, `after seal` | around a seal |
 //! | `after upload`, `after queue`, `after staged` | on a chunk's way into the staging table |
-//! | `after unlink` | epoch files below the bound are removed |
+//! | `after unlink` | epoch files below the bound are removed, of one worker |
+//! | `after discard` | the directory of one worker of an older start is removed |
+//! | `before sweep`, `after sweep` | around dropping staged extents that nobody claims |
+//! | `after epochs made`, `after tables made` | the first tables stand under names that do not count yet |
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};

@@ -40,6 +40,11 @@ impl Guards {
     pub(super) const fn read_all(self) -> bool {
         false
     }
+
+    /// Whether the driver looks at the names before it reports a failure: always.
+    pub(super) const fn look_before_stop(self) -> bool {
+        true
+    }
 }
 
 #[cfg(feature = "testing")]
@@ -51,6 +56,10 @@ impl Guards {
     /// The query for few rows goes by start rows.
     pub(super) const fn read_all(self) -> bool {
         !self.rules.on(Rule::StartRows)
+    }
+
+    pub(super) const fn look_before_stop(self) -> bool {
+        self.rules.on(Rule::LookBeforeStop)
     }
 }
 

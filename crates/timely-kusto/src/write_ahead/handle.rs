@@ -130,11 +130,17 @@ impl WriteAheadHandle {
     /// on: [`WriteAheadError::Unfinished`], unless it had failed before. Nothing is lost: what is sealed is in epoch files,
     /// which the next start takes over, and the rest is not acknowledged.
     pub fn give_up(&self) -> Option<Arc<SinkError>> {
+        self.process.trouble(self.unfinished(), false);
+        self.error()
+    }
+
+    /// What a stop that cannot wait any longer says: [`WriteAheadError::Unfinished`], with the rows that are not committed, and
+    /// what is waited for. Changes nothing.
+    pub fn unfinished(&self) -> WriteAheadError {
         let stats = self.stats();
         let rows = stats.rows_in.saturating_sub(stats.rows_delivered);
         let waits = self.waiting_for().or_else(|| self.limits().paused_for.map(str::to_owned));
-        self.process.trouble(WriteAheadError::Unfinished { rows, waits }, false);
-        self.error()
+        WriteAheadError::Unfinished { rows, waits }
     }
 
     /// After a failure: has the other processes told, and drops the dataflow on this worker.

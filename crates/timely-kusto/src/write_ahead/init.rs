@@ -25,6 +25,9 @@ pub struct Initialized {
 /// Does what a start does first: looks at the rights, and makes the first tables unless they are there.
 pub(super) async fn init(process: &Process) -> Result<Initialized, WriteAheadError> {
     process.desk.check_rights().await?;
+    let columns =
+        asked(process.desk.target_columns().await)?.into_iter().map(|column| (column.name, column.kind));
+    process.options.check_columns(&process.desk.target(), &columns.collect::<Vec<_>>())?;
     let had_epochs = asked(process.desk.has_epochs().await)?;
     let setup = Setup {
         lineage: process.lineage,

@@ -32,6 +32,7 @@ use super::scribe::{Job, Scribe, Sealed};
 use super::sink::Session;
 use crate::budget::Reservation;
 use crate::chunk::{Buffers, Chunk};
+use crate::encode::tail::EPOCH;
 use crate::encode::{EncodeError, Encoder};
 use crate::{Format, Result, SinkError};
 
@@ -109,6 +110,8 @@ struct Logger<T: Timestamp, D, E> {
     epochs: Rc<dyn Fn(&T) -> u64>,
     scribe: Option<Rc<Scribe>>,
     open: BTreeMap<u64, Open>,
+    /// Chunks of each epoch that is not sealed.
+    chunks: BTreeMap<u64, u64>,
     /// Where partitions stand, of each epoch that is not sealed: the last word of each counts.
     standing: BTreeMap<u64, BTreeMap<String, Vec<u8>>>,
     /// The earliest time with a row or a position, of each epoch that is not sealed.
@@ -118,6 +121,8 @@ struct Logger<T: Timestamp, D, E> {
     /// A seal that is under way: its bound, and the frontier that led to it.
     sealing: Option<(u64, Option<T>)>,
     layout: Option<Arc<Layout>>,
+    /// Bytes at which a chunk is closed; looked up once per container.
+    chunk_bytes: usize,
     rows_taken: u64,
     long_values: u64,
 }
@@ -143,12 +148,14 @@ where
             epochs,
             scribe,
             open: BTreeMap::new(),
+            chunks: BTreeMap::new(),
             standing: BTreeMap::new(),
             earliest: BTreeMap::new(),
             held,
             sealed_to,
             sealing: None,
             layout: None,
+            chunk_bytes: 0,
             rows_taken: 0,
             long_values: 0,
         }
@@ -209,6 +216,8 @@ where
             return Ok(());
         };
         self.note(epoch, time);
+        self.encoder.in_epoch(epoch).map_err(|source| self.unwritable(source))?;
+        self.chunk_bytes = self.process().chunk_bytes();
         for record in records {
             let copies = self.encoder.copies(&record).map_err(|source| self.unwritable(source))?;
             for _ in 0..copies {
@@ -239,7 +248,7 @@ where
         };
         open.rows += rows;
         self.rows_taken += rows;
-        let most = process.chunk_bytes();
+        let most = self.chunk_bytes;
         if open.raw.len() > Buffers::SMALL && !open.is_spacious {
             open.is_spacious = true;
             process.courier.buffers.move_to_whole(&mut open.raw, most);
@@ -255,6 +264,7 @@ where
             return Ok(());
         };
         memory.resize(raw.len());
+        self.count_chunk(epoch)?;
         let layout = self.layout()?;
         let (tell, packed) = oneshot::channel();
         let courier = Arc::clone(&self.process().courier);
@@ -264,6 +274,14 @@ where
         });
         self.give(Job::Append { epoch, layout, packed });
         Ok(())
+    }
+
+    /// A commit takes an epoch as a whole, and names all of its chunks in one command.
+    fn count_chunk(&mut self, epoch: u64) -> Result<(), WriteAheadError> {
+        let most = self.process().options.chunks_per_worker(self.session.peers);
+        let chunks = self.chunks.entry(epoch).or_default();
+        *chunks += 1;
+        if *chunks > most { Err(WriteAheadError::EpochTooLarge { epoch, most }) } else { Ok(()) }
     }
 
     fn give(&self, job: Job) {
@@ -278,6 +296,7 @@ where
         if self.layout.is_none() {
             let format = self.process().courier.options.format().ingestion_format().to_owned();
             let names = self.encoder.columns().unwrap_or_default();
+            self.check_epoch_column(names)?;
             let columns = match names.is_empty() && format == Format::Csv.ingestion_format() {
                 // By position: as the table's columns stand now, whatever becomes of them before this is staged.
                 true => self.session.opened.columns.iter().map(column).collect(),
@@ -289,6 +308,23 @@ where
             self.layout = Some(Arc::new(layout));
         }
         Ok(self.layout.clone().unwrap_or_else(|| Arc::new(Layout { format: String::new(), columns: vec![] })))
+    }
+
+    /// The epoch is written where it belongs: behind fields without names, and once.
+    fn check_epoch_column(&self, names: &[crate::ColumnName]) -> Result<(), WriteAheadError> {
+        let refused = |why: String| Err(WriteAheadError::Refused { why });
+        let last = self.session.opened.columns.last().is_some_and(|(name, _)| name == EPOCH);
+        let (table, writes) = (self.process().courier.table(), self.process().options.has_epoch_column());
+        match names.iter().filter(|name| *name == EPOCH).count() {
+            0 if writes && !last => refused(format!(
+                "rows have fields without names, which go by the order of columns, and {EPOCH}, which the sink adds, is not the \
+                 last column of {table}"
+            )),
+            2.. => refused(format!(
+                "rows for {table} have a field {EPOCH}, which the sink writes itself: rename it"
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn column(&self, name: &str) -> Result<Column, WriteAheadError> {
@@ -368,6 +404,7 @@ where
         self.sealed_to = to;
         self.process().standing.sealed(self.session.index, to);
         self.earliest = self.earliest.split_off(&to);
+        self.chunks = self.chunks.split_off(&to);
         self.session.unsealed(self.earliest.len());
         self.hold(frontier.as_ref());
     }
@@ -408,8 +445,8 @@ fn column((name, kind): &(String, String)) -> Column {
     Column { name: name.clone(), column_type: kind.clone() }
 }
 
-const LONG: &str = "the service cuts strings there and stores dynamics as null, whatever the encoding policies of the \
-                    table say: rows pass through a staging table, which does not have them; use SinkV2 for such values";
+const LONG: &str = "the service cuts strings there and stores dynamics as null, unless the column's encoding policy has a \
+                    larger MaxValueSize; a start copies these policies to the staging table";
 
 impl<T: Timestamp, D, E> Drop for Logger<T, D, E> {
     fn drop(&mut self) {

@@ -51,6 +51,7 @@
 //! | `pressure.rs`, `standing.rs` | limits, and what the sink waits for in words; how far it is, for who watches |
 //! | `operator.rs`, `handle.rs` | what users call and hold |
 //! | `init.rs` | the first tables, without a run |
+//! | `collections/` | differential collections: what rows they are, and what reads them |
 //! | `survey.rs`, `audit.rs` | what stands in the service, for people; rows promised beside rows in the table |
 //! | `resolve.rs` | a person's decision about an intent that left no evidence |
 //! | `failpoint.rs` | places to die at, for tests |
@@ -64,13 +65,16 @@
 //! - Bodies are staged after their seal and not before it.
 //! - Rows whose fields have no names (tuples) are logged with the columns that the target has at the start, in their order.
 //!   JSON rows without names are logged without columns: a later start cannot tell whether they still fit.
+//! - Rows of collections carry their epoch as `_kt_time`, not the time: nothing finer becomes visible.
+//! - There is no hash of rows beside `_kt_epoch`: an audit sees which rows are missing or too many, and not what is in them.
 //! - Chunks are closed by size or by the end of their epoch; `batch_interval` is not used.
-//! - The staging table gets the target's columns at every start, not only before an adoption.
+//! - The staging table gets the target's columns and their encoding policies at every start, not only before an adoption.
 //! - Epochs without rows or positions are committed at most once a second.
 
 mod agent;
 mod audit;
 mod bus;
+mod collections;
 mod commit;
 mod driver;
 mod error;
@@ -97,12 +101,13 @@ mod survey;
 mod trim;
 
 pub use audit::{Audit, EpochAudit, EpochState, LoggedRows};
+pub use collections::{CollectionWrittenAhead, Reader, ReaderMade};
 pub use error::WriteAheadError;
 pub use handle::{WriteAheadHandle, WriteAheadLimits};
 pub use init::Initialized;
 pub use log::PositionAt;
 pub use operator::{Clocks, EncodedRowsWrittenAhead, RowsWrittenAhead};
-pub use options::{Deadlines, WriteAheadOptions};
+pub use options::{Deadlines, Staging, WriteAheadOptions};
 pub use pressure::Pause;
 pub use resolve::{Undecided, Verdict};
 pub use sink::{Resume, WriteAhead, WriteAheadSink};

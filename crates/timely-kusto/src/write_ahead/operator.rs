@@ -12,7 +12,7 @@ use super::handle::WriteAheadHandle;
 use super::log::{self, PositionAt};
 use super::sink::WriteAheadSink;
 use super::{commit, stage, trim};
-use crate::encode::{ColumnName, Encoder, RawEncoder, SerdeEncoder};
+use crate::encode::{ColumnName, Encoder, RawEncoder};
 use crate::rows::EncodedRows;
 use crate::sink_v2::Clock;
 
@@ -67,7 +67,7 @@ where
         positions: StreamVec<'scope, T, PositionAt>,
         epochs: impl Fn(&T) -> u64 + 'static,
     ) -> (Clocks<'scope, T>, WriteAheadHandle) {
-        let encoder = SerdeEncoder::new(sink.session.process.courier.options.format());
+        let encoder = sink.session.serde_encoder();
         sink_rows(self, sink, positions, encoder, Rc::new(epochs))
     }
 }
@@ -97,12 +97,16 @@ where
         epochs: impl Fn(&T) -> u64 + 'static,
     ) -> (Clocks<'scope, T>, WriteAheadHandle) {
         let encoder = if columns.is_empty() { RawEncoder::new() } else { RawEncoder::with_columns(columns) };
+        let encoder = match sink.session.process.options.has_epoch_column() {
+            true => encoder.with_epoch(sink.session.process.courier.options.format()),
+            false => encoder,
+        };
         sink_rows(self, sink, positions, encoder, Rc::new(epochs))
     }
 }
 
 /// Builds the operators around `encoder`.
-fn sink_rows<'scope, T, D, E>(
+pub(super) fn sink_rows<'scope, T, D, E>(
     rows: StreamVec<'scope, T, D>,
     sink: &WriteAheadSink,
     positions: StreamVec<'scope, T, PositionAt>,
@@ -115,6 +119,7 @@ where
     E: Encoder<D> + 'static,
 {
     let session = &sink.session;
+    session.check_columns();
     let dataflow = rows.scope().addr()[0];
     let (files, scribe) = log::log(rows, positions, session, encoder, Rc::clone(&epochs));
     let durable = files.clone().flat_map(|_| None::<()>);

@@ -1,13 +1,16 @@
 //! What the write-ahead mode is told beyond the write options.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use commit_protocol::{Limits, Lineage};
 use epoch_log::Budget;
+use epoch_log::fs::FileSystem;
 
 use super::WriteAheadError;
 use super::guards::Guards;
+use crate::encode::tail::EPOCH;
 use crate::{Delivery, WriteOptions};
 
 /// Where a sink keeps its log, whose it is, and its bounds.
@@ -27,9 +30,27 @@ pub struct WriteAheadOptions {
     open_epochs: u64,
     sources_replay: bool,
     drop_replayed: bool,
+    staging: Staging,
+    long_values: bool,
+    chunks_per_epoch: usize,
+    files: Option<Arc<dyn FileSystem>>,
+    epoch_column: bool,
     limits: Limits,
     deadlines: Deadlines,
     pub(super) guards: Guards,
+}
+
+/// How chunks come into the staging table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Staging {
+    /// By queued ingestion, each message with the wish to be ingested at once: what the service advises, for any amount.
+    #[default]
+    Queued,
+    /// By `.ingest into`, at most four at a time: no queue to wait in, so that an epoch is in the table a few seconds after
+    /// its end. The cluster's capacity for ingestion is shared, and the command is meant for exploration; beyond the capacity
+    /// it is refused, and tried again later. Blobs stay in the cluster's temporary storage until it cleans up.
+    Direct,
 }
 
 /// How long something is looked at before it counts as a fault.
@@ -46,6 +67,9 @@ pub struct Deadlines {
     /// Ingestion does not know the name that the staging table has since the start. Default 10 minutes, twice what its
     /// caches are documented to take.
     pub name_learned: Duration,
+    /// The disk of the epoch files is full and no commit can make room, since nothing that is sealed waits for one. Default 5
+    /// minutes, for somebody who makes room; then the sink stops. While commits can make room it is waited for without end.
+    pub disk_full: Duration,
 }
 
 impl Default for Deadlines {
@@ -55,6 +79,7 @@ impl Default for Deadlines {
             whole: Duration::from_secs(60),
             refused: Duration::from_secs(300),
             name_learned: Duration::from_secs(600),
+            disk_full: Duration::from_secs(300),
         }
     }
 }
@@ -62,6 +87,10 @@ impl Default for Deadlines {
 impl WriteAheadOptions {
     /// Epochs that may wait for their commit, by default: each holds a file per worker.
     pub const OPEN_EPOCHS: u64 = 1024;
+
+    /// Chunks of one epoch over all workers, by default: their intent is a command of some 3 MB, their move one of 400 kB.
+    /// The service documents no limit of a command's text; it takes such with ease.
+    pub const CHUNKS_PER_EPOCH: usize = 10_000;
 
     /// Options of the pipeline `pipeline`, whose epoch files are kept below `state`, a directory of its own. The name, the
     /// database and the table together are what makes two starts the same pipeline: a start that finds the directory used
@@ -74,6 +103,11 @@ impl WriteAheadOptions {
             open_epochs: Self::OPEN_EPOCHS,
             sources_replay: true,
             drop_replayed: false,
+            staging: Staging::Queued,
+            long_values: false,
+            chunks_per_epoch: Self::CHUNKS_PER_EPOCH,
+            files: None,
+            epoch_column: false,
             // More attempts than the protocol's own default: an outage of the service uses some up, too.
             limits: Limits { attempts_per_chunk: 100, ..Limits::default() },
             deadlines: Deadlines::default(),
@@ -93,10 +127,35 @@ impl WriteAheadOptions {
         WriteAheadOptions { open_epochs: open_epochs.max(1), ..self }
     }
 
-    /// The most chunks, and so extents, of one commit; an epoch with more is still one commit. Default 1,000.
+    /// The most chunks, and so extents, of one commit; an epoch with more is still one commit. Default 1,000, at most
+    /// [`CHUNKS_PER_EPOCH`](Self::CHUNKS_PER_EPOCH).
     pub fn chunks_per_commit(mut self, chunks: usize) -> Self {
-        self.limits.chunks_per_commit = chunks.max(1);
+        self.limits.chunks_per_commit = chunks.clamp(1, Self::CHUNKS_PER_EPOCH);
         self
+    }
+
+    /// The most chunks of one epoch over all workers, each of which may have its share: an epoch is committed as a whole, so
+    /// one with more stops the sink before it is sealed. Default [`CHUNKS_PER_EPOCH`](Self::CHUNKS_PER_EPOCH).
+    pub fn chunks_per_epoch(self, chunks: usize) -> Self {
+        WriteAheadOptions { chunks_per_epoch: chunks.max(1), ..self }
+    }
+
+    /// How chunks come into the staging table. Default [`Staging::Queued`].
+    pub fn staging(self, staging: Staging) -> Self {
+        WriteAheadOptions { staging, ..self }
+    }
+
+    /// Whether values above 1 MiB are to be expected. Their columns need an encoding policy with a larger `MaxValueSize` in
+    /// the target. Each start copies these policies to the staging table; where that cannot be done, it stops if this is
+    /// true, and warns if not. Default false.
+    pub fn long_values(self, long_values: bool) -> Self {
+        WriteAheadOptions { long_values, ..self }
+    }
+
+    /// Keeps epoch files in another file system than that of this machine: for tests, with
+    /// `epoch_log::testing::SimulatedDisk`.
+    pub fn file_system(self, files: Arc<dyn FileSystem>) -> Self {
+        WriteAheadOptions { files: Some(files), ..self }
     }
 
     /// Demands that a chunk is one extent: for clusters where one blob may become visible in parts. Default false.
@@ -119,6 +178,22 @@ impl WriteAheadOptions {
     /// reading their input again. Default false: such a row is an error.
     pub fn drop_replayed(self, drop_replayed: bool) -> Self {
         WriteAheadOptions { drop_replayed, ..self }
+    }
+
+    /// Whether each row carries its epoch, in a column `_kt_epoch` of type long, which the target must have. Default false. Then
+    /// [`audit`](super::WriteAhead::audit) compares each epoch with the table's rows at any later time, also where extents were
+    /// merged or have lost their tags. Costs a number per row.
+    pub fn epoch_column(self, epoch_column: bool) -> Self {
+        WriteAheadOptions { epoch_column, ..self }
+    }
+
+    /// Whether a table with these columns (name and type) can take the rows.
+    ///
+    /// # Errors
+    /// When rows are to carry their epoch and the table has no such column.
+    pub fn check_columns(&self, table: &str, columns: &[(String, String)]) -> Result<(), WriteAheadError> {
+        let wanted: &[_] = if self.epoch_column { &[(EPOCH, "long")] } else { &[] };
+        super::collections::lacking(table, columns, wanted).map_or(Ok(()), Err)
     }
 
     /// How long something is looked at before it counts as a fault.
@@ -155,6 +230,32 @@ impl WriteAheadOptions {
 
     pub(super) fn drops_replayed(&self) -> bool {
         self.drop_replayed
+    }
+
+    pub(super) fn stages_directly(&self) -> bool {
+        self.staging == Staging::Direct
+    }
+
+    pub(super) fn expects_long_values(&self) -> bool {
+        self.long_values
+    }
+
+    /// The most chunks that one of so many workers may have in an epoch.
+    pub(super) fn chunks_per_worker(&self, workers: usize) -> u64 {
+        (self.chunks_per_epoch / workers.max(1)).max(1) as u64
+    }
+
+    /// The log of a lineage, in the file system that was chosen.
+    pub(super) fn log(&self, lineage: epoch_log::Lineage) -> epoch_log::Log {
+        let log = epoch_log::Log::new(&self.state, lineage);
+        match &self.files {
+            Some(files) => log.on(Arc::clone(files)),
+            None => log,
+        }
+    }
+
+    pub(super) fn has_epoch_column(&self) -> bool {
+        self.epoch_column
     }
 
     pub(super) fn most_open_epochs(&self) -> u64 {

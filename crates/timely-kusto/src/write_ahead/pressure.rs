@@ -5,10 +5,11 @@
 //! | memory: rows being encoded, compressed, uploaded | buffers are free |
 //! | log: bytes of epoch files at their limit | commits brought them down to three quarters of it |
 //! | open epochs: those that wait for their commit | there are fewer |
+//! | chunks: those that wait for their commit, each an entry in memory and in the listing of the staging table | there are fewer |
 //! | full disk | a write finds room again |
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,13 +27,16 @@ pub enum Pause {
     Log,
     /// As many epochs as may wait for their commit.
     OpenEpochs,
+    /// As many chunks as may wait for their commit.
+    Chunks,
     /// Rows take as much memory as they may.
     Memory,
 }
 
 impl Pause {
     /// All of them.
-    pub const ALL: [Pause; 4] = [Pause::DiskFull, Pause::Log, Pause::OpenEpochs, Pause::Memory];
+    pub const ALL: [Pause; 5] =
+        [Pause::DiskFull, Pause::Log, Pause::OpenEpochs, Pause::Chunks, Pause::Memory];
 
     /// A short name, for metrics.
     pub fn name(self) -> &'static str {
@@ -40,6 +44,7 @@ impl Pause {
             Pause::DiskFull => "disk_full",
             Pause::Log => "log",
             Pause::OpenEpochs => "open_epochs",
+            Pause::Chunks => "chunks",
             Pause::Memory => "memory",
         }
     }
@@ -50,6 +55,7 @@ impl Pause {
             Pause::DiskFull => "room on the disk of the epoch files",
             Pause::Log => "commits: the epoch files are at their limit",
             Pause::OpenEpochs => "commits: as many epochs as may are waiting for theirs",
+            Pause::Chunks => "commits: as many chunks as may are waiting for theirs",
             Pause::Memory => "the sink: its memory limit is reached",
         }
     }
@@ -62,6 +68,8 @@ pub(super) struct Pressure {
     log: Arc<epoch_log::Budget>,
     most_open: u64,
     open: AtomicU64,
+    /// Sealed chunks of this process that wait for their commit.
+    chunks: AtomicUsize,
     disk_full: AtomicBool,
     waiting: Mutex<Waiting>,
 }
@@ -98,6 +106,11 @@ struct Stalled {
 /// Uploads, messages and statuses, as a kind of request.
 pub(super) const STAGING: &str = "staging";
 
+/// Sealed chunks of a process that may wait for their commit: some 20 MB of memory, and 15 MB of each listing of the
+/// staging table, whose answer the service cuts at 64 MB (`MicrosoftDocs/dataexplorer-docs
+/// data-explorer/kusto/concepts/query-limits.md`).
+const MOST_CHUNKS: usize = 100_000;
+
 /// A pause of the service that is shorter is not worth a line.
 const WORTH_A_LINE: Duration = Duration::from_secs(5);
 
@@ -108,6 +121,7 @@ impl Pressure {
             log,
             most_open,
             open: AtomicU64::new(0),
+            chunks: AtomicUsize::new(0),
             disk_full: AtomicBool::new(false),
             waiting: Mutex::default(),
         }
@@ -127,6 +141,9 @@ impl Pressure {
         }
         if self.open.load(SeqCst) > self.most_open {
             return Some(Pause::OpenEpochs);
+        }
+        if self.chunks.load(SeqCst) > MOST_CHUNKS {
+            return Some(Pause::Chunks);
         }
         self.memory.is_full().then_some(Pause::Memory)
     }
@@ -164,6 +181,14 @@ impl Pressure {
         };
         let (before, open) = (self.open.swap(most, SeqCst), most);
         if before > self.most_open && open <= self.most_open {
+            self.wake();
+        }
+    }
+
+    /// Sealed chunks of this process that wait for their commit.
+    pub(super) fn set_chunks(&self, chunks: usize) {
+        let before = self.chunks.swap(chunks, SeqCst);
+        if before > MOST_CHUNKS && chunks <= MOST_CHUNKS {
             self.wake();
         }
     }

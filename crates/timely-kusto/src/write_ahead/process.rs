@@ -115,7 +115,7 @@ impl Process {
         let budget = Budget::new(write.memory());
         let log_budget = Arc::new(options.budget().map_err(WriteAheadError::from)?);
         let log_lineage = names::lineage(lineage).map_err(WriteAheadError::from)?;
-        let log = epoch_log::Log::new(options.state(), log_lineage).budget_of(Arc::clone(&log_budget));
+        let log = options.log(log_lineage).budget_of(Arc::clone(&log_budget));
         let uploads = Semaphore::new(write.uploads());
         let body_units = u32::try_from(write.memory() / 2 / BODY_UNIT).unwrap_or(u32::MAX).max(1);
         let bodies = Semaphore::new(body_units as usize);

@@ -132,7 +132,7 @@ fn more(f: &mut fmt::Formatter<'_>, of: usize) -> fmt::Result {
 
 /// Looks for an intent that a person has to decide about.
 pub(super) async fn undecided(process: &Process) -> Result<Option<Undecided>, WriteAheadError> {
-    let survey = Survey::take(&process.desk, process.options.pipeline()).await?;
+    let survey = Survey::take(&process.desk, process.options.pipeline(), false).await?;
     let Some((intent, RollForward::Ambiguous(missing))) = survey.outlook() else { return Ok(None) };
     let before = state_before(&survey.before, &intent)?;
     let recorded = survey.before.resolution(intent.id).map(|resolution| resolution.decision.clone());

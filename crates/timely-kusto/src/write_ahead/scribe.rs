@@ -2,13 +2,13 @@
 //!
 //! Jobs are done in the order in which they were given, so that a seal finds all bodies of its epochs written: the thread
 //! waits for each body's compression in turn, while others go on. A full disk is waited out with unlinks going on, since
-//! those free space. After a failed write or sync nothing more is written and the process ends (invariant 17).
+//! those free space; where no commit can free any, for a while only. After a failed write or sync nothing more is written and the process ends (invariant 17).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use epoch_log::{Epoch, Error, Layout, NewChunk, SealedFile, Writer};
@@ -157,7 +157,8 @@ impl Hand {
             Job::Seal { to, tell } => self.seal(to, tell),
             Job::Trim => {
                 self.signs.trim_waits.store(false, SeqCst);
-                Ok(self.unlink().map_err(WriteAheadError::from)?)
+                self.unlink().map_err(WriteAheadError::from)?;
+                Ok(())
             }
             Job::End => Ok(()),
         }
@@ -182,37 +183,45 @@ impl Hand {
 
     /// Tries again as long as the disk is full; meanwhile what is committed is unlinked.
     fn until_room(&mut self, mut write: impl FnMut(&mut Writer) -> Result<(), Error>) -> Result<()> {
-        let mut full = false;
+        // Since when it is full, and nothing that is sealed can make room by its commit.
+        let (mut full, mut hopeless) = (false, None::<Instant>);
         loop {
-            match write(&mut self.writer) {
-                Err(error @ Error::DiskFull { .. }) => {
-                    if !full {
-                        tracing::warn!("{error}");
-                        self.process.pressure.set_disk_full(true);
-                    }
-                    full = true;
-                }
+            let source = match write(&mut self.writer) {
+                Err(error @ Error::DiskFull { .. }) => error,
                 outcome => {
                     if full {
                         self.process.pressure.set_disk_full(false);
                     }
                     return Ok(outcome.map_err(WriteAheadError::from)?);
                 }
+            };
+            if !full {
+                tracing::warn!("{source}");
+                self.process.pressure.set_disk_full(true);
+                full = true;
             }
             if self.signs.stop.load(SeqCst) || self.process.has_failed() {
                 return Err(SinkError::Stopped);
             }
-            self.unlink().map_err(WriteAheadError::from)?;
+            let removed = self.unlink().map_err(WriteAheadError::from)?;
+            if removed || !self.process.shelf.is_empty() {
+                hopeless = None;
+            }
+            let waited = hopeless.get_or_insert_with(Instant::now).elapsed();
+            if waited >= self.process.options.waits().disk_full {
+                return Err(WriteAheadError::NoRoom { waited, source }.into());
+            }
             thread::sleep(DISK_FULL_PAUSE);
         }
     }
 
-    fn unlink(&mut self) -> Result<(), Error> {
+    /// Removes what is committed; whether there was something.
+    fn unlink(&mut self) -> Result<bool, Error> {
         let removed = self.writer.remove_below(Epoch(self.signs.trim_below.load(SeqCst)))?;
         if removed.files > 0 {
             failpoint::reach("after unlink");
             self.process.pressure.wake();
         }
-        Ok(())
+        Ok(removed.files > 0)
     }
 }

@@ -35,6 +35,16 @@ impl Shelf {
         file.chunks().iter().enumerate().map(put).collect()
     }
 
+    /// Whether no chunk waits for its commit.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// How many chunks wait for their commit.
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Where a chunk is, if it is here.
     pub(super) fn find(&self, id: ChunkId) -> Option<Place> {
         self.lock().get(&id).cloned()

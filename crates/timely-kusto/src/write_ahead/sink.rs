@@ -22,8 +22,9 @@ use super::process::{Process, lock};
 use super::resolve::{Undecided, Verdict};
 use super::scribe::Scribe;
 use super::standing::WriteAheadState;
-use super::{WriteAheadError, WriteAheadOptions};
+use super::{Reader, ReaderMade, WriteAheadError, WriteAheadOptions};
 use crate::delivery::trouble::RetryCause;
+use crate::encode::SerdeEncoder;
 use crate::options::WriteOptions;
 use crate::stats::SinkStats;
 use crate::{Result, SinkError};
@@ -76,6 +77,17 @@ impl WriteAhead {
     /// the service does not know the pipeline.
     pub fn init(&self) -> Result<Initialized, SinkError> {
         self.ask(|process| async move { super::init::init(&process).await })
+    }
+
+    /// Makes the function that shows the collection in the target, and its materialized view, unless they are there. Waits as
+    /// [`init`](Self::init) does, and until the view has taken in what the table holds.
+    ///
+    /// # Errors
+    /// When the target lacks a column of the mode or of the key; when a function or a view of that name is somebody else's; when
+    /// a right is missing, with the command that grants it: Database User for a function, Database Admin for a view.
+    pub fn init_reader(&self, reader: &Reader) -> Result<ReaderMade, SinkError> {
+        let reader = reader.clone();
+        self.ask(|process| async move { process.desk.make_reader(&reader).await })
     }
 
     /// The rights that the caller lacks for a start, each as the error that a start would end with: who lacks which role,
@@ -214,11 +226,13 @@ impl WriteAheadSink {
         let session = Session {
             process: Arc::clone(process),
             index,
+            peers: worker.peers(),
             opened,
             seat,
             writer: RefCell::new(writer),
             sealed: RefCell::default(),
             unsealed: Cell::new(0),
+            folding: Cell::new(0),
             _line: line,
         };
         Ok(Some(WriteAheadSink { session: Rc::new(session) }))
@@ -290,6 +304,8 @@ impl Seat {
 pub(super) struct Session {
     pub(super) process: Arc<Process>,
     pub(super) index: u32,
+    /// Workers of all processes.
+    pub(super) peers: usize,
     pub(super) opened: Opened,
     pub(super) seat: Option<Seat>,
     pub(super) writer: WriterSlot,
@@ -297,6 +313,8 @@ pub(super) struct Session {
     pub(super) sealed: RefCell<VecDeque<u64>>,
     /// Epochs with rows or positions that are not sealed.
     pub(super) unsealed: Cell<usize>,
+    /// Epochs with changes of collections that are not complete.
+    pub(super) folding: Cell<usize>,
     pub(super) _line: Rc<Line>,
 }
 
@@ -309,6 +327,20 @@ impl Drop for Session {
 impl Session {
     pub(super) fn generation(&self) -> Generation {
         self.opened.staging.start.generation
+    }
+
+    /// An encoder of records, as the options want rows.
+    pub(super) fn serde_encoder(&self) -> SerdeEncoder {
+        let encoder = SerdeEncoder::new(self.process.courier.options.format());
+        if self.process.options.has_epoch_column() { encoder.with_epoch() } else { encoder }
+    }
+
+    /// Stops the sink unless the target has the columns that the options demand.
+    pub(super) fn check_columns(&self) {
+        let table = self.process.courier.table();
+        if let Err(error) = self.process.options.check_columns(&table, &self.opened.columns) {
+            self.process.trouble(error, false);
+        }
     }
 
     pub(super) fn staging(&self) -> StagingName {
@@ -344,6 +376,13 @@ impl Session {
         self.count();
     }
 
+    /// So many epochs have changes of collections and are not complete.
+    pub(super) fn folding(&self, epochs: usize) {
+        if self.folding.replace(epochs) != epochs {
+            self.count();
+        }
+    }
+
     pub(super) fn committed_below(&self, bound: u64) {
         let mut sealed = self.sealed.borrow_mut();
         while sealed.front().is_some_and(|first| *first <= bound) {
@@ -354,7 +393,7 @@ impl Session {
     }
 
     fn count(&self) {
-        let open = self.sealed.borrow().len() + self.unsealed.get();
+        let open = self.sealed.borrow().len() + self.unsealed.get() + self.folding.get();
         self.process.pressure.set_open(self.index, open as u64);
     }
 }

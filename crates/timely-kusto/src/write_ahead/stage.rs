@@ -71,6 +71,7 @@ pub(super) fn stage<'scope, T: Timestamp + TotalOrder>(
                     }
                     under_way.insert(next, file);
                     next += 1;
+                    session.process.pressure.set_chunks(session.process.shelf.len());
                 }
             });
             while let Ok((file, outcome)) = outcomes.try_recv() {

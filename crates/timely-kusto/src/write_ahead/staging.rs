@@ -54,7 +54,7 @@ impl Process {
             };
             let retry_after = retry_after(&error);
             self.courier.troubles.of_staging(&error);
-            match next(error, tag) {
+            match next(error, tag, self.options.stages_directly()) {
                 Next::Stop(error) => return Err(error),
                 Next::Again => {}
                 Next::NewAttempt => tag = following(tag),
@@ -90,6 +90,7 @@ impl Process {
             tag: tag.to_string(),
             format: body.layout().format.clone(),
             mapping: mapping_of(body.layout(), &into.to_string())?,
+            direct: self.options.stages_directly(),
         };
         // Held while the body is in memory, before anything of it is read.
         let turn = self.uploads.acquire().await.map_err(|_| SinkError::Stopped)?;
@@ -118,16 +119,22 @@ fn following(tag: Tag) -> Tag {
     Tag { attempt: Attempt(tag.attempt.0.saturating_add(1)), ..tag }
 }
 
-fn next(error: SinkError, tag: Tag) -> Next {
+fn next(error: SinkError, tag: Tag, direct: bool) -> Next {
     match error {
         SinkError::Stopped => Next::Stop(WriteAheadError::Ended),
         SinkError::WriteAhead(error) => Next::Stop(*error),
         SinkError::Unconfirmed { .. } => Next::NewAttempt,
+        // Whatever made it unreadable, it may have taken effect.
+        SinkError::Service { source, .. } if direct && source.kind() == ErrorKind::Protocol => {
+            Next::NewAttempt
+        }
         SinkError::Service { source, .. } => match (source.is_transient(), source.effect()) {
             (true, Effect::None) => Next::Again,
             (true, Effect::Unknown) => Next::NewAttempt,
             // An upload took effect, its answer was lost, and the look at the blob failed, too: the next one has a new name.
             (false, _) if source.kind() == ErrorKind::Conflict => Next::Again,
+            // A command names the table itself; that it is gone is why most of them fail in this way.
+            (false, _) if source.kind() == ErrorKind::NotFound && direct => Next::NoTable,
             // The blob is gone, or the status row: stage it anew.
             (false, _) if source.kind() == ErrorKind::NotFound => Next::NewAttempt,
             (false, _) => Next::Stop(WriteAheadError::Service { doing: format!("staging {tag}"), source }),

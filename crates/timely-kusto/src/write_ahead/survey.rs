@@ -1,7 +1,7 @@
 //! A look at everything that stands in the service, for people: in an order in which it makes sense while a pipeline runs.
 //!
 //! ```text
-//! names ─► kt_epochs ─► S ─► T ─► kt_epochs again
+//! names ─► kt_epochs ─► S ─► T, by tags and by epochs ─► kt_epochs again
 //! ```
 //! An intent of the first read is in S, or in T, or in both looks while it is moved; what T holds and the first read does
 //! not know, the second one does. Nothing is changed, and no start is held up.
@@ -10,12 +10,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use commit_protocol::{
-    Extent, Head, Intent, Ledger, LedgerError, Listing, RollForward, StagingName, Standing, Stop, Tag,
+    Extent, Head, Intent, Ledger, LedgerError, Listing, RollForward, Row, StagingName, Standing, Stop, Tag,
     roll_forward, still_staged,
 };
 
 use super::WriteAheadError;
-use super::service::{Asked, Desk, Tagged};
+use super::service::{Asked, ByColumn, Desk, Tagged};
 
 /// How often a look is begun anew because a start renamed the staging table meanwhile.
 const LOOKS: usize = 5;
@@ -27,6 +27,8 @@ pub(super) struct Survey {
     pub(super) staged: Vec<Extent>,
     /// Extents of T with tags of this lineage.
     pub(super) tagged: Vec<Tagged>,
+    /// Rows of T by the epoch that they carry, if they do and it was asked for.
+    pub(super) by_column: Option<ByColumn>,
     /// The ledger before S and T.
     pub(super) before: Ledger,
     /// The ledger after S and T.
@@ -36,7 +38,8 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    pub(super) async fn take(desk: &Desk, pipeline: &str) -> Result<Self, WriteAheadError> {
+    /// Looks; at what each row says of its epoch only where that is asked for, since it reads a column of all rows.
+    pub(super) async fn take(desk: &Desk, pipeline: &str, by_epoch: bool) -> Result<Self, WriteAheadError> {
         for _ in 0..LOOKS {
             let staging = standing(desk, pipeline).await?;
             let before = ledger(desk).await?;
@@ -47,8 +50,12 @@ impl Survey {
             };
             let Listing::Extents(staged) = asked(desk.listing(staging).await)? else { continue };
             let tagged = asked(desk.tagged().await)?;
+            let by_column = match by_epoch {
+                true => asked(desk.by_epoch(&epochs(&before)).await)?,
+                false => None,
+            };
             let after = ledger(desk).await?;
-            return Ok(Survey { staging, staged, tagged, before, after, head });
+            return Ok(Survey { staging, staged, tagged, by_column, before, after, head });
         }
         Err(WriteAheadError::NotNow)
     }
@@ -66,6 +73,15 @@ impl Survey {
         let outlook = roll_forward(&head, &staged, &self.tags_in_target(), person);
         Some((head, outlook))
     }
+}
+
+/// All epochs with rows that any intent names, in order.
+fn epochs(ledger: &Ledger) -> Vec<u64> {
+    let intents =
+        ledger.rows().iter().filter_map(|row| if let Row::Intent(it) = row { Some(it) } else { None });
+    let epochs: BTreeSet<u64> =
+        intents.flat_map(|it| it.rows_per_epoch.iter().map(|(epoch, _)| epoch.0)).collect();
+    epochs.into_iter().collect()
 }
 
 /// The valid chain, oldest first, down to the very first intent.

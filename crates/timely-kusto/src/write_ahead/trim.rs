@@ -34,6 +34,7 @@ pub(super) fn trim<'scope, T: Timestamp + TotalOrder>(
                 session.process.standing.committed(bound);
                 let (process, worker) = (&session.process, Worker(session.index));
                 let rows = process.shelf.take_below(session.generation(), worker, Epoch(bound));
+                process.pressure.set_chunks(process.shelf.len());
                 process.courier.counters.rows_delivered(rows);
                 if let Some(scribe) = &scribe {
                     scribe.trim(bound);

@@ -52,8 +52,16 @@ impl Service for Between {
 }
 
 fn ahead(place: &Place, before: fn(&str), after: fn(&str, Table) -> Table) -> WriteAhead {
+    ahead_of(place, before, after, WriteAheadOptions::new("numbers", place.state.path()))
+}
+
+fn ahead_of(
+    place: &Place,
+    before: fn(&str),
+    after: fn(&str, Table) -> Table,
+    options: WriteAheadOptions,
+) -> WriteAhead {
     let client = Client::connect(place.connection()).unwrap();
-    let options = WriteAheadOptions::new("numbers", place.state.path());
     let service = Arc::new(Between { client, before, after });
     WriteAhead::with_service(service, write().build().unwrap(), options).unwrap()
 }
@@ -93,6 +101,24 @@ fn a_panic_of_what_commits_ends_the_other_processes_too() {
         run.feed(u64::MAX, 5);
         run.finish(worker)
     }));
+}
+
+#[test]
+fn encoding_policies_that_nobody_can_copy_stop_a_start_that_needs_them_and_no_other() {
+    let place = Place::new();
+    let strange = |command: &str, mut table: Table| {
+        if command.starts_with(".show column ['Readings']") || command.starts_with(".show column Readings") {
+            let policy = table.position("Policy").unwrap();
+            table.rows.iter_mut().for_each(|row| row[policy] = "{\"Type\": \"OfTomorrow\"}".into());
+        }
+        table
+    };
+    let options = |demand| WriteAheadOptions::new("numbers", place.state.path()).long_values(demand);
+    let error = send(&ahead_of(&place, |_| {}, strange, options(true)), 1, 30, 10).remove(0).unwrap_err();
+    assert_eq!(error.exit_code(), 2, "{error}");
+    assert!(error.to_string().contains("encoding policies of the columns text, id"), "{error}");
+    all_well(&send(&ahead_of(&place, |_| {}, strange, options(false)), 1, 30, 10));
+    place.holds(0..30);
 }
 
 #[test]

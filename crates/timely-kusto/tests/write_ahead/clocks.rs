@@ -41,6 +41,34 @@ fn the_clocks_are_in_their_order_at_all_times() {
 }
 
 #[test]
+fn what_the_sink_says_of_itself_is_what_its_clocks_say() {
+    let place = Place::new();
+    let ahead = place.ahead();
+    assert_eq!(ahead.state().start, None, "it is not open");
+    let watched = ahead.clone();
+    let outcomes = on_workers(2, move |worker| {
+        let mut run = Run::open(worker, &ahead)?;
+        for _ in 0..5 {
+            run.feed(u64::MAX, 3);
+        }
+        let last = run.epoch;
+        run.step_until(worker, |run| !run.committed.less_than(&last));
+        let state = run.handle.state();
+        let bounds = [state.committed_below, state.staged_below, state.sealed_below];
+        assert!(bounds.is_sorted() && state.committed_below >= Some(last), "{last}: {state:?}");
+        run.finish(worker)
+    });
+    all_well(&outcomes);
+    let state = watched.state();
+    assert_eq!((state.start, state.staging_chunks, state.limits.open_epochs.0), (Some(1), 0, 0), "{state:?}");
+    assert_eq!(state.committed_below, state.sealed_below);
+    assert!(state.commits > 0 && state.last_commit_extents <= state.committed_extents, "{state:?}");
+    let extents = place.query(&format!("{TABLE} | summarize by Extent = extent_id() | count"));
+    assert_eq!(extents[0][0], state.committed_extents);
+    assert_eq!((state.limits.paused_by, state.limits.uploads.0), (None, 0));
+}
+
+#[test]
 fn rows_of_an_epoch_become_visible_at_once_and_the_log_does_not_wait_for_commits() {
     let place = Place::new();
     let handle = place.handle();

@@ -3,7 +3,11 @@
 
 mod between;
 mod clocks;
+mod collections;
+mod direct;
+mod disk;
 mod ends;
+mod epochs;
 mod faults;
 mod interleavings;
 mod limits;

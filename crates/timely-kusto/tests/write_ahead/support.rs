@@ -66,7 +66,11 @@ impl Place {
     }
 
     pub(crate) fn connection(&self) -> ConnectionOptions {
-        ConnectionOptions::builder().cluster_url(self.emulator.cluster_url()).no_auth().build().unwrap()
+        Place::connection_to(&self.emulator)
+    }
+
+    pub(crate) fn connection_to(emulator: &Emulator) -> ConnectionOptions {
+        ConnectionOptions::builder().cluster_url(emulator.cluster_url()).no_auth().build().unwrap()
     }
 
     pub(crate) fn ahead(&self) -> WriteAhead {

@@ -270,3 +270,19 @@ fn reads_that_lag_end_a_start_that_holds_the_table() {
     all_well(&send(&place.ahead(), 2, 120, 20));
     place.holds(0..120);
 }
+
+/// A move says when its extents were created, for a cluster that wants to know: never too narrowly.
+#[test]
+fn rows_with_a_creation_time_of_another_century_are_moved() {
+    for created_range in [CreatedRange::Optional, CreatedRange::Required] {
+        let mut doubts = Assumptions::default();
+        doubts.created_range = created_range;
+        let place = Place::with(Emulator::builder().assumptions(doubts));
+        for (number, time) in ["1950-01-01T00:00:00Z", "9999-12-31T23:00:00Z"].into_iter().enumerate() {
+            let write = write().creation_time(time.parse().unwrap());
+            let end = 30 * (number as u64 + 1);
+            all_well(&send(&place.ahead_with(write, |options| options), 1, end, 10));
+            place.holds(0..end);
+        }
+    }
+}

@@ -9,6 +9,10 @@ use crate::support::*;
 
 /// Sends ten pairs in one epoch; goes away once they are sealed, or waits for their commit.
 fn pairs(ahead: &WriteAhead, vanish: bool) -> Outcome {
+    send_pairs(ahead, |id| format!("pair {id}"), vanish)
+}
+
+fn send_pairs(ahead: &WriteAhead, text: fn(u64) -> String, vanish: bool) -> Outcome {
     let ahead = ahead.clone();
     let run = move |worker: &mut timely::worker::Worker| {
         let sink = WriteAheadSink::open(worker, &ahead)?;
@@ -21,7 +25,7 @@ fn pairs(ahead: &WriteAhead, vanish: bool) -> Outcome {
         });
         rows.advance_to(first);
         positions.advance_to(first);
-        (0..10).for_each(|id| rows.send((format!("pair {id}"), id)));
+        (0..10).for_each(|id| rows.send((text(id), id)));
         rows.advance_to(first + 1);
         positions.send(("p".to_owned(), Vec::new()));
         positions.advance_to(first + 1);
@@ -84,4 +88,31 @@ fn rows_without_names_are_committed_like_others() {
     let place = Place::new();
     pairs(&place.ahead(), false).unwrap();
     assert_eq!(ids(&place, "text"), (0..10).collect::<Vec<_>>());
+}
+
+/// Longer than what a column without an encoding policy takes.
+const LONG: u64 = (1 << 20) + 5_000;
+
+fn long(id: u64) -> String {
+    id.to_string().repeat(usize::try_from(LONG).unwrap())
+}
+
+fn lengths(place: &Place) -> Vec<serde_json::Value> {
+    place.query(&format!("{TABLE} | summarize n = count() by length = strlen(text)"))
+}
+
+#[test]
+fn values_above_1_mib_are_whole_where_the_targets_column_has_an_encoding_policy_for_them() {
+    let place = Place::new();
+    all_well(&send(&place.ahead(), 1, 30, 10));
+    place.command(&format!(".clear table {TABLE} data"));
+    place.command(&format!(".alter column {TABLE}.text policy encoding type='BigObject32'"));
+    let expected = || place.ahead_with(write(), |options| options.long_values(true));
+    send_pairs(&expected(), long, false).unwrap();
+    assert_eq!(lengths(&place), [serde_json::json!([LONG, 10])]);
+    // A policy that is taken back in the target is taken back in the staging table, too.
+    place.command(&format!(".alter column {TABLE}.text policy encoding"));
+    place.command(&format!(".clear table {TABLE} data"));
+    send_pairs(&expected(), long, false).unwrap();
+    assert_eq!(lengths(&place), [serde_json::json!([1 << 20, 10])]);
 }

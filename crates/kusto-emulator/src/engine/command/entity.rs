@@ -1,8 +1,8 @@
 //! What a command's settings belong to: the cluster, a database or a table; as it is named, and as it is in a state.
 
-use super::super::catalog::{Database, Settings, State, Table};
+use super::super::catalog::{Database, MaterializedView, Settings, State, StoredFunction, Table};
 use super::super::change::Change;
-use super::super::error::EngineResult;
+use super::super::error::{EngineError, EngineResult};
 use super::super::roles::{DatabaseAction, TableAction};
 use super::Session;
 use super::tables::put_change;
@@ -17,9 +17,24 @@ pub(super) enum Entity {
     Database(String),
     /// A table of the database in context.
     Table(String),
+    /// A stored function of the database in context.
+    Function(String),
+    /// A materialized view of the database in context.
+    View(String),
 }
 
 impl Entity {
+    /// Takes `function F` or `materialized-view V`, which have roles and nothing else that can be changed.
+    pub(super) fn parse_with_roles(tokens: &mut Tokens<'_>) -> EngineResult<Option<Self>> {
+        if tokens.eat_word("function") {
+            return Ok(Some(Self::Function(tokens.expect_name("the name of a function")?)));
+        }
+        match tokens.eat_hyphenated("materialized-view") {
+            true => Ok(Some(Self::View(tokens.expect_name("the name of a view")?))),
+            false => Ok(None),
+        }
+    }
+
     /// Takes `table T`, `database D` or `cluster`.
     pub(super) fn parse(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<Self> {
         if tokens.eat_word("cluster") {
@@ -55,12 +70,24 @@ pub(super) fn word_behind<'a>(tokens: &mut Tokens<'a>) -> Option<&'a str> {
     }
 }
 
+/// The word behind `function F` or `materialized-view V`, without taking anything.
+pub(super) fn word_behind_function<'a>(tokens: &mut Tokens<'a>) -> Option<&'a str> {
+    let (entity, length) = tokens.hyphenated()?;
+    if !matches!(entity, "function" | "materialized-view") {
+        return None;
+    }
+    let quoted = tokens.peek_nth(length).kind == Kind::Punct(Punct::OpenBracket);
+    tokens.word_nth(length + if quoted { 3 } else { 1 })
+}
+
 /// An entity in a state.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Owner<'s> {
     Cluster(&'s State),
     Database(&'s Database),
     Table(&'s Database, &'s Table),
+    Function(&'s Database, &'s StoredFunction),
+    View(&'s Database, &'s MaterializedView),
 }
 
 impl<'s> Owner<'s> {
@@ -74,6 +101,16 @@ impl<'s> Owner<'s> {
                 let (database, table) = session.table(state, name)?;
                 Self::Table(database, table)
             }
+            Entity::Function(name) => {
+                let database = session.context_database(state)?;
+                let found = database.functions.get(name);
+                Self::Function(database, found.ok_or_else(|| EngineError::not_found("Function", name))?)
+            }
+            Entity::View(name) => {
+                let database = session.context_database(state)?;
+                let found = database.views.get(name);
+                Self::View(database, found.ok_or_else(|| EngineError::not_found("MaterializedView", name))?)
+            }
         })
     }
 
@@ -83,6 +120,8 @@ impl<'s> Owner<'s> {
             Self::Cluster(state) => &state.cluster,
             Self::Database(database) => &database.settings,
             Self::Table(_, table) => &table.settings,
+            Self::Function(_, function) => &function.settings,
+            Self::View(_, view) => &view.settings,
         }
     }
 
@@ -94,6 +133,14 @@ impl<'s> Owner<'s> {
                 Change::SetDatabase { database: database.name.clone(), settings: Box::new(settings) }
             }
             Self::Table(database, table) => put_change(database, Table { settings, ..table.header() }),
+            Self::Function(database, function) => Change::PutFunction {
+                database: database.name.clone(),
+                function: Box::new(StoredFunction { settings, ..function.clone() }),
+            },
+            Self::View(database, view) => Change::PutView {
+                database: database.name.clone(),
+                view: Box::new(MaterializedView { settings, ..view.clone() }),
+            },
         }
     }
 
@@ -111,6 +158,12 @@ impl<'s> Owner<'s> {
             Self::Cluster(_) => rights.on_cluster(),
             Self::Database(database) => rights.on_database(database, on_database),
             Self::Table(database, table) => rights.on_table(database, table, on_table),
+            Self::Function(database, function) => {
+                rights.on_entity(database, &function.grants, "Function", &function.name)
+            }
+            Self::View(database, view) => {
+                rights.on_entity(database, &view.grants, "MaterializedView", &view.name)
+            }
         }
     }
 
@@ -120,6 +173,8 @@ impl<'s> Owner<'s> {
             Self::Cluster(_) => "Cluster".to_owned(),
             Self::Database(database) => format!("Database {}", database.name),
             Self::Table(_, table) => format!("Table {}", table.name),
+            Self::Function(_, function) => format!("Function {}", function.name),
+            Self::View(_, view) => format!("MaterializedView {}", view.name),
         }
     }
 }

@@ -262,6 +262,13 @@ pub(super) fn moves(
     let (database, target) = session.table(state, &request.target)?;
     let rights = session.rights(state);
     rights.on_table(database, target, TableAction::Administer)?;
+    if let Some(view) = database.view_of(target).filter(|_| !request.new_ingestion_time) {
+        let (table, view) = (&target.name, &view.name);
+        return Err(EngineError::bad_request(format!(
+            "Cannot move extents to '{table}' since materialized view '{view}' will not process these extents (can \
+             lead to data loss in the materialized view)."
+        )));
+    }
     let (mut moves, mut gone) = (Moves::default(), Vec::new());
     for (source, ids) in wanted(session, database, request, listed, &mut gone)? {
         let source = database.table(source)?;

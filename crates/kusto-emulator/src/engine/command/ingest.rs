@@ -337,6 +337,7 @@ impl FromQuery<'_> {
                 database: database.name.clone(),
                 table: existing.map_or(&self.table, |table| &table.name).clone(),
                 extents: extents.to_vec(),
+                merged: false,
             });
         }
         Ok(Decision::new(changes, stored(extents)))

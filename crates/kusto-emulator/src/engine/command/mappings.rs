@@ -37,7 +37,7 @@ fn rows<'a>(
     mappings: impl Iterator<Item = (&'a (MappingKind, String), &'a String)>,
 ) -> ResultTable {
     let (database, table) = match owner {
-        Owner::Cluster(_) => ("", ""),
+        Owner::Cluster(_) | Owner::Function(..) | Owner::View(..) => ("", ""),
         Owner::Database(database) => (database.name.as_str(), ""),
         Owner::Table(database, table) => (database.name.as_str(), table.name.as_str()),
     };

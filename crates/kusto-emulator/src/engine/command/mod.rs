@@ -13,6 +13,7 @@ mod entity;
 mod extent_tags;
 mod extents;
 mod filters;
+mod functions;
 mod ingest;
 mod mappings;
 mod operations;
@@ -24,6 +25,7 @@ mod replace;
 mod schema;
 mod show;
 mod tables;
+mod views;
 
 use std::sync::Arc;
 
@@ -114,13 +116,21 @@ impl<'a> Session<'a> {
 
     fn create(&self, verb: &str, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
         match (verb, tokens.word()) {
+            ("create", _) if views::follows(tokens) => views::create(self, tokens),
+            ("create", Some("function")) => functions::put(self, functions::Verb::Create, tokens),
+            ("create-or-alter", Some("function")) => {
+                functions::put(self, functions::Verb::CreateOrAlter, tokens)
+            }
             ("create" | "create-or-alter", Some("table" | "database")) if mappings::follows(tokens) => {
                 mappings::create(self, verb == "create-or-alter", tokens)
             }
             ("create" | "create-merge", Some("table" | "tables")) => {
                 tables::create(self, verb == "create-merge", tokens)
             }
-            _ => Err(tokens.unexpected(&format!("'table' behind .{verb}")).into()),
+            _ => {
+                let wanted = format!("'table', 'function' or 'materialized-view' behind .{verb}");
+                Err(tokens.unexpected(&wanted).into())
+            }
         }
     }
 
@@ -131,6 +141,9 @@ impl<'a> Session<'a> {
             }
             _ if tokens.word() == Some("column") => encoding::alter(self, verb, tokens),
             _ if policies::follows(tokens) => policies::change(self, verb, tokens),
+            ("alter", _) if tokens.word() == Some("function") => {
+                functions::put(self, functions::Verb::Alter, tokens)
+            }
             ("alter", Some("docstring" | "folder")) => tables::describe(self, tokens),
             ("alter" | "alter-merge", _) if tokens.word() == Some("table") => {
                 tables::alter(self, verb == "alter-merge", tokens)
@@ -143,12 +156,14 @@ impl<'a> Session<'a> {
         match tokens.word() {
             _ if extent_tags::follows(tokens) => extent_tags::drop(self, tokens),
             Some("extents" | "extent") => drop_extents::run(self, false, tokens),
-            Some("table" | "database") if principals::is_role_command(tokens) => {
+            _ if principals::is_role_command(tokens) => {
                 principals::change(self, principals::Action::Drop, tokens)
             }
             Some("table" | "database") if mappings::follows(tokens) => mappings::drop(self, tokens),
             Some("table" | "tables") => tables::drop(self, tokens),
-            _ => Err(tokens.unexpected("'table', 'tables' or 'extents' behind .drop").into()),
+            Some("function" | "functions") => functions::drop(self, tokens),
+            Some("materialized") => views::drop(self, tokens),
+            _ => Err(tokens.unexpected("a table, extents, a function or a view behind .drop").into()),
         }
     }
 
@@ -239,13 +254,9 @@ impl<'a> Session<'a> {
 /// What the service has and the local cluster does not, by the words that it starts with, and what to do about it.
 const NOT_MODELLED: [(&str, &str, &str); 14] = [
     ("undo", "drop", "a dropped table is gone at once; keep a copy with .set before you drop it"),
-    ("create", "materialized-view", "there are no materialized views"),
-    ("create", "function", "there are no stored functions; put them in front of the query with 'let'"),
-    (
-        "create-or-alter",
-        "function",
-        "there are no stored functions; put them in front of the query with 'let'",
-    ),
+    ("create-or-alter", "materialized-view", "drop the view and create it"),
+    ("alter", "materialized-view", "drop the view and create it"),
+    ("clear", "materialized-view", "drop the view and create it"),
     ("create", "external", "there are no external tables"),
     ("execute", "database", "there are no scripts; send the commands one by one"),
     ("execute", "cluster", "there are no scripts; send the commands one by one"),

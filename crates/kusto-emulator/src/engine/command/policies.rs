@@ -39,6 +39,7 @@ fn find<'s>(
         Entity::Cluster => matches!(kind, PolicyKind::Caching | PolicyKind::ManagedIdentity),
         Entity::Database(_) => kind != PolicyKind::AutoDelete,
         Entity::Table(_) => kind != PolicyKind::ManagedIdentity,
+        Entity::Function(_) | Entity::View(_) => false,
     };
     if fits {
         return Owner::find(session, state, entity);
@@ -47,6 +48,8 @@ fn find<'s>(
         Entity::Cluster => "a cluster",
         Entity::Database(_) => "a database",
         Entity::Table(_) => "a table",
+        Entity::Function(_) => "a function",
+        Entity::View(_) => "a materialized view",
     };
     Err(EngineError::syntax(format!("{what} has no policy {}", kind.word())))
 }
@@ -66,7 +69,7 @@ fn check_change(
 /// The answer that shows a policy.
 pub(super) fn shown(owner: Owner<'_>, kind: PolicyKind, policy: Option<&Json>) -> ResultTable {
     let (name, children, entity) = match owner {
-        Owner::Cluster(_) => (String::new(), String::new(), ""),
+        Owner::Cluster(_) | Owner::Function(..) | Owner::View(..) => (String::new(), String::new(), ""),
         Owner::Database(database) => {
             let tables: Vec<_> = database.tables.keys().collect();
             (format!("[{}]", database.name), json!(tables).to_string(), "Database")
@@ -101,7 +104,7 @@ pub(super) fn change(
                 let inherited = match owner {
                     Owner::Table(database, _) => state.policy(database, None, kind),
                     Owner::Database(_) => state.cluster.policies.get(&kind),
-                    Owner::Cluster(_) => None,
+                    Owner::Cluster(_) | Owner::Function(..) | Owner::View(..) => None,
                 };
                 let base = current.or(inherited.filter(|_| verb == "alter-merge"));
                 let policy = kind.complete(given, base)?;

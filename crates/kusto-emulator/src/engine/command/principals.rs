@@ -77,7 +77,8 @@ pub(in super::super) fn forget(engine: &Engine, principal: &Principal) -> Engine
 
 /// Whether an entity and one of its roles come next, as in `table T admins`.
 pub(super) fn is_role_command(tokens: &mut Tokens<'_>) -> bool {
-    super::entity::word_behind(tokens).is_some_and(|word| Role::from_plural(word).is_some())
+    let word = super::entity::word_behind(tokens).or_else(|| super::entity::word_behind_function(tokens));
+    word.is_some_and(|word| Role::from_plural(word).is_some())
 }
 
 /// A change of roles as it was written.
@@ -90,14 +91,21 @@ struct Request {
 }
 
 fn parse(session: &Session<'_>, action: Action, tokens: &mut Tokens<'_>) -> EngineResult<Request> {
-    let entity = Entity::parse(session, tokens)?;
+    let entity = match Entity::parse_with_roles(tokens)? {
+        Some(entity) => entity,
+        None => Entity::parse(session, tokens)?,
+    };
     let role = tokens.word().and_then(Role::from_plural);
     if entity == Entity::Cluster {
         return Err(EngineError::bad_request(
             "the roles of the cluster cannot be changed by commands; the service has its portal for that.",
         ));
     }
-    let fits = |role: &Role| role.is_table_role() || matches!(entity, Entity::Database(_));
+    let fits = |role: &Role| match entity {
+        Entity::Database(_) => true,
+        Entity::Function(_) | Entity::View(_) => *role == Role::Admin,
+        _ => role.is_table_role(),
+    };
     let Some(role) = role.filter(fits) else {
         return Err(tokens.unexpected("a role, such as 'admins'").into());
     };
@@ -233,6 +241,7 @@ pub(super) fn own_roles(session: &Session<'_>, entity: Option<&Entity>) -> Engin
             on_table(database, table, &mut rows);
         }
         Some(Entity::Database(name)) => on_database(state.database(name)?, &mut rows),
+        Some(Entity::Function(_) | Entity::View(_)) => {}
         Some(Entity::Cluster) | None => {
             for database in state.databases.values() {
                 on_database(database, &mut rows);

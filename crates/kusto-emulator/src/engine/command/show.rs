@@ -10,7 +10,8 @@ use super::super::roles::{DatabaseAction, TableAction};
 use super::entity::Entity;
 use super::operations::guid;
 use super::{
-    Session, encoding, end, extents, mappings, operations, policies, principals, properties, result, schema,
+    Session, encoding, end, extents, functions, mappings, operations, policies, principals, properties,
+    result, schema, views,
 };
 use crate::data::{ColumnType, ResultTable, Value};
 use crate::kql::{Punct, Tokens};
@@ -48,6 +49,8 @@ fn show(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTa
             own_roles(session, None, tokens)
         }
         Some("cluster") => cluster(session, tokens),
+        Some("function" | "functions") => functions::show(session, tokens),
+        Some("materialized") => views::show(session, tokens),
         _ => Err(tokens.unexpected("something that the local cluster can show, such as 'tables'").into()),
     }
 }

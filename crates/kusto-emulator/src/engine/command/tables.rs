@@ -63,6 +63,9 @@ fn create_one(
     (name, columns, about): (&str, &Schema, &TableProperties),
 ) -> EngineResult<Decision<ResultTable>> {
     match database.tables.get(name) {
+        None if database.views.contains_key(name) => {
+            Err(EngineError::already_exists("MaterializedView", name))
+        }
         None => Ok(put(database, new_table(session, state, database, name, columns.clone(), about)?)),
         Some(table) if merge => merge_into(session, state, database, table, columns, about),
         Some(table) => {
@@ -227,6 +230,12 @@ pub(super) fn drop(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResu
                 None => return Err(EngineError::not_found("Table", name)),
                 Some(table) => {
                     session.rights(state).on_table(database, table, TableAction::Administer)?;
+                    if let Some(view) = database.view_of(table) {
+                        let (table, view) = (&table.name, &view.name);
+                        return Err(EngineError::bad_request(format!(
+                            "table '{table}' is the source of the materialized view '{view}': drop the view first."
+                        )));
+                    }
                     changes.push(Change::DropTable {
                         database: database.name.clone(),
                         table: table.name.clone(),

@@ -166,6 +166,7 @@ impl Target<'_> {
             database: database.name.clone(),
             table: table.name.clone(),
             extents: extents.iter().map(|extent| extent.pruned(&table.schema)).collect(),
+            merged: false,
         };
         Ok(Decision::new(vec![change], extents.iter().map(|extent| extent.id).collect()))
     }

@@ -12,6 +12,7 @@
 
 mod columns;
 mod commit;
+mod counted;
 mod delimited;
 mod identity;
 mod json;
@@ -36,6 +37,7 @@ use crate::assumptions::{BlobsVisible, FailedSources};
 use crate::holds::HoldPoint;
 use columns::Columns;
 pub(crate) use commit::{NewExtent, Target, refuse_at_commit, refuse_if_ingested, write};
+pub(crate) use counted::CountedRows;
 use plan::Plan;
 
 /// See [`Engine::ingest`].

@@ -95,14 +95,12 @@ impl ExtentStore {
     /// Removes files that no extent names: of ingestions that were never acknowledged, and of extents that are gone.
     pub(super) fn remove_orphans(&self, state: &State) -> Result<(), StoreError> {
         let Some(directory) = &self.directory else { return Ok(()) };
-        let tables = state.databases.values().flat_map(|database| database.tables.values());
-        let named: HashSet<_> =
-            tables.flat_map(|table| &table.extents).filter_map(|extent| self.path(extent.file)).collect();
+        let named: HashSet<_> = state.extents().filter_map(|extent| self.path(extent.file)).collect();
         let entries =
             std::fs::read_dir(directory).map_err(|source| StoreError::io("list", directory, source))?;
         for entry in entries {
             let path = entry.map_err(|source| StoreError::io("list", directory, source))?.path();
-            if path.extension().is_some_and(|suffix| suffix == "extent") && !named.contains(&path) {
+            if path.extension().is_some_and(|suffix| suffix == "jsonl") && !named.contains(&path) {
                 std::fs::remove_file(&path).map_err(|source| StoreError::io("remove", &path, source))?;
             }
         }

@@ -4,6 +4,7 @@ mod assumptions;
 mod documented;
 mod extent_tags;
 mod extents;
+mod functions;
 mod hostile;
 mod ingestion;
 mod mappings;
@@ -16,6 +17,7 @@ mod roles;
 mod switches;
 mod tables;
 mod upkeep;
+mod views;
 mod zip;
 
 use std::collections::HashMap;
@@ -287,8 +289,7 @@ fn what_the_service_has_and_the_local_cluster_does_not_is_refused_with_what_to_d
     let cluster = Cluster::new();
     for (command, instead) in [
         (".undo drop table T version=v1.2", "keep a copy"),
-        (".create materialized-view V on table T { T }", "materialized views"),
-        (".create-or-alter function F() { 1 }", "'let'"),
+        (".alter materialized-view V on table T { T }", "drop the view"),
         (".execute database script <| .show tables", "one by one"),
         (".delete table T records <| T", "drop extents"),
         (".ingest-from-storage-queued into table database('db').T", "queue"),

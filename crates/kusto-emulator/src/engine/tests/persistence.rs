@@ -136,7 +136,7 @@ fn files_of_extents_go_when_nobody_can_read_them_any_more() {
     assert_eq!(files(directory.path()).len(), 1);
     drop(reader);
     assert_eq!(files(directory.path()).len(), 0);
-    fs::write(directory.path().join("extents").join(format!("{}.extent", Uuid::nil())), b"half").unwrap();
+    fs::write(directory.path().join("extents").join(format!("{}.jsonl", Uuid::nil())), b"half").unwrap();
     drop(cluster);
     drop(reopened(directory.path()));
     assert_eq!(files(directory.path()).len(), 0);

@@ -20,11 +20,11 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use timely::communication::allocator::zero_copy::stream::Stream;
 
-use super::{CALL, Sockets};
+use super::{CALL, PAUSE, Sockets};
 use crate::error::{Error, ErrorKind, Result, Told};
 use crate::runner::Topology;
 
@@ -132,6 +132,15 @@ impl Lines {
         lock(&self.loss.told).clone().map(Error::from_elsewhere)
     }
 
+    /// The same for who has just seen a connection break, perhaps before who reads from it has.
+    pub(in super::super) fn loss_soon(&self) -> Option<Error> {
+        let until = Instant::now() + CALL;
+        while self.loss().is_none() && Instant::now() < until {
+            thread::sleep(PAUSE);
+        }
+        self.loss()
+    }
+
     /// Hangs up on all other processes, with the reason.
     pub(in super::super) fn hang_up(&self, told: Option<&Told>) {
         self.loss.hung_up.store(true, SeqCst);
@@ -147,6 +156,12 @@ impl Lines {
             peer.done.store(true, SeqCst);
             pulse.unpark();
         }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -212,7 +227,10 @@ impl Peer {
         }
         let silent = self.silence.as_secs();
         let reason = match error.kind() {
-            io::ErrorKind::UnexpectedEof => "it closed the connection without a word".to_owned(),
+            // A process that is killed leaves an end, or a reset where it had not read everything.
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+                "it closed the connection without a word".to_owned()
+            }
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                 format!("nothing was heard of it for {silent} s, so its host or the network to it hangs")
             }
@@ -286,7 +304,8 @@ impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let frame = &bytes[..bytes.len().min(FRAME)];
         if !frame.is_empty() {
-            self.peer.write(frame.len() as u32, frame).inspect_err(|error| self.peer.lost(error))?;
+            // A connection that breaks does so for who reads, too: there may be words in it, which say why.
+            self.peer.write(frame.len() as u32, frame)?;
         }
         Ok(frame.len())
     }
@@ -311,6 +330,10 @@ impl Stream for Line {
         if how != Shutdown::Read {
             self.peer.end()?;
         }
-        self.peer.stream.shutdown(how)
+        match self.peer.stream.shutdown(how) {
+            // The other end has heard the END and gone.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            done => done,
+        }
     }
 }

@@ -138,7 +138,7 @@ impl Driver {
         Ok(Fact::Logs { lists: LogLists { directories, held }, target })
     }
 
-    /// Makes the directories of the run, and gives the staging table the target's columns.
+    /// Makes the directories of the run, and gives the staging table the target's columns and their encoding policies.
     pub(super) async fn prepare(
         &mut self,
         coordinator: &Coordinator,
@@ -147,8 +147,13 @@ impl Driver {
         if let Some(staging) = coordinator.staging() {
             // Also where nothing is adopted: the target may have got columns since the last start.
             let aligned = self.process.desk.align(staging).await;
-            if let Err(reply) = self.replied("altering the staging table", aligned).await {
-                return Ok(Fact::Replied(reply));
+            let left = match self.replied("altering the staging table", aligned).await {
+                Ok(left) => left,
+                Err(reply) => return Ok(Fact::Replied(reply)),
+            };
+            if !left.is_empty() && self.process.options.expects_long_values() {
+                self.hold_name(own(coordinator)).await?;
+                return Err(WriteAheadError::Encoding { columns: left.join(", ") });
             }
         }
         let order = Order::Prepare { start: permit.start() };

@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::answers::{own, pairs};
 use super::{Driver, Heard};
-use crate::write_ahead::WriteAheadError;
 use crate::write_ahead::message::{Opened, Order};
+use crate::write_ahead::{WriteAheadError, failpoint};
 
 /// How often a run that has nothing to commit looks whether another start has taken over.
 const LOOK_WHEN_IDLE: Duration = Duration::from_secs(30);
@@ -151,7 +151,10 @@ impl Driver {
         let Some(staging) = coordinator.staging() else { return };
         let Ok(listing) = self.process.desk.listing(staging).await else { return };
         let Some(permit) = coordinator.sweep(&listing) else { return };
-        match self.process.desk.drop_extents(&permit).await {
+        failpoint::reach("before sweep");
+        let dropped = self.process.desk.drop_extents(&permit).await;
+        failpoint::reach("after sweep");
+        match dropped {
             Ok(more) => {
                 self.sweep_on = more;
                 tracing::debug!(extents = permit.extents().len(), more, "swept the staging table");

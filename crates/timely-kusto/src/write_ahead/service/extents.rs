@@ -18,10 +18,11 @@ const TAGS_PER_COMMAND: usize = 100;
 /// Extents that one command drops: some 40 kB of text.
 pub(in super::super) const DROPS_PER_COMMAND: usize = 1000;
 
-/// When extents were created that may be moved: whenever. The document calls the two properties required, and its examples
-/// do without (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/move-extents.md`).
+/// When extents were created that may be moved: whenever, since `creation_time` of the options may be anything. The document
+/// calls the two properties required, and its examples do without (`MicrosoftDocs/dataexplorer-docs
+/// data-explorer/kusto/management/move-extents.md`).
 const CREATED_WHENEVER: &str =
-    "extentCreatedOnFrom=datetime(0001-01-01), extentCreatedOnTo=datetime(9999-12-31)";
+    "extentCreatedOnFrom=datetime(0001-01-01), extentCreatedOnTo=datetime(9999-12-31T23:59:59.9999999)";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

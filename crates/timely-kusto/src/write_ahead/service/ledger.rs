@@ -3,12 +3,18 @@
 //! A read is one query with few rows, however long a generation ran: what [`Ledger::relevant`] asks for. It names no time
 //! and no order of rows.
 
-use commit_protocol::{AppendPermit, Ledger, RawRow, Resolution, RowError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use commit_protocol::{AppendPermit, Intent, Ledger, Positions, RawRow, Resolution, Row, RowError};
 use kusto_client::{Table, quote_string};
 use serde::Deserialize;
 
 use super::tables::EPOCHS_COLUMNS;
 use super::{Asked, Desk, EPOCHS};
+
+/// Intents that are read at a time: with the positions of a thousand partitions each, some 10 MB.
+const INTENTS_PER_PAGE: usize = 200;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -55,12 +61,51 @@ impl Desk {
         Ok(Ledger::parse(self.lineage, &raw_rows(&answer)?))
     }
 
-    /// Reads all rows of the lineage, for audits and decisions by hand.
+    /// Reads all rows of the lineage as of now, for audits and decisions by hand. Intents that no decision needs are outlines:
+    /// without positions and extents. They come in pages, so that memory holds one page of whole rows, and of each intent its
+    /// tags and its rows per epoch: some hundred bytes per chunk and epoch of the pipeline's history.
     pub(in super::super) async fn read_all(&self) -> Asked<Result<Ledger, RowError>> {
         let lineage = quote_string(&self.lineage.to_string());
-        let answer = self.query(&format!("set notruncation; {EPOCHS} | where Lineage == {lineage}")).await?;
-        Ok(Ledger::parse(self.lineage, &raw_rows(&answer)?))
+        let near = match self.read().await? {
+            Ok(near) => near,
+            damaged => return Ok(damaged),
+        };
+        let frame = format!("set notruncation; {EPOCHS} | where Lineage == {lineage} and Kind != 'intent'");
+        let mut rows = match self.rows(&frame).await? {
+            Ok(rows) => rows,
+            Err(damaged) => return Ok(Err(damaged)),
+        };
+        rows.extend(near.rows().iter().filter(|row| matches!(row, Row::Intent(_))).cloned());
+        let whole: BTreeSet<_> = rows.iter().map(Row::key).collect();
+        let last = whole.iter().map(|key| key.seq).max().unwrap_or_default();
+        for first in (0..=last.0).step_by(INTENTS_PER_PAGE) {
+            let end = (first + INTENTS_PER_PAGE as u64 - 1).min(last.0);
+            let page = format!(
+                "set notruncation; {EPOCHS} | where Lineage == {lineage} and Kind == 'intent' and Seq between ({first} .. {end})"
+            );
+            match self.rows(&page).await? {
+                Ok(page) => {
+                    rows.extend(page.into_iter().filter(|row| !whole.contains(&row.key())).map(outline));
+                }
+                Err(damaged) => return Ok(Err(damaged)),
+            }
+        }
+        Ok(Ok(Ledger::of(rows)))
     }
+
+    async fn rows(&self, query: &str) -> Asked<Result<Vec<Row>, RowError>> {
+        let answer = self.query(query).await?;
+        Ok(commit_protocol::read_rows(self.lineage, &raw_rows(&answer)?))
+    }
+}
+
+/// An intent without what only a start needs.
+fn outline(row: Row) -> Row {
+    let Row::Intent(intent) = row else { return row };
+    let mut outline = Intent::clone(&intent);
+    outline.after.positions = Positions::default();
+    outline.chunks.iter_mut().for_each(|chunk| chunk.extents = Vec::new());
+    Row::Intent(Arc::new(outline))
 }
 
 fn raw_rows(answer: &Table) -> Asked<Vec<RawRow>> {

@@ -5,12 +5,17 @@
 //! tables   ─► names of the lineage, the first tables, columns
 //! ledger   ─► rows of kt_epochs: appended, read
 //! extents  ─► listings of S and T, the move, the sweep
+//! epochs   ─► rows of T by the epoch that they carry
+//! readers  ─► functions and views that show a collection
 //! ```
 //! Each function makes one attempt. What an answer means to the coordinator is said by [`reply`]; whether there is another
 //! attempt is the driver's decision.
 
+mod encoding;
+mod epochs;
 mod extents;
 mod ledger;
+mod readers;
 mod rights;
 mod tables;
 
@@ -21,6 +26,7 @@ use futures::future::BoxFuture;
 use kusto_client::{Effect, Error, ErrorKind, Service, Table};
 
 use super::WriteAheadError;
+pub(super) use epochs::ByColumn;
 pub(super) use extents::Tagged;
 pub(super) use tables::EPOCHS;
 

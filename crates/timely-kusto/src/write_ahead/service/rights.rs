@@ -1,10 +1,11 @@
 //! Rights, looked at before anything else.
 //!
-//! Table Admin on the target for the move, a role in the database that lets it create tables where the first ones are
-//! missing, and Table Ingestor on `kt_epochs` where somebody else made it. Sources: the section "Permissions" of
+//! Table Admin on the target for the move, and on the staging table where somebody else made it; a role in the database that
+//! lets it create tables where the first ones are missing, and Table Ingestor on `kt_epochs` where somebody else made it. Sources: the section "Permissions" of
 //! `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/move-extents.md`, `create-table-command.md` and
 //! `data-ingestion/ingest-from-query.md`.
 
+use commit_protocol::{Names, StagingName, Standing};
 use kusto_client::{ErrorKind, Role, quote_name};
 
 use super::{Asked, Desk, EPOCHS};
@@ -45,7 +46,7 @@ impl Desk {
             missing.push(Role::TableAdmin { table: self.table.clone() });
         }
         let in_database = Role::DatabaseUser { database: self.database.clone() };
-        let (complete, epochs) = match self.tables_there().await {
+        let (names, epochs) = match self.tables_there().await {
             // Who may not list tables lacks the role that also creates them.
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 missing.insert(0, in_database);
@@ -53,14 +54,24 @@ impl Desk {
             }
             there => there.map_err(asked)?,
         };
-        if complete && !epochs {
+        let known = names.standing() != Standing::Unknown;
+        if known && !epochs {
             return Err(self.epochs_gone());
         }
-        if !complete || !epochs {
+        if !known {
             let held =
                 self.roles(&format!("database {}", quote_name(&self.database))).await.map_err(asked)?;
             if !any(&held, &["Admin", "User"]) {
                 missing.insert(0, in_database);
+            }
+        }
+        for staging in names.staging.iter().map(StagingName::to_string) {
+            let on_staging = match self.roles(&format!("table {staging}")).await {
+                Err(error) if Desk::is_gone(&error) => continue, // renamed meanwhile: the start finds out
+                roles => roles.map_err(asked)?,
+            };
+            if !any(&on_staging, &["Admin"]) {
+                missing.push(Role::TableAdmin { table: staging });
             }
         }
         if epochs {
@@ -72,10 +83,9 @@ impl Desk {
         Ok(missing)
     }
 
-    /// Whether any table of the lineage is there, and whether `kt_epochs` is.
-    async fn tables_there(&self) -> Asked<(bool, bool)> {
-        let names = self.names().await?;
-        Ok((!names.staging.is_empty() || names.anchor, self.has_epochs().await?))
+    /// The tables of the lineage, and whether `kt_epochs` is there.
+    async fn tables_there(&self) -> Asked<(Names, bool)> {
+        Ok((self.names().await?, self.has_epochs().await?))
     }
 
     /// The caller's roles on an entity; none where it may not even ask.
@@ -89,10 +99,17 @@ impl Desk {
         Ok(answer.rows.iter().filter_map(text).collect())
     }
 
-    async fn missing(&self, role: Role) -> WriteAheadError {
+    /// Who is asking, as a grant names it.
+    pub(super) async fn principal(&self) -> String {
         let asked = self.query("print Principal = current_principal()").await.ok();
         let known = asked.and_then(|table| table.scalar()?.as_str().map(str::to_owned));
-        let principal = known.unwrap_or_else(|| "aadapp=<application id>;<tenant id>".to_owned());
+        let known = known.or_else(|| self.service.principal());
+        known.unwrap_or_else(|| Role::SOMEBODY.to_owned())
+    }
+
+    /// The error of a role that the caller lacks.
+    pub(super) async fn missing(&self, role: Role) -> WriteAheadError {
+        let principal = self.principal().await;
         let on = match &role {
             Role::TableAdmin { table } | Role::TableIngestor { table } => table,
             _ => &self.database,

@@ -11,6 +11,7 @@ use kusto_client::{ErrorKind, quote_name, quote_string};
 use serde::Deserialize;
 
 use super::{Asked, Desk, garbled};
+use crate::write_ahead::failpoint;
 
 /// The table of claims, starts and intents, one per database.
 pub(in super::super) const EPOCHS: &str = "kt_epochs";
@@ -19,7 +20,7 @@ pub(in super::super) const EPOCHS: &str = "kt_epochs";
 pub(super) const EPOCHS_COLUMNS: &str = "Lineage:string, Kind:string, Generation:long, Nonce:string, Seq:long, \
                                          Part:int, Parts:int, Body:string, Digest:string, Check:string";
 
-const FOLDER: &str = "timely-kusto";
+pub(super) const FOLDER: &str = "timely-kusto";
 const NO_AGE: &str = r#"{"SoftDeletePeriod":"36500.00:00:00","Recoverability":"Disabled"}"#;
 const NO_MERGE: &str = r#"{"AllowMerge":false,"AllowRebuild":false}"#;
 const QUICK_BATCHES: &str =
@@ -89,6 +90,7 @@ impl Desk {
         let about =
             format!("tells that pipeline {} for {} exists; never renamed", self.pipeline, self.target());
         self.make(&anchor, "Lineage:string", &about).await?;
+        failpoint::reach("after tables made");
         let rename = format!(".rename tables {} = {stage}, {} = {anchor}", permit.staging(), permit.anchor());
         let renamed = self.command(&rename).await;
         if renamed.is_err() {
@@ -104,6 +106,7 @@ impl Desk {
             return Ok(());
         }
         self.make(beside, EPOCHS_COLUMNS, "claims, starts and intents of write-ahead pipelines").await?;
+        failpoint::reach("after epochs made");
         let renamed = self.command(&format!(".rename table {beside} to {EPOCHS}")).await;
         if renamed.is_err() {
             let _ = self.command(&format!(".drop table {beside} ifexists")).await;
@@ -134,16 +137,17 @@ impl Desk {
         self.command(&command).await.map(drop)
     }
 
-    /// Gives the staging table, which is empty but for what nobody claims, the target's columns.
-    pub(in super::super) async fn align(&self, staging: StagingName) -> Asked<()> {
-        let staging = staging.to_string();
-        let (of_target, of_staging) = (self.target_columns().await?, self.columns(&staging).await?);
-        if of_target == of_staging {
-            return Ok(());
+    /// Gives the staging table, which is empty but for what nobody claims, the target's columns and their encoding policies.
+    /// Returns the columns whose policies cannot be copied.
+    pub(in super::super) async fn align(&self, staging: StagingName) -> Asked<Vec<String>> {
+        let name = staging.to_string();
+        let (of_target, of_staging) = (self.target_columns().await?, self.columns(&name).await?);
+        if of_target != of_staging {
+            let columns = columns_text(&of_target);
+            tracing::info!(staging = name, columns, "the staging table gets the target's columns");
+            self.command(&format!(".alter table {name} ({columns})")).await?;
         }
-        let columns = columns_text(&of_target);
-        tracing::info!(staging, columns, "the staging table gets the target's columns");
-        self.command(&format!(".alter table {staging} ({columns})")).await.map(drop)
+        self.align_encodings(staging, &of_target).await
     }
 
     /// Whether an error says that a table is gone.

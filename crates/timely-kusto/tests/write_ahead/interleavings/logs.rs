@@ -1,7 +1,9 @@
 //! What a start finds: extents on their way, logs.
 
 use super::*;
+use std::time::Duration;
 use tempfile::TempDir;
+use timely_kusto::Deadlines;
 
 /// Start 2 looks for what start 1 claims, while the move of start 1 takes effect between its two looks.
 fn move_between_two_looks(rules: Rules) -> Ending {
@@ -9,7 +11,7 @@ fn move_between_two_looks(rules: Rules) -> Ending {
     play.hold(".move extents", HoldPoint::Commit);
     let first = play.spawn_elsewhere(30);
     play.until_held(1);
-    play.hold(".show table kt_stage", HoldPoint::Resolved);
+    play.fault(listing(Fault::Hold(HoldPoint::Resolved)).times(1));
     let second = play.spawn_elsewhere(30);
     play.until_held(2);
     play.release(".move extents");
@@ -118,6 +120,36 @@ fn a_stop_without_a_look_at_the_names_is_that_of_a_zombie() {
     logs_are_gone_meanwhile(Rules::ALL).is_exact(&[3, 0]);
     let without = logs_are_gone_meanwhile(Rules::without(Rule::LookBeforeStop));
     assert_eq!(without.codes, [4, 0], "{without:?}");
+}
+
+/// Start 1 stages a chunk after start 2 has taken over, and has no patience with tables that ingestion does not know.
+fn stages_too_late(rules: Rules) -> Ending {
+    let play = Play::new(rules);
+    let (state, opened, go_on) = (TempDir::new().unwrap(), Gate::default(), Gate::default());
+    let hasty = Deadlines { name_learned: Duration::ZERO, ..Deadlines::default() };
+    let ahead = play.on_with(state.path(), write(), |options| options.deadlines(hasty));
+    let (is_open, may_go_on) = (opened.clone(), go_on.clone());
+    let first = thread::spawn(move || {
+        on_workers(1, move |worker| {
+            let mut run = Run::open(worker, &ahead)?;
+            is_open.open();
+            run.step_until(worker, |_| may_go_on.is_open());
+            run.feed(30, 30);
+            run.finish(worker)
+        })
+    });
+    opened.wait();
+    let second = play.runs_elsewhere(30);
+    go_on.open();
+    let first = codes(&first.join().unwrap());
+    play.ends(&[first, second], 0..30)
+}
+
+/// A supervisor would start it again, and it would take over from start 2.
+#[test]
+fn a_zombie_that_cannot_stage_any_more_ends_as_fenced() {
+    stages_too_late(Rules::ALL).is_exact(&[3, 0]);
+    stages_too_late(Rules::without(Rule::LookBeforeStop)).stops_for_nothing(&[1, 0]);
 }
 
 /// Start 1 seals rows, which the source then forgets. Start 2 is on a host that does not have its logs; start 3 has them.

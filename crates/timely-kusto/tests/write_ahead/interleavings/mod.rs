@@ -18,7 +18,7 @@
 //! | S before T | `logs.rs` | a move between the looks is in neither: stops |
 //! | the logs that the head names | `logs.rs` | older logs are taken for the ones that count: lost |
 //! | the lock on logs | `logs.rs` | logs of a paused process are taken for missing: stops |
-//! | the look at names before a stop | `logs.rs` | a zombie asks a person to decide: stops |
+//! | the look at names before a stop | `logs.rs` | a zombie asks a person to decide, or to be started again: stops |
 //! | the opening intent | `logs.rs` | nobody knows that logs are missing: lost |
 //!
 //! Three rules cannot be left out here, and are proved by the explorer of `commit-protocol` only ([`ELSEWHERE`]).
@@ -247,6 +247,11 @@ fn codes(outcomes: &[Outcome]) -> u8 {
     let all: Vec<_> = outcomes.iter().map(code).collect();
     assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "{outcomes:?}");
     all[0]
+}
+
+/// A listing of the staging table's extents.
+fn listing(fault: Fault) -> FaultRule {
+    FaultRule::new(Endpoint::Management, fault).operation(".show table kt_stage").table("extents")
 }
 
 /// Something that one thread waits for and another one says.

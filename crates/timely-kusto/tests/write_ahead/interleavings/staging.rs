@@ -7,11 +7,6 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use kusto_client::{Blob, Client, Ingestion, IngestionStatus, Service, Table, Ticket, UploadedBlob};
 
-/// A listing of the staging table's extents.
-fn listing(fault: Fault) -> FaultRule {
-    FaultRule::new(Endpoint::Management, fault).operation(".show table kt_stage").table("extents")
-}
-
 fn statuses_unread() -> FaultRule {
     let away = Fault::Fail { status: 503, retry_after: None };
     FaultRule::new(Endpoint::Table, away).operation("GetEntity")
