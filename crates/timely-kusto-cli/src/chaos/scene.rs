@@ -69,6 +69,12 @@ impl Cast {
         said.iter().all(waits)
     }
 
+    /// Whether a signal ended one of them.
+    fn lost_one(&self) -> bool {
+        let mut ended = (0..self.children.count()).filter_map(|process| self.children.ended(process));
+        ended.any(|ended| ended.signal.is_some())
+    }
+
     /// Kills all that run. What ended before is judged without that.
     fn kill_all(&mut self) -> std::io::Result<()> {
         self.children.look()?;
@@ -295,15 +301,11 @@ impl Scene<'_, '_> {
 
     /// Somebody ended by himself: at a failpoint, at the end of the source, or because he gave up.
     fn end_early(&mut self, cast: &mut Cast) -> Result<String, Trouble> {
-        let died = (0..cast.children.count())
-            .find(|process| cast.children.ended(*process).is_some_and(|ended| ended.signal.is_some()));
-        if died.is_some() {
-            cast.suffered.iter_mut().for_each(|it| it.bereft = true);
-        }
         self.calm(cast)?;
         self.until_all_ended(cast, None)?;
-        Ok(match (&self.step.ending, died) {
-            (Ending::Failpoint { process, place, .. }, Some(_)) => {
+        Ok(match &self.step.ending {
+            // Known only now: its connections may have been gone for the others before it was.
+            Ending::Failpoint { process, place, .. } if cast.lost_one() => {
                 let place = place.split('#').next().unwrap_or(place);
                 *self.round.tally.failpoints.entry(place.to_owned()).or_default() += 1;
                 format!("process {process} died {place}")
@@ -410,9 +412,12 @@ impl Scene<'_, '_> {
     }
 
     fn judge(&mut self, cast: &Cast) -> Result<(), Trouble> {
+        let bereft = cast.lost_one();
         for process in 0..cast.children.count() {
             let Some(ended) = cast.children.ended(process) else { continue };
-            let end = judge(ended, cast.suffered[process]).map_err(|why| {
+            let suffered = cast.suffered[process];
+            let suffered = Suffered { bereft: suffered.bereft || bereft, ..suffered };
+            let end = judge(ended, suffered).map_err(|why| {
                 Trouble::Failure(format!(
                     "step {}, process {process}: {why}\n{}",
                     self.step.number, ended.stderr
@@ -422,7 +427,7 @@ impl Scene<'_, '_> {
             match end {
                 End::Killed | End::Died => tally.processes_lost += 1,
                 End::Fenced => tally.fences += 1,
-                End::Failed if !cast.suffered[process].bereft && process == 0 => tally.gave_up += 1,
+                End::Failed if !suffered.bereft && process == 0 => tally.gave_up += 1,
                 End::Done | End::Failed | End::Stopped => {}
             }
         }
