@@ -46,6 +46,7 @@
 //! | `service/` | commands and queries: rights, tables, `kt_epochs`, extents |
 //! | `log.rs`, `scribe.rs` | LOG, and the thread that writes its files |
 //! | `stage.rs`, `staging.rs`, `shelf.rs` | STAGE, a chunk's attempts, where bodies are |
+//! | `early.rs` | uploads of bodies whose epoch is still open |
 //! | `commit.rs`, `trim.rs` | COMMIT, and what follows C on every worker |
 //! | `pressure.rs` | limits, and what the sink waits for in words |
 //! | `operator.rs`, `handle.rs` | what users call and hold |
@@ -59,7 +60,6 @@
 //!   ingested, the listing shows too many rows and the chunk is staged anew, under another tag.
 //! - Staging waits out an outage of the service for as long as it takes, since the rows are on disk. The number of attempts
 //!   is bounded where the listing contradicts the status.
-//! - Bodies are staged after their seal and not before it.
 //! - Rows whose fields have no names (tuples) are logged without columns: a later start cannot tell whether they still fit.
 //! - Chunks are closed by size or by the end of their epoch; `batch_interval` is not used.
 //! - The staging table gets the target's columns at every start, not only before an adoption.
@@ -70,6 +70,7 @@ mod audit;
 mod bus;
 mod commit;
 mod driver;
+mod early;
 mod error;
 pub(crate) mod failpoint;
 mod handle;

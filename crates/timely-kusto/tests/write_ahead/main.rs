@@ -3,6 +3,7 @@
 
 mod between;
 mod clocks;
+mod early;
 mod faults;
 mod limits;
 mod runs;
