@@ -10,6 +10,8 @@ pub struct Config {
     pub state: String,
     /// `checkpoint_interval` of `[job]`.
     pub checkpoint_interval: String,
+    /// Further lines of `[job]`.
+    pub job: Vec<String>,
     /// The lines of `[source]`.
     pub source: String,
     /// The lines of `[connection]`.
@@ -29,6 +31,7 @@ impl Config {
         Config {
             state: "state".into(),
             checkpoint_interval: "200ms".into(),
+            job: Vec::new(),
             source: String::new(),
             connection: format!("cluster = {url:?}"),
             database: "Samples".into(),
@@ -70,9 +73,14 @@ impl Config {
     /// Adds a line to `[sink]`, in place of one with the same key.
     #[must_use]
     pub fn sink(mut self, line: &str) -> Self {
-        let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
-        self.sink.retain(|other| key(other) != key(line));
-        self.sink.push(line.to_owned());
+        put(&mut self.sink, line);
+        self
+    }
+
+    /// Adds a line to `[job]`, in place of one with the same key.
+    #[must_use]
+    pub fn job(mut self, line: &str) -> Self {
+        put(&mut self.job, line);
         self
     }
 
@@ -98,12 +106,19 @@ impl Config {
     }
 }
 
+fn put(lines: &mut Vec<String>, line: &str) {
+    let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
+    lines.retain(|other| key(other) != key(line));
+    lines.push(line.to_owned());
+}
+
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { state, checkpoint_interval, source, connection, database, table, sink } = self;
+        let Config { state, checkpoint_interval, job, source, connection, database, table, sink } = self;
         writeln!(
             f,
-            "[job]\nname = \"e2e\"\nstate = {state:?}\ncheckpoint_interval = {checkpoint_interval:?}"
+            "[job]\nname = \"e2e\"\nstate = {state:?}\ncheckpoint_interval = {checkpoint_interval:?}\n{}",
+            job.join("\n")
         )?;
         writeln!(f, "[source]\n{source}\n[connection]\n{connection}")?;
         writeln!(f, "[sink]\ndatabase = {database:?}\ntable = {table:?}\n{}", sink.join("\n"))

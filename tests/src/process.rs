@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-pub use rustix::process::Signal;
+pub use rustix::process::{Pid, Signal};
 
 use crate::until;
 
@@ -53,8 +53,19 @@ impl Process {
 
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
-        rustix::process::kill_process(id.unwrap(), signal).unwrap();
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The processes that it has started and that run.
+    pub fn children(&self) -> Vec<Pid> {
+        let parent = format!("PPid:\t{}\n", self.child.id());
+        let numbers = std::fs::read_dir("/proc").unwrap();
+        let numbers = numbers.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+        let is_child = |number: &i32| {
+            let status = std::fs::read_to_string(format!("/proc/{number}/status")).unwrap_or_default();
+            status.contains(&parent) && !status.contains("State:\tZ")
+        };
+        numbers.filter(is_child).filter_map(Pid::from_raw).collect()
     }
 
     /// Ends it by SIGKILL.

@@ -10,6 +10,7 @@ use kusto_emulator::{
     ResolvedNames,
 };
 use timely_kusto::assumptions::{Answer, AskOptions, Report, Verdict, ask, questions};
+use timely_kusto_tests::until;
 
 const DATABASE: &str = "Samples";
 
@@ -60,16 +61,6 @@ fn with(change: impl FnOnce(&mut Assumptions)) -> Cluster {
 }
 
 /// Waits for something that another thread brings about; gives up after a minute.
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..6_000 {
-        if done() {
-            return;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    panic!("waited for a minute until {what}");
-}
-
 /// Once `held` requests are held and `ready` says so, lets them go on.
 fn release_when(
     handle: Handle,
@@ -77,8 +68,8 @@ fn release_when(
     mut ready: impl FnMut(&Handle) -> bool + Send + 'static,
 ) -> JoinHandle<()> {
     thread::spawn(move || {
-        wait_until("requests are held", || handle.held().len() >= held);
-        wait_until("they may go on", || ready(&handle));
+        until("requests to be held", || (handle.held().len() >= held).then_some(()));
+        until("leave to go on", || ready(&handle).then_some(()));
         handle.release_all();
     })
 }

@@ -195,7 +195,7 @@ pub(crate) fn adopt_by(
     target: &[Column],
     rules: Rules,
 ) -> Result<Adoption, LogError> {
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     if !(rules.on(Rule::LogsOfHead) && rules.on(Rule::OpeningIntent)) {
         return adopt_what_is_here(head, lists, target, rules);
     }
@@ -206,7 +206,7 @@ pub(crate) fn adopt_by(
 }
 
 /// What was adopted before the head named the logs: what lies on the disks decides.
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 fn adopt_what_is_here(
     head: &Frontier,
     lists: &LogLists,

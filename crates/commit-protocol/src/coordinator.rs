@@ -92,6 +92,8 @@ enum Purpose {
 enum Phase {
     /// Names, to find the staging table or to learn what a rename did.
     FenceNames(Option<Fencing>),
+    /// Names, before a rename (or the first tables) that was refused for good ends this start.
+    FenceRefused(Option<Fencing>, Box<Stop>),
     /// The first tables are being made; whether that failed before.
     Creating,
     /// The rename.
@@ -107,7 +109,7 @@ enum Phase {
     /// The second look: into T.
     LookTarget(BTreeSet<ExtentId>),
     /// The looks in the wrong order, to show what the rule is for.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     TargetFirst(Option<BTreeSet<crate::tag::Tag>>),
     /// A move.
     Moving,
@@ -178,6 +180,12 @@ impl Coordinator {
         Coordinator::start_by(Arc::new(setup), Rules::ALL)
     }
 
+    /// Begins a start that lacks some of its rules, to show in a test what they are for.
+    #[cfg(feature = "testing")]
+    pub fn start_with(setup: Setup, rules: Rules) -> (Coordinator, Action) {
+        Coordinator::start_by(Arc::new(setup), rules)
+    }
+
     pub(crate) fn start_by(setup: Arc<Setup>, rules: Rules) -> (Coordinator, Action) {
         let coordinator = Coordinator {
             setup,
@@ -207,6 +215,9 @@ impl Coordinator {
     fn dispatch(&mut self, phase: Phase, fact: Fact) -> Next {
         match (phase, fact) {
             (Phase::FenceNames(fencing), Fact::Names(names)) => self.fence_names(fencing, &names),
+            (Phase::FenceRefused(fencing, stop), Fact::Names(names)) => {
+                self.refused_names(fencing, *stop, &names)
+            }
             (Phase::Creating, Fact::Replied(reply)) => self.created(reply),
             (Phase::Renaming(fencing), Fact::Replied(reply)) => self.renamed(fencing, reply),
             (Phase::Appending(what), Fact::Replied(reply)) => self.appended(what, reply),
@@ -220,11 +231,11 @@ impl Coordinator {
             }
             (Phase::LookStaging, Fact::Staging { listing, .. }) => self.looked_into_staging(listing),
             (Phase::LookTarget(staged), Fact::Target(tags)) => self.looked_into_target(&staged, &tags),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "testing"))]
             (Phase::TargetFirst(None), Fact::Target(tags)) => {
                 Ok((Phase::TargetFirst(Some(tags)), Action::ListStaging(self.name()?)))
             }
-            #[cfg(test)]
+            #[cfg(any(test, feature = "testing"))]
             (Phase::TargetFirst(Some(tags)), Fact::Staging { listing, .. }) => {
                 self.looked_wrongly(&tags, listing)
             }
@@ -317,12 +328,12 @@ impl Phase {
     /// What is waited for, for messages.
     fn asked(&self) -> &'static str {
         match self {
-            Phase::FenceNames(_) | Phase::Doubt(_) => "Names",
+            Phase::FenceNames(_) | Phase::FenceRefused(..) | Phase::Doubt(_) => "Names",
             Phase::Creating | Phase::Renaming(_) | Phase::Appending(_) | Phase::Preparing(_) => "Replied",
             Phase::Reading { .. } => "Rows",
             Phase::LookStaging | Phase::Verifying(_) => "Staging",
             Phase::LookTarget(_) => "Target",
-            #[cfg(test)]
+            #[cfg(any(test, feature = "testing"))]
             Phase::TargetFirst(_) => "Target, then Staging",
             Phase::Moving => "Moved or Replied",
             Phase::Logs => "Logs",

@@ -123,6 +123,18 @@ pub enum Stop {
         /// Who has the staging table.
         by: StartId,
     },
+    /// The rename of this start took effect when another one had renamed the same table. Both have one generation, so that
+    /// nothing of either may count further; the next start has a higher one. The other finds itself fenced.
+    #[error(
+        "start {other} took the staging table at the same time, and lost it to start {own}, whose rename took effect \
+         late. Nothing is lost; start again"
+    )]
+    LateRename {
+        /// This start.
+        own: StartId,
+        /// The other one.
+        other: StartId,
+    },
     /// No table carries the lineage any more.
     #[error(
         "the staging table {expected} is gone and no other carries its lineage: somebody dropped it. Bring it back with \
@@ -235,10 +247,10 @@ fn list(names: &[StagingName]) -> String {
 
 impl Stop {
     /// The exit code of a process that stops for it: 2 for what an administrator grants, 3 for a fenced start, 4 for
-    /// what a person must decide or mend, 1 for a defect. After 2, 3 and 4 a supervisor must not restart.
+    /// what a person must decide or mend, 1 for a defect and for what the next start settles by itself. After 2, 3 and 4 a supervisor must not restart.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Stop::Misuse { .. } => 1,
+            Stop::Misuse { .. } | Stop::LateRename { .. } => 1,
             Stop::Rights { .. } => 2,
             Stop::Fenced { .. } => 3,
             _ => 4,

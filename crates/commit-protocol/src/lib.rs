@@ -108,7 +108,8 @@
 //! # How it is proved
 //! The explorer in the tests drives the real [`Coordinator`] through all interleavings of small worlds, and a fresh start
 //! is tried from every state; each rule switched off is found out. Small worlds are exhausted. Large ones are searched
-//! breadth first up to a bound, and walked at random to their end. See `src/explore.rs`.
+//! breadth first up to a bound, and walked at random to their end. See `src/explore.rs`. The feature `testing` has the same
+//! switches for rules, for tests with real requests: `tests/write_ahead/interleavings` of the crate `timely-kusto`.
 //! ```text
 //! cargo test -p commit-protocol --lib -- --nocapture                          seconds; prints states, depth, states/s
 //! KT_EXPLORE=2000000 cargo test -p commit-protocol --lib configurations -- --nocapture --test-threads=1
@@ -164,6 +165,8 @@ pub use rows::{
     Claim, ClaimedChunk, Decision, FORMAT, Frontier, Intent, IntentId, Logs, PART_BYTES, RawRow, Resolution,
     Row, RowError, RowKey, RowKind, Start, read_rows,
 };
+#[cfg(feature = "testing")]
+pub use rules::{Rule, Rules};
 pub use sweep::{Dropped, Fate, Kept, SweepFacts, classify};
 pub use tag::{ChunkId, Tag};
 pub use verify::{Verified, verify};

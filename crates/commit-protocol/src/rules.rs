@@ -1,11 +1,17 @@
-//! Switches that turn single rules of the protocol off, so that the explorer can prove each of them necessary.
+//! Switches that turn single rules of the protocol off, so that tests can prove each of them necessary: the explorer here,
+//! written-down interleavings in the crate of the operators.
 //!
-//! Outside this crate's own tests [`Rules`] has no size and every rule is on: there is nothing to switch.
+//! Only this crate's tests, and those who ask for its feature `testing`, have switches. Otherwise [`Rules`] has no size and
+//! every rule is on.
+#![cfg_attr(not(feature = "testing"), expect(unreachable_pub, reason = "public with the feature `testing`"))]
 
 /// A rule without which rows are lost or repeated, or a start stops for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "some are only asked where a test can switch them off"))]
-pub(crate) enum Rule {
+#[cfg_attr(
+    not(any(test, feature = "testing")),
+    expect(dead_code, reason = "some are only asked where a test can switch them off")
+)]
+pub enum Rule {
     /// A start renames the staging table, so that nothing of an older start can name it.
     Fence,
     /// The head is what the newest start row names, not the longest chain.
@@ -41,29 +47,55 @@ pub(crate) enum Rule {
 }
 
 /// Which rules are switched off, as bits.
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Rules(u32);
+pub struct Rules(u32);
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
+impl Rule {
+    /// All rules.
+    pub const ALL: [Rule; 16] = [
+        Rule::Fence,
+        Rule::StartRows,
+        Rule::Claim,
+        Rule::RenameBeforeClaim,
+        Rule::Listing,
+        Rule::LogsOfHead,
+        Rule::GenerationOver,
+        Rule::SweepAfterStart,
+        Rule::StagingBeforeTarget,
+        Rule::SupersededRefused,
+        Rule::StartByGeneration,
+        Rule::DurableIsFrontier,
+        Rule::LogLock,
+        Rule::LookBeforeStop,
+        Rule::LookAfterEmpty,
+        Rule::OpeningIntent,
+    ];
+}
+
+#[cfg(any(test, feature = "testing"))]
 impl Rules {
-    pub(crate) const ALL: Rules = Rules(0);
+    /// Every rule is on.
+    pub const ALL: Rules = Rules(0);
 
-    pub(crate) fn without(rule: Rule) -> Rules {
+    /// Every rule but this one is on.
+    pub const fn without(rule: Rule) -> Rules {
         Rules(1 << rule as u32)
     }
 
-    pub(crate) fn on(self, rule: Rule) -> bool {
+    /// Whether a rule is on.
+    pub const fn on(self, rule: Rule) -> bool {
         self.0 >> rule as u32 & 1 == 0
     }
 }
 
 /// All rules are on, always.
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "testing")))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules;
 
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "testing")))]
 impl Rules {
     pub(crate) const ALL: Rules = Rules;
 

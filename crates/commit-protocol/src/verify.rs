@@ -35,7 +35,7 @@ pub(crate) fn verify_by(
     single: bool,
     rules: Rules,
 ) -> (Tag, Verified) {
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     if !rules.on(Rule::SupersededRefused) {
         let older = |tag: &&Tag| Tag { attempt: chunk.tag.attempt, ..**tag } == chunk.tag;
         for tag in staging.iter().flat_map(|extent| &extent.tags).filter(older) {

@@ -108,10 +108,71 @@ fn a_staging_table_made_anew_with_too_low_a_generation_is_noticed() {
         desk.name.start = start_id(generation, 7);
         let action = desk.restart(3);
         let stop = desk.run(action).unwrap_err();
-        let expected = LedgerError::NewerStart { own: start_id(generation + 1, 3), newest: start_id(2, 2) };
-        assert_eq!(stop, Stop::Ledger(expected), "its rows would be void, and it would never know");
+        let (own, newest) = (start_id(generation + 1, 3), start_id(2, 2));
+        let expected = match generation {
+            0 => Stop::Ledger(LedgerError::NewerStart { own, newest }),
+            // As after a rename that took effect late: the next start has a higher one.
+            _ => Stop::LateRename { own, other: newest },
+        };
+        assert_eq!(stop, expected, "its rows would be void, and it would never know");
         desk.raw.retain(|raw| raw.nonce != Nonce(3).to_string());
     }
+}
+
+#[test]
+fn a_rename_that_took_effect_after_another_of_its_generation_ends_the_start_and_the_next_one_goes_on() {
+    let (mut desk, action) = Desk::new();
+    let Action::Rename(late) = desk.until(action, "Rename") else { unreachable!() };
+    let to = late.to();
+    let action = desk.restart(2);
+    let _ = desk.run(action).unwrap();
+    let (mut waiting, action) = Desk::new();
+    let _ = waiting.until(action, "Rename");
+    desk.coordinator = waiting.coordinator;
+    desk.name = to;
+    let action = desk.tell(Fact::Replied(Reply::Done)).unwrap();
+    let stop = desk.run(action).unwrap_err();
+    assert_eq!(stop, Stop::LateRename { own: to.start, other: start_id(1, 2) });
+    assert_eq!(stop.exit_code(), 1, "a supervisor starts it again");
+    let action = desk.restart(3);
+    assert!(matches!(desk.run(action).unwrap(), Action::Open(_)));
+    assert_eq!(desk.coordinator.generation(), Some(Generation(2)));
+}
+
+#[test]
+fn a_rename_that_is_refused_for_good_ends_a_start_only_after_a_look_at_the_names() {
+    let refusals = [
+        Refusal::Rights { role: "Table Admin".to_owned(), message: "no".to_owned() },
+        Refusal::Other { message: "no".to_owned(), patience: Patience::Over },
+    ];
+    for refusal in refusals {
+        let refused = |holder: fn(&RenamePermit) -> StagingName| {
+            let (mut desk, action) = Desk::new();
+            let Action::Rename(permit) = desk.until(action, "Rename") else { unreachable!() };
+            let action = desk.tell(Fact::Replied(Reply::Refused(refusal.clone()))).unwrap();
+            assert!(matches!(action, Action::ListNames));
+            desk.name = holder(&permit);
+            desk.tell(Fact::Names(desk.names()))
+        };
+        assert!(matches!(refused(|rename| rename.from()), Err(Stop::Rights { .. } | Stop::Refused { .. })));
+        assert!(matches!(refused(|rename| rename.to()).unwrap(), Action::Append(_)), "it took effect");
+        let other = |rename: &RenamePermit| StagingName { start: start_id(5, 5), ..rename.to() };
+        assert!(matches!(refused(other), Err(Stop::Fenced { by, .. }) if by == start_id(5, 5)));
+    }
+}
+
+#[test]
+fn first_tables_that_may_not_be_made_end_a_start_unless_somebody_else_made_them() {
+    let refused = |names: fn(&Desk) -> Names| {
+        let (mut desk, _) = Desk::new();
+        let _ = desk.tell(Fact::Names(Names::default())).unwrap();
+        let refusal = Refusal::Rights { role: "Database User".to_owned(), message: "no".to_owned() };
+        assert!(matches!(desk.tell(Fact::Replied(Reply::Refused(refusal))).unwrap(), Action::ListNames));
+        let names = names(&desk);
+        desk.tell(Fact::Names(names))
+    };
+    assert!(matches!(refused(|_| Names::default()), Err(Stop::Rights { .. })));
+    assert!(matches!(refused(Desk::names).unwrap(), Action::Rename(_)));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The doubles keep the promises of the seam, with and without faults, and do what a test orders.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod support;
 
 use std::time::Duration;
 
@@ -8,10 +10,12 @@ use futures::future::{BoxFuture, FutureExt};
 use kusto_client::conformance::{self, Fixture};
 use kusto_client::testing::{Counts, Fault, Faulty, MemoryService, Operation};
 use kusto_client::{
-    Blob, Effect, Error, ErrorKind, FailureStatus, Ingestion, IngestionState, IngestionStatus, Report,
-    Result, Service, Table, Ticket, UploadedBlob,
+    Blob, Effect, Error, ErrorKind, FailureStatus, Ingestion, IngestionState, IngestionStatus, Result,
+    Service, Table, Ticket, UploadedBlob,
 };
 use uuid::Uuid;
+
+use crate::support::ingestion_into;
 
 fn fixture() -> Fixture {
     Fixture::new("db", "t")
@@ -27,22 +31,7 @@ fn blob(name: &str, body: &'static str) -> Blob {
 }
 
 fn ingestion() -> Ingestion {
-    Ingestion {
-        source_id: Uuid::new_v4(),
-        database: "db".into(),
-        table: "t".into(),
-        format: "csv".into(),
-        mapping: None,
-        ignore_first_record: false,
-        additional_tags: vec![],
-        ingest_by_tags: vec![],
-        drop_by_tags: vec![],
-        ingest_if_not_exists: vec![],
-        creation_time: None,
-        flush_immediately: false,
-        retain_blob_on_success: true,
-        report: Report::Table,
-    }
+    ingestion_into("t")
 }
 
 async fn stored(service: &dyn Service, body: &'static str) -> UploadedBlob {

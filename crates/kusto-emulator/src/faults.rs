@@ -25,6 +25,7 @@
 //! | `Garble` | none | 200 and a page in HTML, as something between client and service answers |
 //! | `Delay` | as without it | the same, later on the emulator's clock |
 //! | `Hold` | when it is released, or never | the answer, when there is one |
+//! | `HoldUnanswered` | when it is released, or never | the connection closes without an answer, at once |
 //! | `Merge` | yes, after the database's extents were merged | what that leads to |
 //! | `Half` | half the rows of an ingestion are visible, then it fails | as after `FailAfter` |
 //! | `Stale` | reads an older state; what it changes, it changes now | the old rows |
@@ -89,6 +90,9 @@ pub enum Fault {
     /// The request stops at this point of its way until it is released ([`crate::Handle::release`]). For commands and
     /// ingestions; others pass.
     Hold(HoldPoint),
+    /// The same, and the connection is closed as soon as the request has come there: the client goes on without an answer,
+    /// and the request takes effect when it is released. For commands and ingestions.
+    HoldUnanswered(HoldPoint),
     /// Right before the request takes effect, the extents of every table of its database are merged as far as policies
     /// allow: ids that a listing named are gone. For commands and ingestions.
     Merge,
@@ -369,7 +373,9 @@ impl Faults {
     pub(crate) fn mischief(&self, fault: Option<Fault>, request: &Request) -> Mischief {
         let mut mischief = Mischief::default();
         match fault {
-            Some(Fault::Hold(point)) => mischief.hold = self.holds.order(point, request),
+            Some(Fault::Hold(point) | Fault::HoldUnanswered(point)) => {
+                mischief.hold = self.holds.order(point, request)
+            }
             Some(Fault::Merge) => mischief.merge = true,
             Some(Fault::Half { .. }) => mischief.half = true,
             Some(Fault::Stale { behind }) => mischief.stale = behind,

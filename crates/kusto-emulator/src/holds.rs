@@ -155,6 +155,12 @@ impl Hold {
         self.point == point
     }
 
+    /// Waits until the request is held there, or was.
+    pub(crate) async fn until_reached(&self) {
+        let reached = |_: &(usize, usize)| self.reached.load(Ordering::SeqCst);
+        let _ = self.holds.news.subscribe().wait_for(reached).await;
+    }
+
     /// Waits here, once, if this is the point; blocks the thread.
     ///
     /// # Errors

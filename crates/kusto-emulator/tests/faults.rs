@@ -53,6 +53,25 @@ async fn faults_before_the_effect_leave_nothing_and_faults_behind_it_leave_every
 }
 
 #[tokio::test]
+async fn a_request_that_is_held_unanswered_leaves_its_client_and_takes_effect_when_it_is_released() {
+    for (point, path) in [("Resolved", "release"), ("Commit", "release"), ("Commit", "fail-over")] {
+        let cluster = Cluster::start();
+        rule(&cluster, of_append(json!({ "HoldUnanswered": point }))).await;
+        assert_eq!((append(&cluster, 1).await, cluster.count("T").await), (None, 0), "{point}");
+        assert_eq!(
+            (append(&cluster, 2).await, cluster.count("T").await),
+            (Some(200), 1),
+            "{point}: the others"
+        );
+        let held = control(&cluster, Method::GET, "held?at_least=1", &json!({})).await;
+        assert_eq!(held.as_array().unwrap().len(), 1, "{held}");
+        control(&cluster, Method::POST, path, &json!({})).await;
+        control(&cluster, Method::POST, "settle", &json!({})).await;
+        assert_eq!(cluster.count("T").await, if path == "release" { 2 } else { 1 }, "{point}, {path}");
+    }
+}
+
+#[tokio::test]
 async fn a_delayed_request_happens_later_on_the_clock() {
     let cluster = Cluster::start();
     rule(&cluster, of_append(json!({"Delay": 5.0}))).await;

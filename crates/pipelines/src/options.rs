@@ -34,6 +34,9 @@ pub struct JobOptions {
     /// The length of an epoch. Default: 10 s. What a crash makes the pipeline read again is about that much, and what
     /// was not delivered yet.
     pub checkpoint_interval: Duration,
+    /// How long a stop waits for commits, in the write-ahead mode. Default: 1 minute. What is not committed by then is in
+    /// epoch files.
+    pub stop_timeout: Duration,
     /// The directory that holds the positions.
     pub state: PathBuf,
 }
@@ -42,9 +45,17 @@ impl JobOptions {
     /// The default length of an epoch.
     pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
+    /// The default of [`stop_timeout`](Self::stop_timeout).
+    pub const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+
     /// A job with epochs of the default length.
     pub fn new(name: impl Into<String>, state: impl Into<PathBuf>) -> Self {
-        JobOptions { name: name.into(), checkpoint_interval: Self::CHECKPOINT_INTERVAL, state: state.into() }
+        JobOptions {
+            name: name.into(),
+            checkpoint_interval: Self::CHECKPOINT_INTERVAL,
+            stop_timeout: Self::STOP_TIMEOUT,
+            state: state.into(),
+        }
     }
 }
 
@@ -110,7 +121,7 @@ impl PipelineOptions {
     /// # Errors
     /// [`ErrorKind::Options`] naming the option, its value and what is allowed.
     pub fn validate(&self) -> Result<()> {
-        let JobOptions { name, checkpoint_interval, state } = &self.job;
+        let JobOptions { name, checkpoint_interval, stop_timeout, state } = &self.job;
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
             return wrong(format!(
@@ -119,6 +130,9 @@ impl PipelineOptions {
         }
         if !(Duration::from_millis(100)..=Duration::from_secs(3600)).contains(checkpoint_interval) {
             return wrong(format!("checkpoint_interval is {checkpoint_interval:?}: it must be 100ms to 1h"));
+        }
+        if !(Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(stop_timeout) {
+            return wrong(format!("stop_timeout is {stop_timeout:?}: it must be 1s to 1d"));
         }
         if state.as_os_str().is_empty() {
             return wrong("state is empty: name a directory for the positions".into());

@@ -5,6 +5,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kusto_client::Service;
 use timely_kusto::{ColumnName, Format, SinkError, SinkV2, WriteAhead, WriteAheadOptions, WriteOptions};
@@ -15,8 +16,8 @@ use crate::file::{FileOptions, FileSource};
 use crate::generator::{COLUMNS, Storm, StormSource};
 use crate::options::{PipelineOptions, SinkMode, SourceOptions};
 use crate::runner::{
-    EncodedSinkV2, EncodedWriteAhead, Job, Progress, Report, RunOptions, StopHandle, Topology, Unchanged,
-    run as run_job,
+    EncodedSinkV2, EncodedWriteAhead, Job, Monitor, Progress, Report, RunOptions, StopHandle, Topology,
+    Unchanged, run as run_job,
 };
 use crate::sample::{Sample, SourceField};
 use crate::schema::{Prepared, TableSchema};
@@ -32,6 +33,9 @@ pub struct Pipeline {
     source: Bound,
     prepared: Prepared,
     columns: Vec<BoundColumn>,
+    /// For the other processes to come, and to say a word.
+    waits: (Duration, Duration),
+    monitor: Monitor,
 }
 
 #[derive(Debug)]
@@ -68,7 +72,24 @@ impl Pipeline {
         if let Bound::Generator(_) = source {
             fits_storms(&prepared.schema, &columns)?;
         }
-        Ok(Pipeline { options, cluster: cluster.to_owned(), source, prepared, columns })
+        let RunOptions { join_timeout, peer_timeout, .. } = RunOptions::default();
+        let (cluster, waits) = (cluster.to_owned(), (join_timeout, peer_timeout));
+        Ok(Pipeline { options, cluster, source, prepared, columns, waits, monitor: Monitor::new() })
+    }
+
+    /// Sets how long the other processes of a cluster are waited for, and how long one may be silent: see
+    /// [`RunOptions::join_timeout`] and [`RunOptions::peer_timeout`], whose defaults hold without.
+    #[must_use]
+    pub fn waits(mut self, join_timeout: Duration, peer_timeout: Duration) -> Self {
+        self.waits = (join_timeout, peer_timeout);
+        self
+    }
+
+    /// Has the run read by this monitor.
+    #[must_use]
+    pub fn watched_by(mut self, monitor: &Monitor) -> Self {
+        self.monitor = monitor.clone();
+        self
     }
 
     /// The command that created the table, if it was missing.
@@ -113,7 +134,11 @@ impl Pipeline {
         let run_options = RunOptions {
             topology,
             checkpoint_interval: self.options.job.checkpoint_interval,
+            stop_timeout: self.options.job.stop_timeout,
             rate: self.options.rate,
+            join_timeout: self.waits.0,
+            peer_timeout: self.waits.1,
+            monitor: self.monitor,
             ..RunOptions::default()
         };
         match (self.source, self.options.sink.mode) {

@@ -22,7 +22,7 @@
 //!    every worker, and a slow host slows the readers and nothing else. Nobody polls in a loop: arrivals, credits, the
 //!    sink and timers wake the operators.
 //! 5. **One error ends all.** The first error of any worker, a panic included, ends every worker of every process with
-//!    that error; a process that is gone before it could tell, with an error that says that the connection to it broke.
+//!    that error; a process that is gone before it could tell, or hangs, with an error that names it.
 //!    What was delivered until then is kept.
 //! 6. **Partitions have no owner.** They are dealt to workers anew at each start, so workers and processes may be more
 //!    or fewer the next time, and more than there are partitions.
@@ -48,6 +48,7 @@ mod convert;
 mod drive;
 mod keep;
 mod message;
+mod monitor;
 mod network;
 mod read;
 mod report;
@@ -59,6 +60,7 @@ mod throttle;
 mod write_ahead;
 
 pub use convert::{Stage, Unchanged};
+pub use monitor::{Monitor, Reading, SinkReading};
 pub use report::{Progress, Report, RetriedFor, Times};
 pub use sink::{Gauge, PipelineSink};
 pub use sink_v2::EncodedSinkV2;
@@ -79,11 +81,19 @@ pub struct RunOptions {
     /// Bytes that a worker may have read and not yet handed to the sink. Default: 8 MiB: several blocks for each of
     /// many workers.
     pub window: usize,
+    /// How long a stop waits until what was read is delivered, if the sink can deliver the rest at the next start: the
+    /// write-ahead sink can. Default: 1 minute: a commit of the service takes seconds, and supervisors wait for 90 s.
+    pub stop_timeout: Duration,
     /// How often [`Progress`] is shown. Default: 500 ms.
     pub progress_interval: Duration,
     /// How long this process waits for the others of its cluster. Default: 5 minutes, for hosts that are started one
     /// after another.
     pub join_timeout: Duration,
+    /// How long another process of the cluster may be silent until it counts as lost; each says a word four times as
+    /// often. Default: 60 s, longer than a machine that works is ever held up, and than a short break of the network.
+    pub peer_timeout: Duration,
+    /// Where the run can be read from. Default: one that nobody reads.
+    pub monitor: Monitor,
 }
 
 impl Default for RunOptions {
@@ -93,8 +103,11 @@ impl Default for RunOptions {
             checkpoint_interval: Duration::from_secs(10),
             rate: None,
             window: 8 << 20,
+            stop_timeout: Duration::from_secs(60),
             progress_interval: Duration::from_millis(500),
             join_timeout: Duration::from_secs(300),
+            peer_timeout: Duration::from_secs(60),
+            monitor: Monitor::new(),
         }
     }
 }
@@ -173,6 +186,7 @@ where
     let started = Instant::now();
     let shared = Arc::new(Shared::new(options.clone(), stop.clone(), Box::new(observe)));
     let job = Arc::new(job);
+    let _watched = watch(&shared, &job, started);
     let report = || shared.report(&job.sink.stats(), job.sink.retry_causes(), started.elapsed());
     let (workers_job, workers_shared) = (Arc::clone(&job), Arc::clone(&shared));
     let Some((builders, threads)) = communication(&shared)? else {
@@ -185,14 +199,47 @@ where
     let guards = guards.map_err(not_started)?;
     // Threads that serve the network tell of a process that is gone by a panic, which joining them passes on.
     let joined = catch_unwind(AssertUnwindSafe(|| {
-        guards.join().into_iter().filter_map(Result::err).for_each(|panic| shared.fail(broke_down(&panic)));
+        guards
+            .join()
+            .into_iter()
+            .filter_map(Result::err)
+            .for_each(|panic| shared.fail(broke_down(&panic, &shared)));
     }));
     if let Err(panic) = joined {
-        shared.fail(broke_down(panic_text(&*panic)));
+        shared.fail(broke_down(panic_text(&*panic), &shared));
     }
+    shared.lines.close();
     match shared.take_error() {
         Some(error) => Err(error),
         None => Ok(report()),
+    }
+}
+
+/// Has a run watched until what this returns is dropped.
+fn watch<S, M, G, K>(shared: &Arc<Shared>, job: &Arc<Job<S, M, K>>, started: Instant) -> Ended
+where
+    S: Source,
+    M: Fn() -> G + Send + Sync + 'static,
+    G: Stage<Batch = S::Batch>,
+    K: PipelineSink<G::Row>,
+{
+    // Not to keep what is watched: the monitor may outlive it.
+    let (run, job) = (Arc::downgrade(shared), Arc::downgrade(job));
+    let monitor = shared.options.monitor.clone();
+    monitor.begin(move || {
+        let (Some(run), Some(job)) = (run.upgrade(), job.upgrade()) else { return Reading::default() };
+        let report = run.report(&job.sink.stats(), job.sink.retry_causes(), started.elapsed());
+        Reading { running: true, report, epoch: run.epoch(), sink: job.sink.reading() }
+    });
+    Ended(monitor)
+}
+
+/// Ends the watching when it is dropped.
+struct Ended(Monitor);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
@@ -210,16 +257,16 @@ fn communication(shared: &Shared) -> Result<Option<Communication>> {
         };
         return config.try_build().map(Some).map_err(not_started);
     }
-    let waiting = || shared.show_waiting();
+    let waiting = |whom| shared.show_waiting_for(whom);
     let Some(sockets) = network::connect(&options.topology, options.join_timeout, &shared.stop, waiting)?
     else {
         return Ok(None);
     };
-    shared.lines.keep(&sockets);
+    let lines = shared.lines.open(&options.topology, sockets, options.peer_timeout)?;
     let hooks = Hooks::default();
     let local = ProcessBuilder::new_typed_vector(workers, hooks.refill.clone(), hooks.spill.clone());
     let process = options.topology.process;
-    let built = initialize_networking_from_sockets(local, sockets, process, workers, hooks);
+    let built = initialize_networking_from_sockets(local, lines, process, workers, hooks);
     let (builders, threads) = built.map_err(|error| not_started(error.to_string()))?;
     Ok(Some((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(threads))))
 }
@@ -255,11 +302,15 @@ where
         }
     }));
     if let Err(panic) = worked {
-        shared.fail(broke_down(panic_text(&*panic)));
+        let error = broke_down(panic_text(&*panic), shared);
+        let told = error.tell();
+        shared.fail(error);
         // This worker's dataflow cannot tell any more. Another one of the process may; if none does, the other
         // processes notice by their connections.
-        if shared.options.topology.is_cluster() && !drive::others_tell(shared) {
-            shared.lines.cut();
+        if shared.options.topology.is_cluster()
+            && (shared.lines.loss().is_some() || !drive::others_tell(shared))
+        {
+            shared.lines.hang_up(Some(&told));
         }
         drive::drop_all(worker);
     }
@@ -273,7 +324,11 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 /// What timely's panics say when another process is gone.
 const GONE: [&str; 3] = ["MergeQueue poisoned", "timely communication error", "thread panic"];
 
-fn broke_down(panic: &str) -> Error {
+/// What a panic of timely's means: a process that was lost is named, by whoever noticed it first.
+fn broke_down(panic: &str, shared: &Shared) -> Error {
+    if let Some(lost) = shared.lines.loss() {
+        return lost;
+    }
     if !GONE.iter().any(|gone| panic.contains(gone)) {
         return worker_error(format!("a worker broke down: {panic}"));
     }

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -176,7 +176,7 @@ fn a_stop_ends_the_waiting_for_other_processes() {
         let stop = StopHandle::new();
         let seen = stop.clone();
         let report = alone(number, &hosts(2), LONG, &stop, move |progress| {
-            assert_eq!(progress.waiting_for, "the other processes of the cluster");
+            assert!(progress.waiting_for.starts_with("1 of 2 processes: process "), "{progress:?}");
             seen.stop();
         });
         let report = report.unwrap();
@@ -204,13 +204,18 @@ fn processes_with_different_numbers_of_workers_do_not_get_together() {
 
 /// Calls a process as its peer of number 1, with a hello that begins with `magic`.
 fn call(host: &str, magic: &[u8; 8]) -> TcpStream {
+    call_as(host, magic, [1, 2, 1])
+}
+
+/// The same as this process, of so many, with so many workers.
+fn call_as(host: &str, magic: &[u8; 8], numbers: [u64; 3]) -> TcpStream {
     let mut stream = loop {
         match TcpStream::connect(host) {
             Ok(stream) => break stream,
             Err(_) => thread::yield_now(), // it does not listen yet
         }
     };
-    let numbers = [1u64, 2, 1].map(u64::to_be_bytes);
+    let numbers = numbers.map(u64::to_be_bytes);
     stream.write_all(&[magic, numbers.as_flattened()].concat()).unwrap();
     stream
 }
@@ -234,13 +239,57 @@ fn a_process_that_is_lost_ends_the_others_with_an_error_that_says_so() {
     let hosts = hosts(2);
     let others = hosts.clone();
     let left = thread::spawn(move || alone(0, &others, LONG, &StopHandle::new(), |_| {}));
-    let mut lost = call(&hosts[0], b"tkusto01");
+    let mut lost = call(&hosts[0], b"tkusto02");
     let mut hello = [0; 32];
     lost.read_exact(&mut hello).unwrap();
     drop(lost);
     let error = left.join().unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Worker);
-    assert!(error.to_string().contains("the connection to another process of the pipeline broke"), "{error}");
+    let named = format!("process 1 ({}) of 2 is gone: it closed the connection without a word", hosts[1]);
+    assert!(error.to_string().starts_with(&named), "{error}");
+}
+
+#[test]
+fn a_process_that_is_silent_for_too_long_is_lost() {
+    let hosts = hosts(2);
+    let others = hosts.clone();
+    let left = thread::spawn(move || {
+        let state = tempfile::tempdir().unwrap();
+        let job = job(storms(100), Unchanged::<Storm>::default, &MemoryService::new(), state.path());
+        let topology = Topology { workers: 1, process: 0, hosts: others };
+        let options = RunOptions { peer_timeout: Duration::from_millis(200), ..options(topology) };
+        run(job, &options, &StopHandle::new(), |_| {})
+    });
+    let silent = call(&hosts[0], b"tkusto02");
+    let error = left.join().unwrap().unwrap_err();
+    drop(silent);
+    let named = format!("process 1 ({}) of 2 is gone: nothing was heard of it", hosts[1]);
+    assert!(error.to_string().starts_with(&named), "{error}");
+}
+
+#[test]
+fn a_process_that_ends_while_others_are_waited_for_may_come_again() {
+    let hosts = hosts(3);
+    let (stop, others) = (StopHandle::new(), hosts.clone());
+    let asked = stop.clone();
+    let (tell, told) = mpsc::channel();
+    let waits = thread::spawn(move || {
+        alone(0, &others, LONG, &asked, move |progress| _ = tell.send(progress.waiting_for.clone()))
+    });
+    let both = format!("2 of 3 processes: process 1 ({}), process 2 ({})", hosts[1], hosts[2]);
+    let one = format!("1 of 3 processes: process 2 ({})", hosts[2]);
+    let until =
+        |expected: &str| assert!(told.iter().any(|waiting| waiting.starts_with(expected)), "{expected}");
+    until(&both);
+    for _ in 0..2 {
+        let mut calling = call_as(&hosts[0], b"tkusto02", [1, 3, 1]);
+        calling.read_exact(&mut [0; 32]).unwrap();
+        until(&one);
+        drop(calling);
+        until(&both);
+    }
+    stop.stop();
+    assert!(waits.join().unwrap().unwrap().stopped);
 }
 
 #[test]
@@ -260,6 +309,6 @@ fn a_panic_of_the_only_worker_of_a_process_ends_all_processes() {
         })
     });
     let texts = processes.map(|process| process.join().unwrap().unwrap_err().to_string());
-    assert!(texts[0].contains("the connection to another process of the pipeline broke"), "{texts:?}");
     assert!(texts[1].contains("the stage of this process is bad"), "{texts:?}");
+    assert_eq!(texts[0], texts[1], "its last words");
 }

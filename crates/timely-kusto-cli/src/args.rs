@@ -36,6 +36,7 @@ Examples:
   timely-kusto run pipeline.toml -w 4                  four workers in this process
   timely-kusto run pipeline.toml --query 'T | count'   then ask the cluster
   timely-kusto run pipeline.toml --report json         one JSON object on stdout at the end
+  timely-kusto run pipeline.toml --restart-on-failure  again after a failure, from where it was
 
 Two processes (start both, with the same file; `hosts` has a line HOST:PORT for each):
   timely-kusto run pipeline.toml --processes 2 --process 0 --hosts hosts
@@ -83,6 +84,9 @@ Exit codes: 0 everything holds, 1 a question stayed unanswered, 4 an answer brea
     /// Look into epoch files, which the write-ahead mode keeps under `state`; needs no cluster
     #[command(after_help = crate::log::EXAMPLES)]
     Log(crate::log::LogArguments),
+    /// Kill and hinder a write-ahead pipeline at random on a local cluster, and compare every row at the end
+    #[command(after_help = crate::chaos::EXAMPLES)]
+    Chaos(crate::chaos::ChaosArguments),
     /// Measure what each stage can do on this machine, and which one bounds the whole
     #[command(after_help = "\
 Examples:
@@ -119,6 +123,28 @@ pub(crate) struct RunArguments {
     /// A file with a line HOST:PORT for each process
     #[arg(long, value_name = "FILE")]
     pub(crate) hosts: Option<PathBuf>,
+    /// How long to wait for the other processes at the start
+    #[arg(long, value_name = "DURATION", default_value = "5min", value_parser = duration)]
+    pub(crate) join_timeout: Duration,
+    /// How long another process may be silent until it counts as lost (the same for all)
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = at_least_a_second)]
+    pub(crate) peer_timeout: Duration,
+    /// Serve metrics for Prometheus there: PORT on loopback (0 takes a free one), or IP:PORT
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics: Option<crate::metrics::Address>,
+    /// Start again after a failure (exit code 1, or killed), with growing pauses; never after 2, 3, 4 or a signal
+    #[arg(long)]
+    pub(crate) restart_on_failure: bool,
+    /// Failures in a row after which it is given up; ten minutes of running begin a new row
+    #[arg(long, value_name = "N", default_value_t = 20, requires = "restart_on_failure")]
+    pub(crate) max_restarts: u32,
+    /// After an end that is not to be restarted (0, 2, 3, 4) stay until a signal comes: for supervisors that restart
+    /// whatever the exit code, as Kubernetes does
+    #[arg(long, requires = "restart_on_failure")]
+    pub(crate) stay: bool,
+    /// Set by the process that restarts this one: how often it did
+    #[arg(long, hide = true, env = crate::supervise::CHILD, hide_env = true, value_name = "N")]
+    pub(crate) restarts: Option<u32>,
     /// What to print on stdout at the end
     #[arg(long, value_enum, default_value_t = ReportForm::Text, value_name = "FORM")]
     pub(crate) report: ReportForm,
@@ -281,6 +307,11 @@ fn three_ports(text: &str) -> Result<[u16; 3], String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     timely_kusto::parse_duration(text)
+}
+
+fn at_least_a_second(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration < Duration::from_secs(1) { Err("must be 1s at least".to_owned()) } else { Ok(duration) }
 }
 
 fn count(text: &str) -> Result<u64, String> {

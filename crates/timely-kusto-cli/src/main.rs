@@ -5,12 +5,14 @@ mod args;
 mod assumptions;
 mod audit;
 mod bench;
+mod chaos;
 mod cluster;
 mod config;
 mod emulator;
 mod exit;
 mod init;
 mod log;
+mod metrics;
 mod print;
 mod progress;
 mod query;
@@ -18,6 +20,7 @@ mod resolve;
 mod run;
 mod runtime;
 mod signals;
+mod supervise;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Audit(arguments) => audit::audit(arguments),
         Command::Resolve(arguments) => resolve::resolve(arguments),
         Command::Log(arguments) => log::log(arguments),
+        Command::Chaos(arguments) => chaos::chaos(arguments),
         Command::Bench(arguments) => bench::bench(arguments),
     });
     done.unwrap_or_else(|stop| {

@@ -11,16 +11,26 @@ use pipelines::Progress;
 #[derive(Debug)]
 pub(crate) enum Display {
     Terminal(ProgressBar),
-    Lines(Mutex<Instant>),
+    Lines(Mutex<Last>),
+}
+
+/// The line that was shown last.
+#[derive(Debug)]
+pub(crate) struct Last {
+    at: Instant,
+    /// What a start waited for, if it did.
+    waited_for: Option<String>,
 }
 
 impl Display {
     /// The time between two lines where no terminal shows them.
     const EVERY: Duration = Duration::from_secs(10);
+    /// The same before anything is read, when a start comes to wait for something else.
+    const AT_THE_START: Duration = Duration::from_secs(1);
 
     pub(crate) fn new() -> Self {
         if !std::io::stderr().is_terminal() {
-            return Display::Lines(Mutex::new(Instant::now()));
+            return Display::Lines(Mutex::new(Last { at: Instant::now(), waited_for: None }));
         }
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
@@ -37,8 +47,12 @@ impl Display {
             }
             Display::Lines(last) => {
                 let Ok(mut last) = last.lock() else { return };
-                if last.elapsed() >= Self::EVERY {
-                    *last = Instant::now();
+                let begins = progress.epoch == 0 && progress.rows_read == 0;
+                let waits_for = begins.then(|| progress.waiting_for.clone());
+                let news = begins && last.waited_for != waits_for;
+                let pause = if news { Self::AT_THE_START } else { Self::EVERY };
+                if last.at.elapsed() >= pause {
+                    *last = Last { at: Instant::now(), waited_for: waits_for };
                     eprintln!("{}", line(progress));
                 }
             }
@@ -55,6 +69,9 @@ impl Drop for Display {
 }
 
 fn line(progress: &Progress) -> String {
+    if progress.epoch == 0 && progress.rows_read == 0 {
+        return format!("waiting for {}", progress.waiting_for);
+    }
     format!(
         "{} rows delivered, {}/s, epoch {}, {} on their way ({}), waiting for {}",
         HumanCount(progress.rows_delivered),

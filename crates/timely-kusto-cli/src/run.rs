@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use indicatif::{HumanBytes, HumanCount};
 use kusto_client::{Service, ServiceExt, Table};
-use pipelines::{Pipeline, Report, RetriedFor, StopHandle, Topology};
+use pipelines::options::SinkMode;
+use pipelines::{Monitor, Pipeline, PipelineOptions, Report, RetriedFor, StopHandle, Topology};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -13,12 +15,18 @@ use crate::args::{ReportForm, RunArguments};
 use crate::cluster::{Connected, connect};
 use crate::config::{self, Cluster};
 use crate::exit::{Exit, Signal, Stop};
+use crate::metrics::About;
 use crate::progress::Display;
 use crate::runtime::runtime;
-use crate::{print, signals};
+use crate::{metrics, print, signals, supervise};
 
 /// Runs the pipeline and prints what became of it.
 pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Stop> {
+    match arguments.restarts {
+        None if arguments.restart_on_failure => return supervise::supervise(arguments),
+        None => {}
+        Some(_) => supervise::end_with_supervisor(),
+    }
     let outcome = run_pipeline(arguments);
     if arguments.report == ReportForm::Json {
         println!("{}", outcome.as_ref().map_or_else(failure_json, success_json));
@@ -52,6 +60,10 @@ fn run_pipeline(arguments: &RunArguments) -> Result<Done, Stop> {
     let signalled = signals::watch(&runtime, words, move || asked.stop())?;
 
     let target = format!("{database}.{}", options.sink.write.table());
+    let monitor = Monitor::new();
+    if let Some(address) = arguments.metrics {
+        metrics::serve(&runtime, address, about(&options, &topology, arguments), &monitor)?;
+    }
     let pipeline = Pipeline::prepare(options, &*connected.service, &connected.name);
     let pipeline =
         runtime.block_on(pipeline).inspect_err(|error| pipelines::tell_others(&topology, error, &stop))?;
@@ -59,8 +71,12 @@ fn run_pipeline(arguments: &RunArguments) -> Result<Done, Stop> {
         eprintln!("created the table with\n  {command}");
     }
     let display = Display::new();
-    let report = pipeline
-        .run(Arc::clone(&connected.service), topology, &stop, move |progress| display.show(progress))?;
+    let report = pipeline.watched_by(&monitor).waits(arguments.join_timeout, arguments.peer_timeout).run(
+        Arc::clone(&connected.service),
+        topology,
+        &stop,
+        move |progress| display.show(progress),
+    )?;
     if arguments.report == ReportForm::Text {
         println!("{}", summary(&report, &target));
     }
@@ -69,6 +85,23 @@ fn run_pipeline(arguments: &RunArguments) -> Result<Done, Stop> {
     let elsewhere = report.stopped.then_some(Signal::Terminate);
     let exit = signalled.get().or(elsewhere).map_or(Exit::Done, Exit::Signalled);
     Ok(Done { exit, report, answers })
+}
+
+fn about(options: &PipelineOptions, topology: &Topology, arguments: &RunArguments) -> About {
+    About {
+        pipeline: options.job.name.clone(),
+        database: options.sink.write.database().to_owned(),
+        table: options.sink.write.table().to_owned(),
+        mode: match options.sink.mode {
+            SinkMode::WriteAhead => "write-ahead",
+            _ => "sink-v2",
+        },
+        process: topology.process,
+        processes: topology.hosts.len().max(1),
+        workers: topology.workers,
+        restarts: arguments.restarts.unwrap_or(0),
+        since: SystemTime::now(),
+    }
 }
 
 /// Where the workers are, from the arguments.

@@ -46,6 +46,6 @@ pub use sink_v2::{
 pub use stats::SinkStats;
 pub use write_ahead::{
     Audit, Clocks, Deadlines, EncodedRowsWrittenAhead, EpochAudit, EpochState, Initialized, LoggedRows,
-    PositionAt, Resume, RowsWrittenAhead, Undecided, Verdict, WriteAhead, WriteAheadError, WriteAheadHandle,
-    WriteAheadLimits, WriteAheadOptions, WriteAheadSink,
+    Pause, PositionAt, Resume, RowsWrittenAhead, Undecided, Verdict, WriteAhead, WriteAheadError,
+    WriteAheadHandle, WriteAheadLimits, WriteAheadOptions, WriteAheadSink, WriteAheadState,
 };

@@ -1,8 +1,9 @@
 //! The command as scripts and people meet it.
 
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 
-use timely_kusto_tests::{Cluster, Config, Place, command, example, repository};
+use timely_kusto_tests::{Cluster, Config, Metrics, Place, command, example, repository, until};
 
 #[test]
 fn the_report_is_one_json_object_on_stdout_and_logs_are_on_stderr() {
@@ -126,4 +127,25 @@ fn the_example_of_a_collection_delivers_each_species_once() {
     let outcome = place.start(&mut example("collection")).wait().expect(0);
     let lines: Vec<_> = outcome.stdout.lines().map(|line| line.replace('"', "")).collect();
     assert_eq!(lines, ["1990: crow", "1990: gull", "1991: owl", "1992: heron"]);
+}
+
+#[test]
+fn metrics_are_served_while_it_runs_and_a_bad_address_is_refused() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = Config::new(cluster.url()).storms(3_000).source("rate = 1000");
+    let mut process = place.start_run(&config, &["-w", "2", "--metrics", ":0"]);
+    let metrics = until("delivered rows in the metrics", || {
+        let metrics = Metrics::of(&mut process)?;
+        (metrics.value("rows_delivered_total") > 0.0).then_some(metrics)
+    });
+    assert!(metrics.value("rows_read_total") >= metrics.value("rows_delivered_total"), "{metrics:?}");
+    assert!(metrics.value("blobs_total") > 0.0 && metrics.value("memory_limit_bytes") > 0.0, "{metrics:?}");
+    assert_eq!((metrics.value("stalled_since_seconds"), metrics.value("restarts")), (0.0, 0.0));
+    assert!(!metrics.has("log_bytes"), "{metrics:?}");
+    process.wait().expect(0);
+    place.run(&config, &["--metrics", "nowhere"]).refused(2, &["--metrics", "must be PORT (on loopback"]);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    place.run(&config, &["--metrics", &taken]).refused(2, &[&format!("--metrics {taken} cannot be served")]);
 }

@@ -11,3 +11,4 @@ mod restarts;
 mod retries;
 mod secrets;
 mod sign_in;
+mod supervised;

@@ -224,7 +224,10 @@ fn when_one_of_two_processes_is_killed_the_other_says_so_and_a_restart_lacks_no_
     wait_for_the_middle(&mut first, &place, &cluster);
     second.kill();
     let outcome = first.wait();
-    outcome.refused(1, &["the connection to another process", "start all of them again"]);
+    outcome.refused(
+        1,
+        &["process 1 (127.0.0.1:", ") of 2 is gone: it closed the connection", "start all of them again"],
+    );
     assert_eq!(outcome.json()["outcome"], "failed");
     place.run(&config, &["-w", "2"]).expect(0);
     assert_none_missing(&rows_of(&cluster.ask("T")), &storms(ROWS));

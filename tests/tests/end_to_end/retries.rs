@@ -49,6 +49,21 @@ fn many_attempts_for_one_cause_are_one_line_in_the_log_and_one_count_in_the_repo
 }
 
 #[test]
+fn the_write_ahead_mode_reports_causes_of_what_it_asks_the_cluster_too() {
+    let (place, emulator) = (Place::new(), cluster());
+    emulator.handle().add_fault(FaultRule::new(Endpoint::Blob, busy()).operation("PutBlob").times(3));
+    let moves = FaultRule::new(Endpoint::Management, busy()).operation(".move extents").times(2);
+    emulator.handle().add_fault(moves);
+    let report = place.run(&config(&emulator).sink("mode = \"write-ahead\""), &[]).expect(0).json();
+    let retries = |operation: &str| -> u64 {
+        let causes = report["retry_causes"].as_array().unwrap().iter();
+        causes.filter(|it| it["operation"] == operation).map(|it| it["retries"].as_u64().unwrap()).sum()
+    };
+    assert_eq!(retries("upload"), 3, "{report}");
+    assert_eq!(retries("moving extents"), 2, "{report}");
+}
+
+#[test]
 fn the_report_for_people_names_the_causes() {
     let (place, emulator) = (Place::new(), cluster());
     emulator.handle().add_fault(FaultRule::new(Endpoint::Blob, busy()).operation("PutBlob").times(3));

@@ -4,5 +4,7 @@
 
 mod commands;
 mod crashes;
+mod outage;
 mod processes;
+mod stops;
 mod support;

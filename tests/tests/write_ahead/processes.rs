@@ -4,15 +4,21 @@ use timely_kusto_tests::{Cluster, Config, Place, Process, Signal, free_hosts, un
 
 use crate::support::*;
 
+/// Starts so many processes, each with a disk of its own.
 fn start_cluster(place: &Place, config: &Config, processes: usize) -> Vec<Process> {
-    let hosts = free_hosts(place, processes);
-    let (hosts, count) = (hosts.to_str().unwrap(), processes.to_string());
-    let start = |process: usize| {
+    let own = |process: usize| config.clone().state(&format!("{}-{process}", config.state));
+    start_processes(place, &(0..processes).map(own).collect::<Vec<_>>(), &[])
+}
+
+fn start_processes(place: &Place, configs: &[Config], more: &[&str]) -> Vec<Process> {
+    let hosts = free_hosts(place, configs.len());
+    let (hosts, count) = (hosts.to_str().unwrap(), configs.len().to_string());
+    let start = |(process, config): (usize, &Config)| {
         let number = process.to_string();
-        let own = config.clone().state(&format!("{}-{number}", config.state));
-        place.start_run(&own, &["-w", "2", "--processes", &count, "--process", &number, "--hosts", hosts])
+        let which = ["-w", "2", "--processes", &count, "--process", &number, "--hosts", hosts];
+        place.start_run(config, &[&which[..], more].concat())
     };
-    (0..processes).map(start).collect()
+    configs.iter().enumerate().map(start).collect()
 }
 
 #[test]
@@ -76,12 +82,50 @@ fn processes_with_disks_of_their_own_go_on_after_one_of_them_was_killed() {
         wait_for_rows(&mut all[0], &cluster, &config, before);
         all.remove(number + 1 - number % 2).kill();
         for mut left in all {
-            left.wait().expect(1);
+            let outcome = left.wait();
+            let named = format!("process {} (127.0.0.1:", number + 1 - number % 2);
+            outcome.refused(1, &[&named, &format!(") of {processes} is gone: "), "start all of them again"]);
+            let error = outcome.json()["error"].to_string();
+            assert!(error.contains(&named), "{error}");
         }
     }
     for mut process in start_cluster(&place, &config, 2) {
         process.wait().expect(0);
     }
+    holds_each_row_once(&cluster, &config);
+}
+
+#[test]
+fn processes_of_one_host_share_a_state_directory() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline_at(&cluster, "Shared", 600);
+    for processes in [3, 2] {
+        let mut all = start_processes(&place, &vec![config.clone(); processes], &[]);
+        wait_for_rows(&mut all[0], &cluster, &config, cluster.count("Shared"));
+        all.remove(1).kill();
+        for mut left in all {
+            left.wait().expect(1);
+        }
+    }
+    for mut process in start_processes(&place, &vec![config.clone(); 2], &[]) {
+        process.wait().expect(0);
+    }
+    holds_each_row_once(&cluster, &config);
+}
+
+#[test]
+fn a_process_that_hangs_is_lost_to_the_others_which_name_it() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline_at(&cluster, "Frozen", 300);
+    let mut all = start_processes(&place, &vec![config.clone(); 2], &["--peer-timeout", "5s"]);
+    wait_for_rows(&mut all[0], &cluster, &config, 0);
+    all[1].signal(Signal::STOP);
+    all[0].wait().refused(1, &["process 1 (127.0.0.1:", ") of 2 is gone: nothing was heard of it for 5 s"]);
+    all[1].signal(Signal::CONT);
+    all[1].wait().expect(1);
+    place.run(&config, &["-w", "2"]).expect(0);
     holds_each_row_once(&cluster, &config);
 }
 

@@ -7,7 +7,7 @@ use crate::error::{MissingLogs, Stop};
 use crate::facts::{Reply, StagedChunk};
 use crate::ids::{Attempt, Worker};
 use crate::rows::Logs;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 use crate::rules::Rule;
 use crate::tag::{ChunkId, Tag};
 
@@ -51,7 +51,7 @@ impl Coordinator {
 
     fn stage_adopted(&mut self, adopted: Adopted) -> Next {
         self.purpose = Purpose::Adopt(adopted.bound);
-        #[cfg(test)]
+        #[cfg(any(test, feature = "testing"))]
         if !self.rules.on(Rule::OpeningIntent) || !self.rules.on(Rule::LogsOfHead) {
             self.at.logs = Some(adopted.logs);
         }
@@ -91,7 +91,7 @@ impl Coordinator {
     /// Nothing is adopted: an intent without rows repeats cover and positions and names the own logs.
     fn open_empty(&mut self) -> Next {
         self.purpose = Purpose::Open;
-        #[cfg(test)]
+        #[cfg(any(test, feature = "testing"))]
         if !self.rules.on(Rule::OpeningIntent) {
             return self.open();
         }

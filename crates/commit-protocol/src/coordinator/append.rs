@@ -37,7 +37,7 @@ impl Coordinator {
 
     pub(super) fn appended(&mut self, what: Appended, reply: Reply) -> Next {
         match (reply, what) {
-            #[cfg(test)]
+            #[cfg(any(test, feature = "testing"))]
             (Reply::Done, Appended::Claim) if !self.rules.on(Rule::RenameBeforeClaim) => self.rename_late(),
             // The head must come from a read that shows the claim: an answer is not enough.
             (Reply::Done, Appended::Claim) => Ok((Phase::Reading { what, lost: false }, Action::ReadRows)),
@@ -65,11 +65,15 @@ impl Coordinator {
     }
 
     /// There are rows of a newer start (its claim hides the own one, as a read returns the newest only). They were appended
-    /// after it renamed the table: the names will show that this start is fenced, or that somebody made the table anew.
+    /// after it renamed the table: the names will show that this start is fenced, or that the own rename took effect late,
+    /// or that somebody made the table anew.
     fn overtaken(&self, ledger: &Ledger) -> Next {
         let own = self.me()?;
         let newest = ledger.newer_than(own).unwrap_or(own);
-        self.stop_after_look(Stop::Ledger(LedgerError::NewerStart { own, newest }))
+        self.stop_after_look(match newest.generation == own.generation {
+            true => Stop::LateRename { own, other: newest },
+            false => Stop::Ledger(LedgerError::NewerStart { own, newest }),
+        })
     }
 
     fn read_again(&self, patience: Patience, row: String) -> Next {

@@ -19,6 +19,19 @@ pub(super) struct Fencing {
 }
 
 impl Coordinator {
+    /// The names after a request that was refused for good: it is why this start ends only if nobody has taken the table
+    /// meanwhile, and the request did not take effect after all.
+    pub(super) fn refused_names(&mut self, before: Option<Fencing>, stop: Stop, names: &Names) -> Next {
+        match (before, names.standing()) {
+            (None, Standing::Held(_)) => self.fence_names(None, names),
+            (Some(fencing), Standing::Held(name)) if name == fencing.to => self.fenced(name),
+            (Some(fencing), Standing::Held(name)) if name != fencing.from => {
+                Err(Stop::Fenced { own: fencing.to.start, by: name.start })
+            }
+            _ => Err(stop),
+        }
+    }
+
     /// The names, at the beginning or after a rename that failed or is unknown.
     pub(super) fn fence_names(&mut self, before: Option<Fencing>, names: &Names) -> Next {
         let holder = match names.standing() {
@@ -50,7 +63,7 @@ impl Coordinator {
         match reply {
             Reply::Refused(refusal @ (Refusal::Rights { .. } | Refusal::Other { .. })) => {
                 match super::lasting("making the first tables", refusal) {
-                    Some(stop) => Err(stop),
+                    Some(stop) => Ok((Phase::FenceRefused(None, Box::new(stop)), Action::ListNames)),
                     None => Ok((Phase::FenceNames(None), Action::ListNames)),
                 }
             }
@@ -62,7 +75,7 @@ impl Coordinator {
         let generation = from.start.generation.next();
         let to = StagingName { start: StartId { generation, nonce: self.setup.nonce }, ..from };
         let fencing = Fencing { from, to, lost };
-        #[cfg(test)]
+        #[cfg(any(test, feature = "testing"))]
         if !self.rules.on(Rule::RenameBeforeClaim) && self.own != Some(to) {
             self.own = Some(to);
             return self.append(Appended::Claim);
@@ -71,7 +84,7 @@ impl Coordinator {
     }
 
     /// The rename that comes after the claim when that rule is off.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn rename_late(&mut self) -> Next {
         Ok((Phase::FenceNames(None), Action::ListNames))
     }
@@ -82,7 +95,7 @@ impl Coordinator {
             Reply::Done => self.fenced(fencing.to),
             Reply::Lost => again(true),
             Reply::Refused(refusal) => match super::lasting("the rename of the staging table", refusal) {
-                Some(stop) => Err(stop),
+                Some(stop) => Ok((Phase::FenceRefused(Some(fencing), Box::new(stop)), Action::ListNames)),
                 None => again(fencing.lost),
             },
         }

@@ -31,7 +31,7 @@ impl Coordinator {
         if intent.chunks.is_empty() {
             return self.committed();
         }
-        #[cfg(test)]
+        #[cfg(any(test, feature = "testing"))]
         if !self.rules.on(crate::rules::Rule::StagingBeforeTarget) {
             let tags = intent.chunks.iter().map(|chunk| chunk.tag).collect();
             return Ok((Phase::TargetFirst(None), Action::ListTarget(tags)));
@@ -62,7 +62,7 @@ impl Coordinator {
     }
 
     /// Both looks in the order that the rule forbids.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn looked_wrongly(&mut self, target: &BTreeSet<Tag>, listing: Listing) -> Next {
         let Listing::Extents(extents) = listing else { return self.doubt(Doubt::Move) };
         let intent = self.current()?;

@@ -13,7 +13,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use kusto_client::testing::MemoryService;
-use kusto_client::{Blob, ErrorKind, IngestionState, Report, Service, Ticket, UploadedBlob};
+use kusto_client::{Blob, ErrorKind, IngestionState, Service, Ticket, UploadedBlob};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -384,22 +384,16 @@ impl Server {
         let ingestion = kusto_client::Ingestion {
             source_id: message["Id"].as_str().unwrap().parse().unwrap(),
             database: text(&message["DatabaseName"]),
-            table: text(&message["TableName"]),
             format: text(&properties["format"]),
-            mapping: None,
             ignore_first_record: properties["ignoreFirstRecord"] == true,
-            additional_tags: vec![],
             ingest_by_tags: tags
                 .iter()
                 .filter_map(|tag| tag.strip_prefix("ingest-by:"))
                 .map(Into::into)
                 .collect(),
-            drop_by_tags: vec![],
             ingest_if_not_exists: list(&properties["ingestIfNotExists"]),
-            creation_time: None,
             flush_immediately: true,
-            retain_blob_on_success: true,
-            report: Report::Table,
+            ..crate::support::ingestion_into(&text(&message["TableName"]))
         };
         let path = text(&message["BlobPath"]);
         let name = percent_decoded(path.split('?').next().unwrap().rsplit('/').next().unwrap());

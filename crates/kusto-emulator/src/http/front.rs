@@ -1,6 +1,7 @@
 //! What every request passes: it is written down, it may be spoiled by a fault, and its answer gets the ids.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,7 +129,7 @@ impl Front {
         }
         // Only now: a request that waits for the clock is not yet one that is about to be held.
         let mischief = self.faults.mischief(fault, &request);
-        let takes = mischief.takes.clone();
+        let (takes, hold) = (mischief.takes.clone(), mischief.hold.clone());
         let effect = effect(mischief);
         let effect = async {
             let answer = effect.await;
@@ -151,6 +152,17 @@ impl Front {
             Some(Fault::Refuse) => cut(),
             Some(Fault::LoseAnswer) => {
                 drop(effect.await);
+                cut()
+            }
+            Some(Fault::HoldUnanswered(_)) => {
+                let held = async {
+                    match &hold {
+                        Some(hold) => hold.until_reached().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                // What is held goes on without whoever waits for its answer. What does not come so far ends by itself.
+                futures::future::select(pin!(held), pin!(effect)).await;
                 cut()
             }
             Some(Fault::FailAfter { status } | Fault::Half { status }) => {

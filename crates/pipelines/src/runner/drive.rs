@@ -21,6 +21,7 @@ pub(super) fn drive(worker: &mut Worker, parts: Parts, shared: &Shared) {
         ticking: worker.index() == 0,
         showing: local == 0,
         telling_stop: local == 0,
+        stopping_since: None,
         next_tick: Instant::now() + shared.options.checkpoint_interval,
         shown: (0, Instant::now()),
         epoch: parts.epoch,
@@ -28,6 +29,7 @@ pub(super) fn drive(worker: &mut Worker, parts: Parts, shared: &Shared) {
         shared,
     };
     while !driver.parts.clock.done() {
+        driver.give_up();
         if driver.failed() {
             return driver.abort(worker);
         }
@@ -69,6 +71,8 @@ struct Driver<'a> {
     ticking: bool,
     showing: bool,
     telling_stop: bool,
+    /// Since when this process has been stopping, where it was asked.
+    stopping_since: Option<Instant>,
     next_tick: Instant,
     shown: (u64, Instant),
     epoch: u64,
@@ -77,6 +81,16 @@ struct Driver<'a> {
 }
 
 impl Driver<'_> {
+    /// Ends a stop that has waited long enough, if the sink loses nothing by it.
+    fn give_up(&self) {
+        let due = |since: Instant| since.elapsed() >= self.shared.options.stop_timeout;
+        if self.stopping_since.is_some_and(due)
+            && let Some(error) = self.parts.gauge.get().and_then(|gauge| gauge.give_up())
+        {
+            self.shared.fail(error);
+        }
+    }
+
     fn failed(&self) -> bool {
         if let Some(error) = self.parts.gauge.get().and_then(|gauge| gauge.error()) {
             self.shared.fail(error);
@@ -106,6 +120,7 @@ impl Driver<'_> {
     fn tell(&mut self) {
         if self.telling_stop && self.shared.stop.is_requested() {
             self.telling_stop = false;
+            self.stopping_since = Some(Instant::now());
             self.say(Control::Stop);
         }
         if self.ticking

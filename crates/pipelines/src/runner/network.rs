@@ -13,48 +13,43 @@
 //! 2. A stop ends the waiting.
 //! 3. Only processes of a cluster of the same shape get together; what else calls is hung up on.
 //! 4. A process that failed before it could join says so to those who wait for it ([`take_leave`]).
-//! 5. A host that is gone without a word is noticed within two minutes, also when nothing is to be sent ([`KEEPALIVE`]).
+//! 5. A process that ends while it waits, or whose host is gone, may come again: the connection to it is made anew.
+//! 6. Once together, a process that is lost is noticed, and named, whether it died or hangs (`line.rs`).
 
-use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::net::sockopt;
-
 use super::{StopHandle, Topology};
-use crate::error::{Error, ErrorKind, Result, Told};
+use crate::error::{Error, ErrorKind, Result};
+
+mod hello;
+mod line;
+
+use hello::{FAREWELL, Hello, farewell};
+pub(super) use line::Lines;
 
 /// Between two rounds of calling and listening.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long one call, or one hello, may take: far more than a network needs, little enough to look for a stop between.
 const CALL: Duration = Duration::from_secs(2);
-/// What a hello begins with, so that nobody else is taken for a process.
-const MAGIC: u64 = u64::from_be_bytes(*b"tkusto01");
-
-/// What a process says that does not come.
-const FAREWELL: u64 = u64::from_be_bytes(*b"tkusto-x");
-/// The longest farewell: an error is shorter.
-const FAREWELL_BYTES: u64 = 64 << 10;
 /// How long a process that failed waits for others to tell them: they are started at about the same time.
 const LEAVING: Duration = Duration::from_secs(5);
-/// After how much silence the other host is asked whether it is there, how often, and how often in vain.
-const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(15), 4);
 
 /// A connection to each other process, in order; `None` for this one.
 pub(super) type Sockets = Vec<Option<TcpStream>>;
 
-/// Waits until all processes are there; `None` when a stop came first. `waiting` is called now and then.
+/// Waits until all processes are there; `None` when a stop came first. `waiting` is told now and then for whom.
 pub(super) fn connect(
     topology: &Topology,
     patience: Duration,
     stop: &StopHandle,
-    waiting: impl Fn(),
+    waiting: impl Fn(String),
 ) -> Result<Option<Sockets>> {
     let mut meeting = Meeting::new(topology)?;
     let until = Instant::now() + patience;
     loop {
+        meeting.forget_the_dead();
         meeting.listen()?;
         meeting.call()?;
         if meeting.is_complete() {
@@ -66,7 +61,7 @@ pub(super) fn connect(
         if Instant::now() >= until {
             return Err(meeting.given_up(patience));
         }
-        waiting();
+        waiting(meeting.waits_for(patience));
         std::thread::sleep(PAUSE);
     }
 }
@@ -99,7 +94,33 @@ impl<'a> Meeting<'a> {
     }
 
     fn is_complete(&self) -> bool {
-        self.sockets.iter().filter(|socket| socket.is_none()).count() == 1
+        self.missing().next().is_none()
+    }
+
+    fn missing(&self) -> impl Iterator<Item = usize> + '_ {
+        let others = (0..self.sockets.len()).filter(|process| *process != self.topology.process);
+        others.filter(|process| self.sockets[*process].is_none())
+    }
+
+    /// Drops connections to processes that have ended since.
+    fn forget_the_dead(&mut self) {
+        for socket in &mut self.sockets {
+            if socket.as_ref().is_some_and(is_dead) {
+                *socket = None;
+            }
+        }
+    }
+
+    /// For whom, in words: `2 of 3 processes: process 1 (b:2101), process 2 (c:2101)`.
+    fn waits_for(&self, patience: Duration) -> String {
+        const NAMED: usize = 3;
+        let missing: Vec<_> = self.missing().collect();
+        let named = missing.iter().take(NAMED);
+        let named: Vec<_> = named.map(|it| format!("process {it} ({})", self.topology.hosts[*it])).collect();
+        let more = missing.len() - named.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let (named, all, most) = (named.join(", "), self.sockets.len(), patience.as_secs());
+        format!("{} of {all} processes: {named}{more} (for {most} s at most)", missing.len())
     }
 
     /// Answers those who call.
@@ -113,8 +134,8 @@ impl<'a> Meeting<'a> {
                 },
             };
             let process = self.check(hello)?;
-            if process > self.topology.process && self.sockets[process].is_none() {
-                self.sockets[process] = Some(stream);
+            if process > self.topology.process {
+                self.sockets[process] = Some(stream); // who calls again has ended since
             }
         }
         Ok(())
@@ -125,7 +146,6 @@ impl<'a> Meeting<'a> {
         prepare(stream)?;
         let hello = Hello::read(stream)?;
         Hello::of(self.topology).write(stream)?;
-        ready(stream)?;
         Ok(hello)
     }
 
@@ -154,7 +174,6 @@ impl<'a> Meeting<'a> {
         prepare(&stream)?;
         Hello::of(self.topology).write(&stream)?;
         let hello = Hello::read(&stream)?;
-        ready(&stream)?;
         Ok((stream, hello))
     }
 
@@ -174,8 +193,7 @@ impl<'a> Meeting<'a> {
     }
 
     fn given_up(&self, patience: Duration) -> Error {
-        let missing = (0..self.sockets.len()).filter(|process| *process != self.topology.process);
-        let missing = missing.filter(|process| self.sockets[*process].is_none()).map(|process| {
+        let missing = self.missing().map(|process| {
             let reason = self.reasons[process].as_deref().unwrap_or("it did not call");
             format!("process {process} ({}): {reason}", self.topology.hosts[process])
         });
@@ -209,78 +227,14 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_write_timeout(Some(CALL))
 }
 
-/// After the hellos: for timely, which waits as long as it takes.
-fn ready(stream: &TcpStream) -> io::Result<()> {
-    stream.set_read_timeout(None)?;
-    stream.set_write_timeout(None)?;
-    let (silence, between, in_vain) = KEEPALIVE;
-    sockopt::set_socket_keepalive(stream, true)?;
-    sockopt::set_tcp_keepidle(stream, silence)?;
-    sockopt::set_tcp_keepintvl(stream, between)?;
-    Ok(sockopt::set_tcp_keepcnt(stream, in_vain)?)
-}
-
-/// What processes tell each other of themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Hello {
-    process: u64,
-    processes: u64,
-    workers: u64,
-}
-
-impl Hello {
-    fn of(topology: &Topology) -> Self {
-        let [process, processes, workers] =
-            [topology.process, topology.hosts.len(), topology.workers].map(|number| number as u64);
-        Hello { process, processes, workers }
-    }
-
-    fn write(self, mut stream: &TcpStream) -> io::Result<()> {
-        let words = [MAGIC, self.process, self.processes, self.workers].map(u64::to_be_bytes);
-        stream.write_all(words.as_flattened())
-    }
-
-    fn read(mut stream: &TcpStream) -> io::Result<Self> {
-        let mut word = || {
-            let mut bytes = [0; 8];
-            stream.read_exact(&mut bytes).map(|()| u64::from_be_bytes(bytes))
-        };
-        match word()? {
-            MAGIC => {}
-            FAREWELL => {
-                let (process, length) = (word()?, word()?.min(FAREWELL_BYTES));
-                let mut text = String::new();
-                stream.take(length).read_to_string(&mut text)?;
-                return Err(serde_json::from_str(&text)
-                    .map_or_else(io::Error::from, |told| io::Error::other(Farewell { process, told })));
-            }
-            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "another program answers there")),
-        }
-        let hello = Hello { process: word()?, processes: word()?, workers: word()? };
-        if hello.process >= hello.processes {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "its hello cannot be"));
-        }
-        Ok(hello)
-    }
-}
-
-/// What another process said instead of a hello.
-#[derive(Clone, Debug)]
-struct Farewell {
-    process: u64,
-    told: Told,
-}
-
-impl fmt::Display for Farewell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "process {} failed: {:?}", self.process, self.told)
-    }
-}
-
-impl std::error::Error for Farewell {}
-
-fn farewell(error: &io::Error) -> Option<Farewell> {
-    error.get_ref()?.downcast_ref::<Farewell>().cloned()
+/// Whether the other end has ended: it says nothing before all are together.
+fn is_dead(stream: &TcpStream) -> bool {
+    let peeked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+    let dead = match peeked {
+        Ok(bytes) => bytes == 0,
+        Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
+    };
+    dead || stream.set_nonblocking(false).is_err()
 }
 
 /// Tells the processes that wait for this one why it does not come: until all know, or for [`LEAVING`].
@@ -318,28 +272,4 @@ fn say_farewell(mut stream: &TcpStream, process: u64, text: &str) -> io::Result<
     stream.shutdown(Shutdown::Write)?;
     // Until the other end has closed, so that nothing of it is lost.
     io::copy(&mut stream, &mut io::sink()).map(drop)
-}
-
-/// Second handles of the sockets, to break the connections of a process that cannot tell why it ends.
-#[derive(Default)]
-pub(super) struct Lines(Mutex<Vec<TcpStream>>);
-
-impl Lines {
-    pub(super) fn keep(&self, sockets: &Sockets) {
-        let copies = sockets.iter().flatten().filter_map(|socket| socket.try_clone().ok());
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(copies);
-    }
-
-    /// Breaks all connections: the others notice at once.
-    pub(super) fn cut(&self) {
-        for line in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let _ = line.shutdown(Shutdown::Both); // one that is broken already need not be broken
-        }
-    }
-}
-
-impl fmt::Debug for Lines {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lines").finish_non_exhaustive()
-    }
 }

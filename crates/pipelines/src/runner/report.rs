@@ -41,7 +41,8 @@ pub struct Report {
 /// How often something was tried again for one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RetriedFor {
-    /// What was being done: `upload`, `queue`, `status`, or `ingest` for what the service did.
+    /// What was being done: `upload`, `queue`, `status`, or `ingest` for what the service did; in the write-ahead mode also
+    /// `stage`, for a new attempt at a chunk, and what was asked of the cluster.
     pub operation: &'static str,
     /// Kind of error, HTTP status and the service's code, as far as there are any.
     pub cause: String,

@@ -163,6 +163,11 @@ impl Shared {
         self.epochs.fetch_add(1, Relaxed);
     }
 
+    /// The epoch that is being read.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Relaxed)
+    }
+
     pub(super) fn report(&self, stats: &SinkStats, causes: Vec<RetryCause>, elapsed: Duration) -> Report {
         let seconds = |counter: &AtomicU64| Duration::from_nanos(counter.load(Relaxed)).as_secs_f64();
         Report {
@@ -190,11 +195,6 @@ impl Shared {
                 held: stats.held.as_secs_f64(),
             },
         }
-    }
-
-    /// Shows that other processes are not there yet.
-    pub(super) fn show_waiting(&self) {
-        self.show_waiting_for("the other processes of the cluster".to_owned());
     }
 
     /// Shows what is waited for before anything is read.

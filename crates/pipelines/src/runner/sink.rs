@@ -5,6 +5,7 @@ use timely::scheduling::activate::SyncActivator;
 use timely::worker::Worker;
 use timely_kusto::{RetryCause, SinkStats};
 
+use super::monitor::SinkReading;
 use crate::error::Error;
 use crate::source::Position;
 use crate::state::Positions;
@@ -47,6 +48,11 @@ pub trait PipelineSink<R>: Send + Sync + 'static {
     /// What the sink has done so far in this process.
     fn stats(&self) -> SinkStats;
 
+    /// What it is at in this process.
+    fn reading(&self) -> SinkReading {
+        SinkReading::default()
+    }
+
     /// What it tried again so far in this process, by cause.
     fn retry_causes(&self) -> Vec<RetryCause> {
         Vec::new()
@@ -66,6 +72,12 @@ pub trait Gauge {
 
     /// Bytes of rows that it holds in this process.
     fn held_bytes(&self) -> usize;
+
+    /// A stop has waited long enough: gives up what is not delivered, and says what the run ends with. Nothing for a sink
+    /// that would lose it, which is waited for.
+    fn give_up(&self) -> Option<Error> {
+        None
+    }
 
     /// What it waits for, if it is known better than from its fullness.
     fn waiting_for(&self) -> Option<String> {

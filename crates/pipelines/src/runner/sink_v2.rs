@@ -9,6 +9,7 @@ use timely_kusto::{
     SinkV2,
 };
 
+use super::monitor::SinkReading;
 use super::sink::{Gauge, PipelineSink};
 use crate::error::{Error, ErrorKind};
 use crate::source::Position;
@@ -46,6 +47,10 @@ impl PipelineSink<EncodedRows> for EncodedSinkV2 {
     fn retry_causes(&self) -> Vec<RetryCause> {
         self.sink.retry_causes()
     }
+
+    fn reading(&self) -> SinkReading {
+        reading(&self.sink)
+    }
 }
 
 impl<R: Serialize + Clone + 'static> PipelineSink<R> for SinkV2 {
@@ -71,6 +76,21 @@ impl<R: Serialize + Clone + 'static> PipelineSink<R> for SinkV2 {
 
     fn retry_causes(&self) -> Vec<RetryCause> {
         SinkV2::retry_causes(self)
+    }
+
+    fn reading(&self) -> SinkReading {
+        reading(self)
+    }
+}
+
+fn reading(sink: &SinkV2) -> SinkReading {
+    let (uploads, most) = sink.uploads();
+    SinkReading {
+        memory: (sink.memory_in_use() as u64, sink.options().memory() as u64),
+        uploads: (uploads as u64, most as u64),
+        long_values: sink.stats().long_values,
+        stalled_for: sink.stalled_for(),
+        ahead: None,
     }
 }
 

@@ -8,10 +8,11 @@ use timely::dataflow::operators::vec::Map;
 use timely::scheduling::activate::SyncActivator;
 use timely::worker::Worker;
 use timely_kusto::{
-    ColumnName, EncodedRows, EncodedRowsWrittenAhead, PositionAt, RowsWrittenAhead, SinkError, SinkStats,
-    WriteAhead, WriteAheadHandle, WriteAheadSink,
+    ColumnName, EncodedRows, EncodedRowsWrittenAhead, PositionAt, RetryCause, RowsWrittenAhead, SinkError,
+    SinkStats, WriteAhead, WriteAheadHandle, WriteAheadSink,
 };
 
+use super::monitor::SinkReading;
 use super::sink::{Gauge, PipelineSink};
 use crate::error::{Error, ErrorKind};
 use crate::source::Position;
@@ -55,6 +56,14 @@ impl PipelineSink<EncodedRows> for EncodedWriteAhead {
     fn stats(&self) -> SinkStats {
         self.ahead.stats()
     }
+
+    fn retry_causes(&self) -> Vec<RetryCause> {
+        self.ahead.retry_causes()
+    }
+
+    fn reading(&self) -> SinkReading {
+        reading(&self.ahead)
+    }
 }
 
 impl<R: Serialize + Clone + 'static> PipelineSink<R> for WriteAhead {
@@ -84,6 +93,26 @@ impl<R: Serialize + Clone + 'static> PipelineSink<R> for WriteAhead {
 
     fn stats(&self) -> SinkStats {
         WriteAhead::stats(self)
+    }
+
+    fn retry_causes(&self) -> Vec<RetryCause> {
+        WriteAhead::retry_causes(self)
+    }
+
+    fn reading(&self) -> SinkReading {
+        reading(self)
+    }
+}
+
+fn reading(ahead: &WriteAhead) -> SinkReading {
+    let state = ahead.state();
+    let pair = |(used, most): (usize, usize)| (used as u64, most as u64);
+    SinkReading {
+        memory: pair(state.limits.memory),
+        uploads: pair(state.limits.uploads),
+        long_values: ahead.stats().long_values,
+        stalled_for: state.limits.stalled_for,
+        ahead: Some(state),
     }
 }
 
@@ -132,6 +161,10 @@ impl Gauge for WriteAheadHandle {
 
     fn held_bytes(&self) -> usize {
         WriteAheadHandle::held_bytes(self)
+    }
+
+    fn give_up(&self) -> Option<Error> {
+        WriteAheadHandle::give_up(self).map(error_of)
     }
 
     fn waiting_for(&self) -> Option<String> {

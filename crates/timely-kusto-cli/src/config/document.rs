@@ -32,6 +32,11 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl ConfigError {
+    /// The same without its line, for a text that was made from the file.
+    pub(crate) fn without_line(self) -> Self {
+        ConfigError { line: None, ..self }
+    }
+
     /// The file itself cannot be read.
     pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> Self {
         ConfigError { file: file.to_owned(), line: None, message: format!("cannot be read: {error}") }

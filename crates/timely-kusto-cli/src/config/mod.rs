@@ -1,7 +1,7 @@
 //! The configuration file of a pipeline.
 //!
 //! ```toml
-//! [job]         # name, checkpoint_interval, state
+//! [job]         # name, checkpoint_interval, stop_timeout, state
 //! [source]      # kind, and what that kind has; rate
 //! [connection]  # cluster, ingestion, auth
 //! [sink]        # mode, create, max_value_bytes, log_bytes, and every write option under its own name
@@ -39,7 +39,7 @@ pub(crate) fn read(file: &Path) -> Result<Configuration> {
 }
 
 /// The same of the text of `file`.
-fn read_text(file: &Path, text: &str) -> Result<Configuration> {
+pub(crate) fn read_text(file: &Path, text: &str) -> Result<Configuration> {
     let mut document = parse(file, text)?;
     let job = job(document.required_table("job")?)?;
     let source = source::source(document.required_table("source")?)?;
@@ -71,6 +71,9 @@ fn job(mut section: Section) -> Result<JobOptions> {
         JobOptions::new(section.required_text("name")?, PathBuf::from(section.required_text("state")?));
     if let Some(interval) = section.parsed("checkpoint_interval", parse_duration)? {
         job.checkpoint_interval = interval;
+    }
+    if let Some(timeout) = section.parsed("stop_timeout", parse_duration)? {
+        job.stop_timeout = timeout;
     }
     section.finish()?;
     Ok(job)

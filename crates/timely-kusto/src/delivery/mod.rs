@@ -23,6 +23,7 @@ mod confirm;
 mod queue;
 pub(crate) mod retry;
 pub(crate) mod stage;
+pub(crate) mod stall;
 pub(crate) mod trouble;
 mod upload;
 
@@ -36,6 +37,7 @@ use kusto_client::Service;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use self::stall::Stalls;
 use self::trouble::Troubles;
 use crate::chunk::{Buffers, Chunk};
 use crate::codec::Codec;
@@ -48,6 +50,9 @@ use crate::{Result, SinkError};
 /// bounds how many can wait (16,384 with the default limit).
 const WAITING_BYTES: usize = 4 << 10;
 
+/// What the service does with a message, as an operation that may stall.
+const INGESTION: &str = "ingest";
+
 /// What all chunks of a sink share on their way.
 #[derive(Debug)]
 pub(crate) struct Courier {
@@ -56,6 +61,7 @@ pub(crate) struct Courier {
     pub(crate) codec: Arc<dyn Codec>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) troubles: Troubles,
+    pub(crate) stalls: Stalls,
     pub(crate) failure: Arc<Failure>,
     pub(crate) buffers: Arc<Buffers>,
     /// Told of every attempt that failed and is made again.
@@ -106,6 +112,7 @@ impl Courier {
             codec,
             counters: Arc::default(),
             troubles: Troubles::default(),
+            stalls: Stalls::default(),
             failure,
             buffers: Arc::default(),
         })
@@ -140,7 +147,10 @@ impl Courier {
                 return Ok(Delivered::Rows);
             }
             match self.confirm(&ticket, &blob.name, rows).await? {
-                confirm::Verdict::Delivered(delivered) => return Ok(delivered),
+                confirm::Verdict::Delivered(delivered) => {
+                    self.stalls.went_through(INGESTION);
+                    return Ok(delivered);
+                }
                 confirm::Verdict::QueueAgain(error) => {
                     let policy = self.options.retry();
                     let policy = Retry { total: policy.total.max(self.options.poll_timeout()), ..policy };
@@ -148,6 +158,7 @@ impl Courier {
                         return Err(*error);
                     }
                     self.troubles.of_ingestion(&error);
+                    self.stalls.failed(INGESTION);
                     retry::pause(policy, attempt).await;
                     attempt += 1;
                     self.counters.retried();
@@ -163,6 +174,11 @@ impl Courier {
         let options = &self.options;
         let (database, table) = (options.database(), options.table());
         format!("{database}__{table}__{id}{}{}", options.format().suffix(), self.codec.suffix())
+    }
+
+    /// Uploads under way.
+    pub(crate) fn uploads_in_flight(&self) -> usize {
+        self.options.uploads().saturating_sub(self.uploads.available_permits())
     }
 
     /// The target, for errors and logs.

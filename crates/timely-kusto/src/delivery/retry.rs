@@ -62,6 +62,7 @@ where
     loop {
         let error = match attempt().await {
             Ok(value) => {
+                courier.stalls.went_through(what);
                 if failures > 0 {
                     let seconds = started.elapsed().as_secs_f64();
                     tracing::debug!(what, failures, seconds, "went through");
@@ -84,6 +85,7 @@ where
         }
         courier.troubles.of_request(what, &error);
         courier.counters.retried();
+        courier.stalls.failed(what);
         if let Some(watch) = courier.watch.get() {
             (watch.0)(&error);
         }

@@ -23,7 +23,8 @@ const OTHER: &str = "other causes";
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryCause {
-    /// What was being done: `upload`, `queue`, `status` or `ingest`.
+    /// What was being done: `upload`, `queue`, `status` or `ingest`; in the write-ahead mode also `stage`, for a new attempt
+    /// at a chunk, and what was asked of the cluster.
     pub operation: &'static str,
     /// Why it failed: the kind of the error, the HTTP status and the service's code, as far as there are any.
     pub cause: String,
@@ -45,24 +46,40 @@ struct Seen {
 impl Troubles {
     /// Counts an attempt that follows `error`.
     pub(crate) fn of_request(&self, operation: &'static str, error: &Error) {
-        let status = error.http_status().map(|status| format!("HTTP {status}"));
-        let cause = joined([Some(format!("{:?}", error.kind())), status, error.code().map(str::to_owned)]);
-        self.count(operation, cause, error);
+        self.count(operation, cause(error), Some(error));
+    }
+
+    /// The same without a line: whoever failed has one of its own.
+    pub(crate) fn note(&self, operation: &'static str, error: &Error) {
+        self.count(operation, cause(error), None::<&Error>);
+    }
+
+    /// Counts an attempt at staging a chunk that follows `error`.
+    pub(crate) fn of_staging(&self, error: &SinkError) {
+        match error {
+            SinkError::Ingestion { .. } => self.of_ingestion(error),
+            SinkError::Service { source, .. } | SinkError::StatusUnread { source, .. } => {
+                self.note("stage", source);
+            }
+            SinkError::Unconfirmed { .. } => self.count("stage", "no status in time".to_owned(), Some(error)),
+            _ => {}
+        }
     }
 
     /// Counts an ingestion that is queued again after the service reported that it failed.
     pub(crate) fn of_ingestion(&self, error: &SinkError) {
         let SinkError::Ingestion { status, .. } = error else { return };
         let failure = format!("{:?}", status.failure);
-        self.count("ingest", joined([Some(failure), status.error_code.clone()]), error);
+        self.count("ingest", joined([Some(failure), status.error_code.clone()]), Some(error));
     }
 
-    fn count(&self, operation: &'static str, cause: String, error: &impl fmt::Display) {
+    fn count(&self, operation: &'static str, cause: String, line: Option<&impl fmt::Display>) {
         let mut causes = self.lock();
         let known = causes.len() < CAUSES || causes.contains_key(&(operation, cause.clone()));
         let cause = if known { cause } else { OTHER.to_owned() };
         let seen = causes.entry((operation, cause.clone())).or_default();
         seen.retries += 1;
+        let Some(error) = line else { return };
         seen.untold += 1;
         if seen.told.is_some_and(|told| told.elapsed() < QUIET) {
             return;
@@ -86,6 +103,11 @@ impl Troubles {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(&'static str, String), Seen>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn cause(error: &Error) -> String {
+    let status = error.http_status().map(|status| format!("HTTP {status}"));
+    joined([Some(format!("{:?}", error.kind())), status, error.code().map(str::to_owned)])
 }
 
 fn joined<const N: usize>(parts: [Option<String>; N]) -> String {

@@ -150,6 +150,17 @@ impl SinkV2 {
         self.shared.budget.held()
     }
 
+    /// Uploads under way in this process, and the most that may be.
+    pub fn uploads(&self) -> (usize, usize) {
+        (self.shared.courier.uploads_in_flight(), self.shared.courier.options.uploads())
+    }
+
+    /// How long the service has not done what it was asked: since the first failure of an operation that did not go
+    /// through since.
+    pub fn stalled_for(&self) -> Option<std::time::Duration> {
+        self.shared.courier.stalls.longest()
+    }
+
     /// The options it writes with.
     pub fn options(&self) -> &WriteOptions {
         &self.shared.courier.options

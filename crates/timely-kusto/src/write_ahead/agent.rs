@@ -39,7 +39,11 @@ impl Agent {
     pub(super) fn turn(&mut self) {
         let Some(line) = self.line.upgrade() else { return };
         while let Ok(message) = self.process.outbox.1.try_recv() {
-            line.send(0, message);
+            match message {
+                // To all at once: the driver may be what broke, or may have ended with this process.
+                Message::Trouble { look: false, .. } => line.send_all(self.peers, &message),
+                message => line.send(0, message),
+            }
         }
         if let Some(desk) = &self.desk {
             while let Ok((id, order)) = desk.orders.try_recv() {
@@ -57,7 +61,12 @@ impl Agent {
             }
             Message::Answer { id, process, answer } => self.tell(Heard::Answer { id, process, answer }),
             Message::Suspect => self.tell(Heard::Suspect),
-            Message::Trouble { told, look } => self.tell(Heard::Trouble { told, look }),
+            Message::Trouble { told, look } => {
+                self.tell(Heard::Trouble { told: told.clone(), look });
+                if !look {
+                    self.process.fail_as_told(told);
+                }
+            }
         }
     }
 
@@ -86,9 +95,7 @@ impl Agent {
             Order::Stage { .. } => answer(&process, id, Answer::Staged(Vec::new())),
             Order::Open(opened) if first => self.open(opened),
             Order::Open(_) => {}
-            Order::Fail(told) => {
-                process.fail(WriteAheadError::from(told));
-            }
+            Order::Fail(told) => process.fail_as_told(told),
         }
     }
 
@@ -124,14 +131,15 @@ fn discard(log: epoch_log::Adopted) {
 
 /// Locks and lists the directories that are here, and puts their chunks on the shelf.
 fn list_logs(process: &Process) -> Result<Answer, WriteAheadError> {
-    let mut logs = lock(&process.logs);
+    // Not under the lock: workers take it too, and a disk may be slow. Orders of this kind come one after the other.
+    let mut adopted = std::mem::take(&mut lock(&process.logs).adopted);
     let mut held = Vec::new();
     for id in process.log.directories()? {
-        if logs.adopted.iter().any(|log| *log.id() == id) {
+        if adopted.iter().any(|log| *log.id() == id) {
             continue;
         }
         match process.log.adopt(&id) {
-            Ok(log) => logs.adopted.push(log),
+            Ok(log) => adopted.push(log),
             Err(Error::Locked { path, holder }) => {
                 let start = names::start_id(&id.start, &path.display().to_string())?;
                 held.push(Held { start, worker: id.worker, holder: holder.to_string() });
@@ -141,7 +149,8 @@ fn list_logs(process: &Process) -> Result<Answer, WriteAheadError> {
             Err(error) => return Err(error.into()),
         }
     }
-    let directories = logs.adopted.iter().map(|log| listed(process, log)).collect::<Result<_, _>>()?;
+    let directories = adopted.iter().map(|log| listed(process, log)).collect::<Result<_, _>>()?;
+    lock(&process.logs).adopted = adopted;
     Ok(Answer::Logs { directories, held })
 }
 

@@ -104,6 +104,7 @@ impl<T: Timestamp + TotalOrder> Desk<T> {
         if bound > self.told {
             let mut news = std::mem::take(&mut self.pending.news);
             news.staged_below = Epoch(bound);
+            self.session.process.standing.staged(bound);
             seat.tell(Heard::News(news));
         }
         if frontier.is_none() {

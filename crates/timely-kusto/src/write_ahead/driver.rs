@@ -62,6 +62,8 @@ pub(super) struct Driver {
     told: u64,
     ended: bool,
     commits: u64,
+    /// The last sweep left something for the next commit.
+    sweep_on: bool,
     /// For whom a start waits, as it was told last.
     waits: String,
 }
@@ -88,6 +90,7 @@ impl Driver {
             told: 0,
             ended: false,
             commits: 0,
+            sweep_on: false,
             waits: String::new(),
         }
     }
@@ -114,7 +117,7 @@ impl Driver {
             local_logs,
             limits: self.process.options.limits(),
         };
-        let (mut coordinator, mut action) = Coordinator::start(setup);
+        let (mut coordinator, mut action) = self.process.options.guards.start(setup);
         loop {
             self.pace.before(&action).await;
             if self.process.is_over() && !matches!(action, Action::Closed) {
@@ -124,8 +127,21 @@ impl Driver {
             failpoint::reach(&format!("before {name}"));
             let Some(fact) = self.perform(&coordinator, &action).await? else { return Ok(()) };
             failpoint::reach(&format!("after {name}"));
-            action = coordinator.decide(fact)?;
+            action = match coordinator.decide(fact) {
+                Ok(action) => action,
+                Err(stop) => return Err(self.explained(stop).await),
+            };
         }
+    }
+
+    /// What is refused again and again may be refused because the target is gone.
+    async fn explained(&self, stop: Stop) -> WriteAheadError {
+        if matches!(stop, Stop::Refused { .. })
+            && let Err(gone @ WriteAheadError::NoTarget { .. }) = self.target_columns().await
+        {
+            return gone;
+        }
+        stop.into()
     }
 
     /// Does one action; `None` when there is nothing more to do.
@@ -139,7 +155,7 @@ impl Driver {
             Action::Create(permit) => self.create(permit).await,
             Action::Rename(permit) => self.rename(permit).await,
             Action::Append(permit) => self.append(permit).await,
-            Action::ReadRows => self.read_rows().await?,
+            Action::ReadRows => self.read_rows(answers::own(coordinator)).await?,
             Action::ListStaging(name) => self.list_staging(*name).await?,
             Action::ListTarget(tags) => self.list_target(tags).await?,
             Action::Move(permit) => self.move_extents(permit).await,

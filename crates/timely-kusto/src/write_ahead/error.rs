@@ -3,6 +3,8 @@
 use commit_protocol::Stop;
 use serde::{Deserialize, Serialize};
 
+use crate::SinkError;
+
 /// Why a start or a run ended. What was committed stays committed; what was not is staged again, or read again, by the
 /// next start.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,35 @@ pub enum WriteAheadError {
         database: String,
         /// The command to paste.
         command: String,
+    },
+    /// The target is not there, or not any more.
+    #[error(
+        "there is no table {table} in database {database}: its name is wrong, or somebody dropped or renamed it. Rows that \
+         are not committed are kept in epoch files and in the staging table, and go on once there is a table of that name \
+         with the same columns: `.undo drop table`, `.rename table` or `.create table`. Rows that were in it come back by \
+         the first of these only"
+    )]
+    NoTarget {
+        /// Its database.
+        database: String,
+        /// Its name.
+        table: String,
+    },
+    /// The table of claims, starts and intents is gone.
+    #[error(
+        "the table kt_epochs of database {database} is gone: it held what is committed and where sources go on. Bring it \
+         back with `.undo drop table kt_epochs version=\"...\"`; the version is shown by `.show database {database} \
+         journal | where Event == 'DROP-TABLE' and EntityName == 'kt_epochs' | project OriginalEntityVersion`. If that is \
+         too late, nothing tells which rows are in {target}, and only a person can begin anew: empty {target} (or have \
+         the source begin behind what it holds), drop {tables}, and give the pipeline a new state directory"
+    )]
+    EpochsGone {
+        /// Its database.
+        database: String,
+        /// The target.
+        target: String,
+        /// The pipeline's other tables.
+        tables: String,
     },
     /// The service refused a request of the sink, or could not be asked.
     #[error("{doing}: {source}")]
@@ -83,6 +114,18 @@ pub enum WriteAheadError {
     /// Starts of the pipeline took over one after the other while it was looked at.
     #[error("starts of the pipeline took over while it was looked at; look again")]
     NotNow,
+    /// The run was to end and its rows were not committed in the time that it had for that.
+    #[error(
+        "stopped with {rows} rows of this process not in the table{}. They are in epoch files here, where the next start \
+         takes them over, or are read again",
+        because(.waits)
+    )]
+    Unfinished {
+        /// Rows that were taken in this process and are not known to be committed.
+        rows: u64,
+        /// What the sink waited for.
+        waits: Option<String>,
+    },
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(#[source] std::io::Error),
@@ -106,6 +149,7 @@ impl WriteAheadError {
         match self {
             WriteAheadError::Stopped(stop) => stop.exit_code(),
             WriteAheadError::Rights { .. }
+            | WriteAheadError::NoTarget { .. }
             | WriteAheadError::Options { .. }
             | WriteAheadError::Refused { .. }
             | WriteAheadError::NoColumn { .. } => 2,
@@ -113,6 +157,7 @@ impl WriteAheadError {
                 epoch_log::Remedy::Person => 4,
                 _ => 1,
             },
+            WriteAheadError::EpochsGone { .. } => 4,
             WriteAheadError::Elsewhere { exit_code, .. } => *exit_code,
             _ => 1,
         }
@@ -121,6 +166,16 @@ impl WriteAheadError {
     pub(super) fn tell(&self) -> Told {
         Told { exit_code: self.exit_code(), message: self.to_string() }
     }
+}
+
+impl From<&SinkError> for Told {
+    fn from(error: &SinkError) -> Self {
+        Told { exit_code: error.exit_code(), message: error.to_string() }
+    }
+}
+
+fn because(waits: &Option<String>) -> String {
+    waits.as_ref().map(|waits| format!(", waiting for {waits}")).unwrap_or_default()
 }
 
 /// What of an error is told to other processes.

@@ -1,14 +1,17 @@
 //! What a dataflow's owner holds of the sink in it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use timely::scheduling::activate::SyncActivator;
 use timely::worker::Worker;
 
+use super::pressure::Pause;
 use super::process::Process;
-use crate::SinkError;
+use super::standing::WriteAheadState;
+use crate::delivery::trouble::RetryCause;
 use crate::stats::SinkStats;
+use crate::{SinkError, WriteAheadError};
 
 /// Tells how the write-ahead sink of one dataflow is doing; stays readable after the dataflow is gone.
 #[derive(Clone, Debug)]
@@ -25,6 +28,13 @@ pub struct WriteAheadLimits {
     pub memory: (usize, usize),
     /// Bytes of epoch files, and the limit at which sources are to pause.
     pub log_bytes: (u64, u64),
+    /// Epochs of the worker that has most of them with rows that wait for their commit, and the number at which sources are to
+    /// pause.
+    pub open_epochs: (u64, u64),
+    /// Bodies that are being uploaded, and the most that may be.
+    pub uploads: (usize, usize),
+    /// Which limit is reached, if one is.
+    pub paused_by: Option<Pause>,
     /// Why sources are to pause, if they are.
     pub paused_for: Option<&'static str>,
     /// How long the service has not done what it was asked.
@@ -50,13 +60,17 @@ impl WriteAheadHandle {
 
     /// The limits, and where the sink stands.
     pub fn limits(&self) -> WriteAheadLimits {
-        let log = self.process.log.budget();
-        WriteAheadLimits {
-            memory: (self.process.budget.used(), self.process.courier.options.memory()),
-            log_bytes: (log.bytes(), log.marks().0),
-            paused_for: self.process.pressure.reason(),
-            stalled_for: self.process.pressure.stalled_for(),
-        }
+        self.process.limits()
+    }
+
+    /// How far the sink is in this process, and its limits.
+    pub fn state(&self) -> WriteAheadState {
+        self.process.state()
+    }
+
+    /// What was tried again so far in this process, by cause.
+    pub fn retry_causes(&self) -> Vec<RetryCause> {
+        self.process.courier.troubles.read()
     }
 
     /// What the sink is waiting for, in words, if it is not just working.
@@ -89,6 +103,38 @@ impl WriteAheadHandle {
             worker.step_or_park(None);
         }
         self.error().map_or_else(|| Ok(self.stats()), Err)
+    }
+
+    /// The same, but waits no longer than `limit`: for a run that was asked to stop. Rows that are not committed by then are
+    /// in epoch files, or are not acknowledged.
+    ///
+    /// # Errors
+    /// The failure, or [`WriteAheadError::Unfinished`] on the workers of all processes.
+    pub fn drive_at_most(&self, worker: &mut Worker, limit: Duration) -> Result<SinkStats, Arc<SinkError>> {
+        let since = Instant::now();
+        while worker.installed_dataflows().contains(&self.dataflow) {
+            let left = limit.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                self.give_up();
+            }
+            if let Some(error) = self.error() {
+                self.leave(worker);
+                return Err(error);
+            }
+            worker.step_or_park(Some(left));
+        }
+        self.error().map_or_else(|| Ok(self.stats()), Err)
+    }
+
+    /// Ends the sink, in all processes, without waiting for commits, and returns what [`error`](Self::error) says from now
+    /// on: [`WriteAheadError::Unfinished`], unless it had failed before. Nothing is lost: what is sealed is in epoch files,
+    /// which the next start takes over, and the rest is not acknowledged.
+    pub fn give_up(&self) -> Option<Arc<SinkError>> {
+        let stats = self.stats();
+        let rows = stats.rows_in.saturating_sub(stats.rows_delivered);
+        let waits = self.waiting_for().or_else(|| self.limits().paused_for.map(str::to_owned));
+        self.process.trouble(WriteAheadError::Unfinished { rows, waits }, false);
+        self.error()
     }
 
     /// After a failure: has the other processes told, and drops the dataflow on this worker.

@@ -33,7 +33,7 @@ use super::sink::Session;
 use crate::budget::Reservation;
 use crate::chunk::{Buffers, Chunk};
 use crate::encode::{EncodeError, Encoder};
-use crate::{Result, SinkError};
+use crate::{Format, Result, SinkError};
 
 /// Epochs that are sealed at once, each with an open file of its own until then.
 const EPOCHS_PER_SEAL: usize = 64;
@@ -109,6 +109,8 @@ struct Logger<T: Timestamp, D, E> {
     epochs: Rc<dyn Fn(&T) -> u64>,
     scribe: Option<Rc<Scribe>>,
     open: BTreeMap<u64, Open>,
+    /// Where partitions stand, of each epoch that is not sealed: the last word of each counts.
+    standing: BTreeMap<u64, BTreeMap<String, Vec<u8>>>,
     /// The earliest time with a row or a position, of each epoch that is not sealed.
     earliest: BTreeMap<u64, T>,
     held: Option<Capability<T>>,
@@ -143,6 +145,7 @@ where
             epochs,
             scribe,
             open: BTreeMap::new(),
+            standing: BTreeMap::new(),
             earliest: BTreeMap::new(),
             held,
             sealed_to,
@@ -190,7 +193,7 @@ where
         }
         let (started, taken) = (Instant::now(), self.rows_taken);
         if let Err(error) = self.write_all(time, records) {
-            self.process().fail(error);
+            self.process().trouble(error, false);
         }
         let counters = &self.process().courier.counters;
         counters.encoded(self.rows_taken - taken, started.elapsed());
@@ -273,12 +276,17 @@ where
         }
     }
 
-    /// How rows are written, as it stands in the files: by name where the encoder knows names.
+    /// How rows are written, as it stands in the files: by name where the encoder knows names, or writes in the order of the
+    /// table.
     fn layout(&mut self) -> Result<Arc<Layout>> {
         if self.layout.is_none() {
             let format = self.process().courier.options.format().ingestion_format().to_owned();
             let names = self.encoder.columns().unwrap_or_default();
-            let columns = names.iter().map(|name| self.column(name)).collect::<Result<Vec<_>, _>>()?;
+            let columns = match names.is_empty() && format == Format::Csv.ingestion_format() {
+                // By position: as the table's columns stand now, whatever becomes of them before this is staged.
+                true => self.session.opened.columns.iter().map(column).collect(),
+                false => names.iter().map(|name| self.column(name)).collect::<Result<Vec<_>, _>>()?,
+            };
             let layout = Layout { format, columns };
             // What cannot be sent along is found out before it is logged.
             crate::delivery::stage::mapping_of(&layout, self.process().courier.options.table())?;
@@ -290,7 +298,7 @@ where
     fn column(&self, name: &str) -> Result<Column, WriteAheadError> {
         let columns = &self.session.opened.columns;
         match columns.iter().find(|(column, _)| column == name) {
-            Some((name, kind)) => Ok(Column { name: name.clone(), column_type: kind.clone() }),
+            Some(known) => Ok(column(known)),
             None => Err(WriteAheadError::NoColumn {
                 field: name.to_owned(),
                 table: self.process().courier.table(),
@@ -307,12 +315,10 @@ where
         match self.epoch(time) {
             Ok(Some(epoch)) => {
                 self.note(epoch, time);
-                for (partition, position) in positions {
-                    self.give(Job::Position { epoch, partition, position });
-                }
+                self.standing.entry(epoch).or_default().extend(positions);
             }
             Ok(None) => positions.for_each(drop),
-            Err(error) => self.process().fail(error),
+            Err(error) => self.process().trouble(error, false),
         }
     }
 
@@ -328,13 +334,17 @@ where
             return;
         }
         if let Err(error) = self.seal(bound) {
-            self.process().fail(error);
+            self.process().trouble(error, false);
             return;
         }
         self.sealing = Some((bound, frontier));
     }
 
     fn seal(&mut self, bound: u64) -> Result<()> {
+        let later = self.standing.split_off(&bound);
+        for (epoch, positions) in std::mem::replace(&mut self.standing, later) {
+            self.give(Job::Positions { epoch, positions });
+        }
         let complete: Vec<u64> = self.open.range(..bound).map(|(epoch, _)| *epoch).collect();
         for (number, epoch) in complete.iter().enumerate() {
             self.close(*epoch)?;
@@ -360,6 +370,7 @@ where
             }
         }
         self.sealed_to = to;
+        self.process().standing.sealed(self.session.index, to);
         self.earliest = self.earliest.split_off(&to);
         self.session.unsealed(self.earliest.len());
         self.hold(frontier.as_ref());
@@ -395,6 +406,10 @@ where
             self.long_values = seen.count;
         }
     }
+}
+
+fn column((name, kind): &(String, String)) -> Column {
+    Column { name: name.clone(), column_type: kind.clone() }
 }
 
 const LONG: &str = "the service cuts strings there and stores dynamics as null, whatever the encoding policies of the \

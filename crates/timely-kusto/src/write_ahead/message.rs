@@ -24,7 +24,7 @@ pub(super) enum Message {
     Answer { id: u64, process: u64, answer: Answer },
     /// Staging does not find its table; to worker 0.
     Suspect,
-    /// Something failed for good; to worker 0.
+    /// Something failed for good; to worker 0, or to all if nothing has to be looked at first.
     Trouble { told: Told, look: bool },
 }
 

@@ -23,8 +23,9 @@
 //! crates; those that are kept here:
 //!
 //! - **1** C ≤ S ≤ D ≤ input frontier: each operator holds a capability for what it has not handed on.
-//! - **2** Sources are acknowledged behind C, whose positions are in a committed intent. (The design acknowledges sources
-//!   that cannot replay at D. Here they are acknowledged behind C, too, which is safe for any source.)
+//! - **2** Sources are acknowledged behind C, whose positions are in a committed intent. Behind C is safe for any source; one
+//!   that cannot replay may be acknowledged behind D, the frontier of all workers ([`Clocks::durable`]), if that was declared
+//!   ([`WriteAheadOptions::sources_replay`]). A start that lacks its logs then stops and names them.
 //! - **9** Every request names the table of the own start, so that it dies with the name.
 //! - **11** Nothing is sealed before the opening intent is committed: operators exist only after the start is over.
 //! - **17** After a failed write the process ends; after a full disk it goes on.
@@ -48,19 +49,21 @@
 //! | `stage.rs`, `staging.rs`, `shelf.rs` | STAGE, a chunk's attempts, where bodies are |
 //! | `early.rs` | uploads of bodies whose epoch is still open |
 //! | `commit.rs`, `trim.rs` | COMMIT, and what follows C on every worker |
-//! | `pressure.rs` | limits, and what the sink waits for in words |
+//! | `pressure.rs`, `standing.rs` | limits, and what the sink waits for in words; how far it is, for who watches |
 //! | `operator.rs`, `handle.rs` | what users call and hold |
 //! | `init.rs` | the first tables, without a run |
 //! | `survey.rs`, `audit.rs` | what stands in the service, for people; rows promised beside rows in the table |
 //! | `resolve.rs` | a person's decision about an intent that left no evidence |
 //! | `failpoint.rs` | places to die at, for tests |
+//! | `guards.rs` | rules that a test leaves out, to show what each is for |
 //!
 //! # Where it leaves the design
 //! - A queue post with unknown outcome is repeated under its tag after a look at its status, as in SinkV2. If both are
 //!   ingested, the listing shows too many rows and the chunk is staged anew, under another tag.
 //! - Staging waits out an outage of the service for as long as it takes, since the rows are on disk. The number of attempts
 //!   is bounded where the listing contradicts the status.
-//! - Rows whose fields have no names (tuples) are logged without columns: a later start cannot tell whether they still fit.
+//! - Rows whose fields have no names (tuples) are logged with the columns that the target has at the start, in their order.
+//!   JSON rows without names are logged without columns: a later start cannot tell whether they still fit.
 //! - Chunks are closed by size or by the end of their epoch; `batch_interval` is not used.
 //! - The staging table gets the target's columns at every start, not only before an adoption.
 //! - Epochs without rows or positions are committed at most once a second.
@@ -73,6 +76,7 @@ mod driver;
 mod early;
 mod error;
 pub(crate) mod failpoint;
+mod guards;
 mod handle;
 mod init;
 mod log;
@@ -89,6 +93,7 @@ mod shelf;
 mod sink;
 mod stage;
 mod staging;
+mod standing;
 mod survey;
 mod trim;
 
@@ -99,5 +104,7 @@ pub use init::Initialized;
 pub use log::PositionAt;
 pub use operator::{Clocks, EncodedRowsWrittenAhead, RowsWrittenAhead};
 pub use options::{Deadlines, WriteAheadOptions};
+pub use pressure::Pause;
 pub use resolve::{Undecided, Verdict};
 pub use sink::{Resume, WriteAhead, WriteAheadSink};
+pub use standing::WriteAheadState;

@@ -19,7 +19,9 @@ use crate::sink_v2::Clock;
 /// Streams without data; their frontiers are the news: committed ≤ staged ≤ durable ≤ input, at all times.
 #[allow(missing_debug_implementations, reason = "streams have none")]
 pub struct Clocks<'scope, T: Timestamp> {
-    /// Rows before it are sealed in epoch files, on all workers.
+    /// Rows before it are sealed in epoch files, on all workers of all processes. Sources that cannot replay may be
+    /// acknowledged behind this one, and no others, after
+    /// [`sources_replay(false)`](crate::WriteAheadOptions::sources_replay).
     pub durable: Clock<'scope, T>,
     /// Rows before it are in the staging table, as far as the service's statuses say.
     pub staged: Clock<'scope, T>,

@@ -7,6 +7,7 @@ use commit_protocol::{Limits, Lineage};
 use epoch_log::Budget;
 
 use super::WriteAheadError;
+use super::guards::Guards;
 use crate::{Delivery, WriteOptions};
 
 /// Where a sink keeps its log, whose it is, and its bounds.
@@ -28,6 +29,7 @@ pub struct WriteAheadOptions {
     drop_replayed: bool,
     limits: Limits,
     deadlines: Deadlines,
+    pub(super) guards: Guards,
 }
 
 /// How long something is looked at before it counts as a fault.
@@ -75,6 +77,7 @@ impl WriteAheadOptions {
             // More attempts than the protocol's own default: an outage of the service uses some up, too.
             limits: Limits { attempts_per_chunk: 100, ..Limits::default() },
             deadlines: Deadlines::default(),
+            guards: Guards::default(),
         }
     }
 
@@ -102,8 +105,12 @@ impl WriteAheadOptions {
         self
     }
 
-    /// Whether sources can go back to the positions of the last commit. Default true; where they cannot, missing epoch
-    /// files stop the start.
+    /// Whether sources can go back to the positions of the last commit. Default true: acknowledge them behind
+    /// [`Clocks::committed`](crate::Clocks::committed).
+    ///
+    /// Sources that cannot may be acknowledged behind [`Clocks::durable`](crate::Clocks::durable) once this says false: what
+    /// is before that clock is sealed on the disks of all workers, and the next start takes it over. So the next start needs
+    /// all of these disks: where one is missing it stops, with exit code 4, and names the directories.
     pub fn sources_replay(self, sources_replay: bool) -> Self {
         WriteAheadOptions { sources_replay, ..self }
     }

@@ -16,6 +16,45 @@ use timely::scheduling::activate::SyncActivator;
 
 use crate::budget::Budget;
 
+/// A limit at which sources are to pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Pause {
+    /// The disk of the epoch files is full.
+    DiskFull,
+    /// The epoch files are at their limit.
+    Log,
+    /// As many epochs as may wait for their commit.
+    OpenEpochs,
+    /// Rows take as much memory as they may.
+    Memory,
+}
+
+impl Pause {
+    /// All of them.
+    pub const ALL: [Pause; 4] = [Pause::DiskFull, Pause::Log, Pause::OpenEpochs, Pause::Memory];
+
+    /// A short name, for metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pause::DiskFull => "disk_full",
+            Pause::Log => "log",
+            Pause::OpenEpochs => "open_epochs",
+            Pause::Memory => "memory",
+        }
+    }
+
+    /// What is waited for, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Pause::DiskFull => "room on the disk of the epoch files",
+            Pause::Log => "commits: the epoch files are at their limit",
+            Pause::OpenEpochs => "commits: as many epochs as may are waiting for theirs",
+            Pause::Memory => "the sink: its memory limit is reached",
+        }
+    }
+}
+
 /// The limits of one process, and who is woken when they are left behind.
 #[derive(Debug)]
 pub(super) struct Pressure {
@@ -78,22 +117,32 @@ impl Pressure {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why sources are to pause, if they are.
-    pub(super) fn reason(&self) -> Option<&'static str> {
+    /// The limit that is reached, if one is.
+    pub(super) fn pause(&self) -> Option<Pause> {
         if self.disk_full.load(SeqCst) {
-            return Some("room on the disk of the epoch files");
+            return Some(Pause::DiskFull);
         }
         if self.log.is_paused() {
-            return Some("commits: the epoch files are at their limit");
+            return Some(Pause::Log);
         }
         if self.open.load(SeqCst) > self.most_open {
-            return Some("commits: as many epochs as may are waiting for theirs");
+            return Some(Pause::OpenEpochs);
         }
-        self.memory.is_full().then_some("the sink: its memory limit is reached")
+        self.memory.is_full().then_some(Pause::Memory)
+    }
+
+    /// Why sources are to pause, if they are.
+    pub(super) fn reason(&self) -> Option<&'static str> {
+        self.pause().map(Pause::words)
+    }
+
+    /// Epochs that wait for their commit, and the most that may.
+    pub(super) fn open_epochs(&self) -> (u64, u64) {
+        (self.open.load(SeqCst), self.most_open)
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.reason().is_some()
+        self.pause().is_some()
     }
 
     /// Has `operator` woken when sources may go on.

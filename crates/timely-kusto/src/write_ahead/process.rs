@@ -1,10 +1,10 @@
 //! What the workers of a process share: the connection, the limits, the logs, and how a run goes.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use commit_protocol::Lineage;
@@ -21,6 +21,7 @@ use super::message::{Message, Opened};
 use super::pressure::{Pressure, STAGING};
 use super::service::Desk;
 use super::shelf::Shelf;
+use super::standing::Standing;
 use super::{WriteAheadError, WriteAheadOptions, names};
 use crate::budget::Budget;
 use crate::codec::{Codec, Gzip};
@@ -50,6 +51,7 @@ pub(crate) struct Process {
     pub(super) log: epoch_log::Log,
     pub(super) shelf: Shelf,
     pub(super) early: Early,
+    pub(super) standing: Standing,
     /// Bodies that are read and uploaded at a time.
     pub(super) uploads: Semaphore,
     /// Memory that these bodies may take, in [`BODY_UNIT`]s: half of the sink's, so that the log takes rows also when no
@@ -58,12 +60,16 @@ pub(crate) struct Process {
     all_body_units: u32,
     pub(super) staging: Semaphore,
     pub(super) logs: Mutex<Logs>,
+    /// The last order that a worker of this process has taken. Each worker hears all of them in their order.
+    taken: AtomicU64,
     pub(super) opened: OnceLock<Opened>,
     pub(super) progress: Mutex<Progress>,
     /// What workers are to send to others; any agent of the process does.
     pub(super) outbox: (Sender<Message>, Receiver<Message>),
     agents: Mutex<Vec<SyncActivator>>,
     operators: Mutex<usize>,
+    /// A worker was asked to stop before the start was over: what others say about it is no failure here.
+    given_up: AtomicBool,
     /// The run is over, well or not: nothing more is tried.
     over: AtomicBool,
     runtime: Option<Runtime>,
@@ -72,8 +78,6 @@ pub(crate) struct Process {
 /// The logs that this process holds during a start.
 #[derive(Debug, Default)]
 pub(super) struct Logs {
-    /// Orders that a worker of this process has taken; what is done once per process is done by the first.
-    pub(super) taken: BTreeSet<u64>,
     /// Directories of earlier starts, under their locks.
     pub(super) adopted: Vec<epoch_log::Adopted>,
     /// The new directories, until their workers take them.
@@ -135,16 +139,19 @@ impl Process {
             log,
             shelf: Shelf::default(),
             early: Early::default(),
+            standing: Standing::default(),
             uploads,
             bodies,
             all_body_units,
             staging: Semaphore::new(MAX_STAGING),
             logs: Mutex::default(),
+            taken: AtomicU64::new(0),
             opened: OnceLock::new(),
             progress: Mutex::default(),
             outbox: crossbeam_channel::unbounded(),
             agents: Mutex::default(),
             operators: Mutex::new(0),
+            given_up: AtomicBool::new(false),
             over: AtomicBool::new(false),
             runtime: Some(runtime),
         }))
@@ -153,15 +160,25 @@ impl Process {
     /// Stops the sink in this process. The first failure counts.
     pub(super) fn fail(&self, error: impl Into<SinkError>) {
         let error = error.into();
-        if let SinkError::WriteAhead(inner) = &error
-            && matches!(**inner, WriteAheadError::Ended)
-        {
-            return; // a consequence of the failure, not the failure
+        if is_consequence(&error) {
+            return;
         }
         self.failure.set(error);
         self.budget.close();
         self.pressure.wake();
         self.wake_agents();
+    }
+
+    /// A worker has told that this process failed, or another one.
+    pub(super) fn fail_as_told(&self, told: Told) {
+        if !self.given_up.load(SeqCst) {
+            self.fail(WriteAheadError::from(told));
+        }
+    }
+
+    /// The start is given up here.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, SeqCst);
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -185,19 +202,20 @@ impl Process {
         self.over.load(SeqCst) || self.has_failed()
     }
 
-    /// A failure of one part: all of this process stop, and worker 0 is told. With `look` it is looked first whether
-    /// this start was fenced, which then is the reason.
-    pub(super) fn trouble(&self, error: WriteAheadError, look: bool) {
-        if self.has_failed() {
+    /// A failure of one part, which ends the sink in all processes. With `look` worker 0 looks first whether this start was
+    /// fenced, which then is the reason.
+    pub(super) fn trouble(&self, error: impl Into<SinkError>, look: bool) {
+        let error = error.into();
+        if self.has_failed() || is_consequence(&error) {
             return;
         }
-        self.post(Message::Trouble { told: error.tell(), look });
+        self.post(Message::Trouble { told: Told::from(&error), look });
         if !look {
             self.fail(error);
         }
     }
 
-    /// Has a message sent to worker 0.
+    /// Has a message sent to worker 0, or, of a trouble that needs no look, to all.
     pub(super) fn post(&self, message: Message) {
         let _ = self.outbox.0.send(message); // the receiver lives as long as this
         self.wake_agents();
@@ -216,7 +234,7 @@ impl Process {
 
     /// The order is new to this process: its part that is done once is done by who asks first.
     pub(super) fn is_first(&self, order: u64) -> bool {
-        lock(&self.logs).taken.insert(order)
+        self.taken.fetch_max(order, SeqCst) < order
     }
 
     /// Tells the commit operator.
@@ -246,6 +264,11 @@ impl Process {
     pub(super) fn body_units(&self, bytes: u64) -> u32 {
         let units = u32::try_from(bytes.div_ceil(BODY_UNIT as u64)).unwrap_or(u32::MAX);
         units.clamp(1, self.all_body_units)
+    }
+
+    /// Chunks that are being staged.
+    pub(super) fn staging_in_flight(&self) -> u64 {
+        MAX_STAGING.saturating_sub(self.staging.available_permits()) as u64
     }
 
     /// Bytes at which a chunk is closed.
@@ -282,10 +305,16 @@ impl Process {
     }
 
     fn broke(&self, panic: &(dyn Any + Send)) {
-        let error = SinkError::Broken(said(panic));
-        let told = Told { exit_code: error.exit_code(), message: error.to_string() };
-        self.post(Message::Trouble { told, look: false });
-        self.fail(error);
+        self.trouble(SinkError::Broken(said(panic)), false);
+    }
+}
+
+/// A consequence of a failure, not the failure.
+fn is_consequence(error: &SinkError) -> bool {
+    match error {
+        SinkError::Stopped => true,
+        SinkError::WriteAhead(inner) => matches!(**inner, WriteAheadError::Ended),
+        _ => false,
     }
 }
 

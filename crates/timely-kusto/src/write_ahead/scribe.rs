@@ -4,6 +4,7 @@
 //! waits for each body's compression in turn, while others go on. A full disk is waited out with unlinks going on, since
 //! those free space. After a failed write or sync nothing more is written and the process ends (invariant 17).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
@@ -26,8 +27,8 @@ const DISK_FULL_PAUSE: Duration = Duration::from_millis(200);
 pub(super) enum Job {
     /// Write a body, once it is compressed.
     Append { epoch: u64, layout: Arc<Layout>, packed: oneshot::Receiver<Result<Packed>> },
-    /// Note a position.
-    Position { epoch: u64, partition: String, position: Vec<u8> },
+    /// Note where partitions stand.
+    Positions { epoch: u64, positions: BTreeMap<String, Vec<u8>> },
     /// Make all epochs below durable, and say so if asked to.
     Seal { to: u64, tell: bool },
     /// Unlink what is below the bound of the trims.
@@ -56,6 +57,8 @@ pub(super) struct Scribe {
 struct Signs {
     /// Epochs below are committed.
     trim_below: AtomicU64,
+    /// There is a job to trim that is not done.
+    trim_waits: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -84,7 +87,10 @@ impl Scribe {
     /// Has the files unlinked that hold nothing at or above `epoch`: it is committed up to there.
     pub(super) fn trim(&self, epoch: u64) {
         self.signs.trim_below.fetch_max(epoch, SeqCst);
-        self.give(Job::Trim);
+        // One that waits does for all: a thread that waits for room on the disk unlinks by itself.
+        if !self.signs.trim_waits.swap(true, SeqCst) {
+            self.give(Job::Trim);
+        }
     }
 }
 
@@ -119,10 +125,7 @@ impl Hand {
                 continue;
             }
             if let Err(error) = self.do_it(job) {
-                match error {
-                    SinkError::WriteAhead(error) => self.process.trouble(*error, false),
-                    error => self.process.fail(error),
-                }
+                self.process.trouble(error, false);
                 return;
             }
         }
@@ -147,11 +150,18 @@ impl Hand {
                 self.process.upload_early(id, &chunk.layout.format, body);
                 Ok(())
             }
-            Job::Position { epoch, partition, position } => {
-                Ok(self.writer.position(Epoch(epoch), partition, position).map_err(WriteAheadError::from)?)
+            Job::Positions { epoch, positions } => {
+                for (partition, position) in positions {
+                    let noted = self.writer.position(Epoch(epoch), partition, position);
+                    noted.map_err(WriteAheadError::from)?;
+                }
+                Ok(())
             }
             Job::Seal { to, tell } => self.seal(to, tell),
-            Job::Trim => Ok(self.unlink().map_err(WriteAheadError::from)?),
+            Job::Trim => {
+                self.signs.trim_waits.store(false, SeqCst);
+                Ok(self.unlink().map_err(WriteAheadError::from)?)
+            }
             Job::End => Ok(()),
         }
     }

@@ -21,7 +21,9 @@ use super::message::{Message, Opened};
 use super::process::{Process, lock};
 use super::resolve::{Undecided, Verdict};
 use super::scribe::Scribe;
+use super::standing::WriteAheadState;
 use super::{WriteAheadError, WriteAheadOptions};
+use crate::delivery::trouble::RetryCause;
 use crate::options::WriteOptions;
 use crate::stats::SinkStats;
 use crate::{Result, SinkError};
@@ -133,6 +135,16 @@ impl WriteAhead {
         self.process.courier.counters.read()
     }
 
+    /// What was tried again so far in this process, by cause.
+    pub fn retry_causes(&self) -> Vec<RetryCause> {
+        self.process.courier.troubles.read()
+    }
+
+    /// How far the sink is in this process, and its limits. Readable at any time, from any thread.
+    pub fn state(&self) -> WriteAheadState {
+        self.process.state()
+    }
+
     /// What the sink is waiting for, in words, if it is not just working.
     pub fn waiting_for(&self) -> Option<String> {
         self.process.pressure.doing()
@@ -188,6 +200,7 @@ impl WriteAheadSink {
             }
             if !go_on() {
                 let message = "stopped before the start was over; nothing is lost, start again".to_owned();
+                process.give_up();
                 process.post(Message::Trouble { told: Told { exit_code: 1, message }, look: false });
                 leave(worker, dataflow);
                 process.end();

@@ -53,6 +53,7 @@ impl Process {
                 Err(error) => error,
             };
             let retry_after = retry_after(&error);
+            self.courier.troubles.of_staging(&error);
             match next(error, tag) {
                 Next::Stop(error) => return Err(error),
                 Next::Again => {}

@@ -105,7 +105,10 @@ pub(super) async fn standing(desk: &Desk, pipeline: &str) -> Result<StagingName,
 }
 
 pub(super) async fn ledger(desk: &Desk) -> Result<Ledger, WriteAheadError> {
-    let ledger = asked(desk.read_all().await)?;
+    let ledger = match desk.read_all().await {
+        Ok(ledger) => ledger,
+        Err(error) => return Err(desk.about_epochs("reading kt_epochs", error).await),
+    };
     Ok(ledger.map_err(|error| Stop::from(LedgerError::from(error)))?)
 }
 

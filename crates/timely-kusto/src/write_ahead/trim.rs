@@ -31,6 +31,7 @@ pub(super) fn trim<'scope, T: Timestamp + TotalOrder>(
             if bound > done && !session.process.has_failed() {
                 done = bound;
                 session.committed_below(bound);
+                session.process.standing.committed(bound);
                 let (process, worker) = (&session.process, Worker(session.index));
                 let rows = process.shelf.take_below(session.generation(), worker, Epoch(bound));
                 process.courier.counters.rows_delivered(rows);

@@ -83,6 +83,19 @@ fn a_panic_while_a_chunk_is_staged_ends_the_run_on_all_workers() {
 }
 
 #[test]
+fn a_panic_of_what_commits_ends_the_other_processes_too() {
+    let place = Place::new();
+    let elsewhere = tempfile::TempDir::new().unwrap();
+    let panics = |what: &str| assert!(!what.starts_with(".move"), "on purpose");
+    let processes = [ahead(&place, panics, |_, table| table), place.ahead_elsewhere(&elsewhere)];
+    all_say_that_it_broke(on_workers(2, move |worker| {
+        let mut run = Run::open(worker, &processes[worker.index()])?;
+        run.feed(u64::MAX, 5);
+        run.finish(worker)
+    }));
+}
+
+#[test]
 fn an_ingestor_of_a_table_that_is_called_admins_is_not_taken_for_an_admin() {
     let place = Place::new();
     let roles = |command: &str, mut table: Table| {

@@ -4,8 +4,13 @@
 mod between;
 mod clocks;
 mod early;
+mod ends;
 mod faults;
+mod interleavings;
 mod limits;
 mod runs;
+mod sources;
 mod starts;
 mod support;
+mod switches;
+mod tuples;

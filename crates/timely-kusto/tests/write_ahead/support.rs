@@ -99,14 +99,19 @@ impl Place {
         rows.iter().map(id).collect()
     }
 
+    /// How far the table is from holding these numbers, each once: too many (+) or missing (-).
+    pub(crate) fn differences(&self, ids: Range<u64>) -> BTreeMap<u64, i64> {
+        let mut counts: BTreeMap<u64, i64> = BTreeMap::new();
+        self.ids().into_iter().for_each(|id| *counts.entry(id).or_default() += 1);
+        ids.for_each(|id| *counts.entry(id).or_default() -= 1);
+        counts.retain(|_, count| *count != 0);
+        counts
+    }
+
     /// That these numbers are in the table, each once.
     #[track_caller]
     pub(crate) fn holds(&self, ids: Range<u64>) {
-        let (found, wanted) = (self.ids(), ids.collect::<Vec<_>>());
-        let mut counts: BTreeMap<u64, i64> = BTreeMap::new();
-        found.iter().for_each(|id| *counts.entry(*id).or_default() += 1);
-        wanted.iter().for_each(|id| *counts.entry(*id).or_default() -= 1);
-        counts.retain(|_, count| *count != 0);
+        let counts = self.differences(ids);
         assert!(counts.is_empty(), "too many (+) or missing (-): {counts:?}");
     }
 
@@ -144,7 +149,8 @@ pub(crate) struct Run {
     pub(crate) staged: ProbeHandle<u64>,
     pub(crate) durable: ProbeHandle<u64>,
     pub(crate) handle: WriteAheadHandle,
-    next: BTreeMap<u64, u64>,
+    /// The next number of each partition of this worker.
+    pub(crate) next: BTreeMap<u64, u64>,
     rows: Option<timely::dataflow::InputHandleVec<u64, Reading>>,
     positions: Option<timely::dataflow::InputHandleVec<u64, (String, Vec<u8>)>>,
     pub(crate) epoch: u64,
@@ -216,6 +222,13 @@ impl Run {
         self.rows = None;
         self.positions = None;
         self.handle.drive(worker)
+    }
+
+    /// The same, but waits no longer than `limit`.
+    pub(crate) fn finish_at_most(mut self, worker: &mut Worker, limit: Duration) -> Outcome {
+        self.rows = None;
+        self.positions = None;
+        self.handle.drive_at_most(worker, limit)
     }
 
     /// Steps until a condition holds or the sink fails.

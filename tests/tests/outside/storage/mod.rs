@@ -10,6 +10,7 @@
 //! | `blobs.rs`, `queues.rs`, `tables.rs` | the operations |
 //! | `clients.rs` | the official clients for Python and Node; the client of this project, which uses those for Rust |
 //! | `pipeline.rs` | the local cluster on Azurite's storage, and a pipeline into it |
+//! | `write_ahead.rs` | the write-ahead mode on it, killed and started again |
 
 mod blobs;
 mod clients;
@@ -18,6 +19,7 @@ mod queues;
 mod rights;
 mod tables;
 mod wire;
+mod write_ahead;
 
 use kusto_emulator::Emulator;
 use timely_kusto_tests::{Azurite, Outside, Place};

@@ -108,9 +108,7 @@ impl Driver {
     /// Lists the logs of all processes.
     pub(super) async fn list_logs(&mut self, coordinator: &Coordinator) -> Result<Fact, WriteAheadError> {
         let own = own(coordinator);
-        let target = self
-            .read("reading the target's columns", |desk| async move { desk.target_columns().await })
-            .await?;
+        let target = self.target_columns().await?;
         let (mut directories, mut held): (Vec<LogDirectory>, Vec<HeldLog>) = (Vec::new(), Vec::new());
         for answer in self.ask(Order::ListLogs, own, "listing epoch files").await? {
             if let Answer::Logs { directories: here, held: there } = answer {

@@ -3,8 +3,8 @@
 use std::future::Future;
 
 use commit_protocol::{
-    AppendPermit, CreatePermit, Fact, MovePermit, Names, Patience, Refusal, RenamePermit, Reply, StagingName,
-    Tag,
+    AppendPermit, Column, CreatePermit, Fact, MovePermit, Names, Patience, Refusal, RenamePermit, Reply,
+    StagingName, StartId, Tag,
 };
 use kusto_client::Error;
 
@@ -32,6 +32,7 @@ impl Driver {
                 Err(source) if source.is_transient() || self.pace.bears(&source, &mut garbled) => {
                     self.process.pressure.stalled(doing, &source);
                     self.process.courier.counters.retried();
+                    self.process.courier.troubles.note(doing, &source);
                     self.pace.again(attempts, source.retry_after()).await;
                     attempts = attempts.saturating_add(1);
                 }
@@ -43,6 +44,26 @@ impl Driver {
         }
     }
 
+    /// A read that names the target.
+    pub(super) async fn read_target<T, F>(
+        &self,
+        doing: &'static str,
+        attempt: impl FnMut(Desk) -> F,
+    ) -> Result<T, WriteAheadError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        self.read(doing, attempt).await.map_err(|error| match error {
+            WriteAheadError::Service { source, .. } => self.process.desk.about_target(doing, source),
+            error => error,
+        })
+    }
+
+    pub(super) async fn target_columns(&self) -> Result<Vec<Column>, WriteAheadError> {
+        self.read_target("reading the target's columns", |desk| async move { desk.target_columns().await })
+            .await
+    }
+
     pub(super) async fn names(&self) -> Result<Names, WriteAheadError> {
         self.read("looking at the tables of the pipeline", |desk| async move { desk.names().await }).await
     }
@@ -51,8 +72,17 @@ impl Driver {
         self.names().await.map(Fact::Names)
     }
 
-    pub(super) async fn read_rows(&mut self) -> Result<Fact, WriteAheadError> {
-        let ledger = self.read("reading kt_epochs", |desk| async move { desk.read().await }).await?;
+    pub(super) async fn read_rows(&mut self, own: Option<StartId>) -> Result<Fact, WriteAheadError> {
+        const READING: &str = "reading kt_epochs";
+        let all = self.process.options.guards.read_all();
+        let read = |desk: Desk| async move { if all { desk.read_all().await } else { desk.read().await } };
+        let ledger = match self.read(READING, read).await {
+            Err(WriteAheadError::Service { source, .. }) => {
+                self.hold_name(own).await?;
+                return Err(self.process.desk.about_epochs(READING, source).await);
+            }
+            read => read?,
+        };
         Ok(Fact::Rows { ledger, patience: self.pace.with_rows() })
     }
 
@@ -64,7 +94,7 @@ impl Driver {
 
     pub(super) async fn list_target(&mut self, tags: &[Tag]) -> Result<Fact, WriteAheadError> {
         let look = |desk: Desk| async move { desk.evidence(tags).await };
-        let found = self.read("looking for tags in the target", look).await?;
+        let found = self.read_target("looking for tags in the target", look).await?;
         Ok(Fact::Target(found.into_iter().collect()))
     }
 
@@ -90,6 +120,7 @@ impl Driver {
             false => self.pace.with_refusals(request),
         };
         self.process.courier.counters.retried();
+        self.process.courier.troubles.note(request, &error);
         let reply = reply(&error, patience);
         if !matches!(reply, Reply::Refused(Refusal::Rights { .. })) {
             self.pace.failed(error.retry_after()).await;

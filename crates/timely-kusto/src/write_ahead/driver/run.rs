@@ -16,9 +16,6 @@ const LOOK_WHEN_IDLE: Duration = Duration::from_secs(30);
 /// Epochs without rows are committed at most so often.
 const EMPTY_COMMITS: Duration = Duration::from_secs(1);
 
-/// Commits between two sweeps: what is left over takes space only.
-const COMMITS_PER_SWEEP: u64 = 64;
-
 impl Driver {
     /// The start is over: tells all workers.
     pub(super) async fn open(
@@ -27,9 +24,7 @@ impl Driver {
         permit: &OpenPermit,
     ) -> Result<Fact, WriteAheadError> {
         let Some(staging) = coordinator.staging() else { return Err(WriteAheadError::Ended) };
-        let columns = self
-            .read("reading the target's columns", |desk| async move { desk.target_columns().await })
-            .await?;
+        let columns = self.target_columns().await?;
         let positions = permit.positions().iter();
         let opened = Opened {
             staging: staging.into(),
@@ -61,9 +56,11 @@ impl Driver {
         let below = permit.below().0;
         tracing::debug!(below, rows = permit.rows(), "committed");
         self.process.tell_progress(|progress| progress.below = below);
+        let extents = coordinator.head().map_or(0, |intent| intent.extents().count());
+        self.process.standing.commit(extents);
         self.settled();
         self.commits += 1;
-        if self.commits.is_multiple_of(COMMITS_PER_SWEEP) {
+        if self.sweep_on || self.commits.is_multiple_of(self.process.options.guards.commits_per_sweep) {
             self.sweep(coordinator).await;
         }
         if below < self.told {
@@ -147,13 +144,18 @@ impl Driver {
         self.news.positions.extend(news.positions);
     }
 
-    /// Drops what nobody claims, from a listing made now. What fails is found by the next sweep.
+    /// Drops what nobody claims, from a listing made now. What fails is found by the next sweep; what is more than one
+    /// command takes, after the next commit.
     async fn sweep(&mut self, coordinator: &Coordinator) {
+        self.sweep_on = false;
         let Some(staging) = coordinator.staging() else { return };
         let Ok(listing) = self.process.desk.listing(staging).await else { return };
         let Some(permit) = coordinator.sweep(&listing) else { return };
         match self.process.desk.drop_extents(&permit).await {
-            Ok(()) => tracing::debug!(extents = permit.extents().len(), "swept the staging table"),
+            Ok(more) => {
+                self.sweep_on = more;
+                tracing::debug!(extents = permit.extents().len(), more, "swept the staging table");
+            }
             Err(error) => tracing::debug!("a sweep of the staging table failed: {error}"),
         }
     }

@@ -15,6 +15,14 @@ use super::{Asked, CommitMechanism, Desk, garbled};
 /// Tags asked about by one command: some 5 kB of text.
 const TAGS_PER_COMMAND: usize = 100;
 
+/// Extents that one command drops: some 40 kB of text.
+pub(in super::super) const DROPS_PER_COMMAND: usize = 1000;
+
+/// When extents were created that may be moved: whenever. The document calls the two properties required, and its examples
+/// do without (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/move-extents.md`).
+const CREATED_WHENEVER: &str =
+    "extentCreatedOnFrom=datetime(0001-01-01), extentCreatedOnTo=datetime(9999-12-31)";
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ExtentRow {
@@ -122,7 +130,7 @@ impl Desk {
         // A new ingestion time: cursors, materialized views and continuous exports of the target would miss the rows
         // otherwise (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/move-extents.md`).
         let command = format!(
-            ".move extents from table {} to table {} with (setNewIngestionTime=true) ({})",
+            ".move extents from table {} to table {} with (setNewIngestionTime=true, {CREATED_WHENEVER}) ({})",
             permit.from(),
             quote_name(&self.table),
             ids(permit.extents().iter())
@@ -136,10 +144,12 @@ impl Desk {
         rows.into_iter().map(moved).collect()
     }
 
-    /// Drops what a sweep permits.
-    pub(in super::super) async fn drop_extents(&self, permit: &SweepPermit) -> Asked<()> {
-        let ids = ids(permit.extents().iter().map(|(id, _)| id));
-        self.command(&format!(".drop extents ({ids}) from {}", permit.from())).await.map(drop)
+    /// Drops what a sweep permits, at most [`DROPS_PER_COMMAND`] of it; whether something is left.
+    pub(in super::super) async fn drop_extents(&self, permit: &SweepPermit) -> Asked<bool> {
+        let extents = permit.extents().iter().map(|(id, _)| id);
+        let ids = ids(extents.take(DROPS_PER_COMMAND));
+        self.command(&format!(".drop extents ({ids}) from {}", permit.from())).await?;
+        Ok(permit.extents().len() > DROPS_PER_COMMAND)
     }
 }
 

@@ -20,6 +20,7 @@ use commit_protocol::{AppendPermit, Lineage, MovePermit, MovedExtent, Patience, 
 use futures::future::BoxFuture;
 use kusto_client::{Effect, Error, ErrorKind, Service, Table};
 
+use super::WriteAheadError;
 pub(super) use extents::Tagged;
 pub(super) use tables::EPOCHS;
 
@@ -75,6 +76,34 @@ impl Desk {
     /// Whose requests these are.
     pub(super) fn lineage(&self) -> Lineage {
         self.lineage
+    }
+
+    /// The error about a request that named the target: it may be gone.
+    pub(super) fn about_target(&self, doing: &str, source: Error) -> WriteAheadError {
+        match source.kind() {
+            ErrorKind::NotFound => {
+                WriteAheadError::NoTarget { database: self.database.clone(), table: self.table.clone() }
+            }
+            _ => WriteAheadError::Service { doing: doing.to_owned(), source },
+        }
+    }
+
+    /// The error about a read of `kt_epochs` that was refused: it may be gone.
+    pub(super) async fn about_epochs(&self, doing: &str, source: Error) -> WriteAheadError {
+        let refused = matches!(source.kind(), ErrorKind::NotFound | ErrorKind::BadRequest);
+        match refused && matches!(self.has_epochs().await, Ok(false)) {
+            true => self.epochs_gone(),
+            false => WriteAheadError::Service { doing: doing.to_owned(), source },
+        }
+    }
+
+    fn epochs_gone(&self) -> WriteAheadError {
+        let anchor = commit_protocol::AnchorName(self.lineage);
+        WriteAheadError::EpochsGone {
+            database: self.database.clone(),
+            target: self.table.clone(),
+            tables: format!("{anchor} and kt_stage_{}_*", self.lineage),
+        }
     }
 
     /// `database.table`, for people.

@@ -10,6 +10,8 @@ use kusto_client::{ErrorKind, Role, quote_name};
 use super::{Asked, Desk, EPOCHS};
 use crate::write_ahead::WriteAheadError;
 
+const RIGHTS: &str = "looking at the rights";
+
 /// Whether one of the roles is of such a kind. The kind is the end of a role's text (`AllDatabasesAdmin`, `Table Admin`);
 /// a name may stand before it, and may contain anything.
 fn any(roles: &[String], kinds: &[&str]) -> bool {
@@ -19,7 +21,7 @@ fn any(roles: &[String], kinds: &[&str]) -> bool {
 impl Desk {
     /// Checks that the caller may do all that a start does.
     pub(in super::super) async fn check_rights(&self) -> Result<(), WriteAheadError> {
-        match self.missing_roles().await.map_err(asked)?.into_iter().next() {
+        match self.missing_roles().await?.into_iter().next() {
             Some(role) => Err(self.missing(role).await),
             None => Ok(()),
         }
@@ -28,16 +30,17 @@ impl Desk {
     /// Every right that the caller lacks, as the error that a start would end with.
     pub(in super::super) async fn missing_rights(&self) -> Result<Vec<WriteAheadError>, WriteAheadError> {
         let mut missing = Vec::new();
-        for role in self.missing_roles().await.map_err(asked)? {
+        for role in self.missing_roles().await? {
             missing.push(self.missing(role).await);
         }
         Ok(missing)
     }
 
     /// In the order in which they can be granted: roles on tables need one in the database.
-    async fn missing_roles(&self) -> Asked<Vec<Role>> {
+    async fn missing_roles(&self) -> Result<Vec<Role>, WriteAheadError> {
         let mut missing = Vec::new();
-        let on_target = self.roles(&format!("table {}", quote_name(&self.table))).await?;
+        let on_target = self.roles(&format!("table {}", quote_name(&self.table))).await;
+        let on_target = on_target.map_err(|error| self.about_target(RIGHTS, error))?;
         if !any(&on_target, &["Admin"]) {
             missing.push(Role::TableAdmin { table: self.table.clone() });
         }
@@ -48,16 +51,20 @@ impl Desk {
                 missing.insert(0, in_database);
                 return Ok(missing);
             }
-            there => there?,
+            there => there.map_err(asked)?,
         };
+        if complete && !epochs {
+            return Err(self.epochs_gone());
+        }
         if !complete || !epochs {
-            let held = self.roles(&format!("database {}", quote_name(&self.database))).await?;
+            let held =
+                self.roles(&format!("database {}", quote_name(&self.database))).await.map_err(asked)?;
             if !any(&held, &["Admin", "User"]) {
                 missing.insert(0, in_database);
             }
         }
         if epochs {
-            let on_epochs = self.roles(&format!("table {EPOCHS}")).await?;
+            let on_epochs = self.roles(&format!("table {EPOCHS}")).await.map_err(asked)?;
             if !any(&on_epochs, &["Admin", "Ingestor"]) {
                 missing.push(Role::TableIngestor { table: EPOCHS.to_owned() });
             }
@@ -100,5 +107,5 @@ impl Desk {
 }
 
 fn asked(source: kusto_client::Error) -> WriteAheadError {
-    WriteAheadError::Service { doing: "looking at the rights".to_owned(), source }
+    WriteAheadError::Service { doing: RIGHTS.to_owned(), source }
 }

@@ -1,0 +1,183 @@
+//! `run --restart-on-failure`: what it starts again, what it does not, and that nothing is left behind.
+
+use timely_kusto_tests::{
+    Cluster, Config, Pid, Place, Process, Signal, assert_same_rows, command, free_hosts, rows_of, storms,
+    until,
+};
+
+const ROWS: u64 = 3_000;
+
+/// Exactly once, and slow enough to be interrupted.
+fn pipeline(cluster: &Cluster) -> Config {
+    let config = Config::new(cluster.url()).storms(ROWS).source("rate = 600").source("partitions = 4");
+    config.sink("mode = \"write-ahead\"").sink("poll_interval = \"20ms\"")
+}
+
+fn start(place: &Place, config: &Config, arguments: &[&str]) -> Process {
+    place.start_run(config, &[&["--restart-on-failure"], arguments].concat())
+}
+
+fn child(process: &mut Process) -> Pid {
+    until("the run in a process of its own", || {
+        assert!(process.runs(), "it ended: {}", process.stderr());
+        process.children().first().copied()
+    })
+}
+
+fn kill(child: Pid) {
+    rustix::process::kill_process(child, Signal::KILL).unwrap();
+}
+
+fn wait_for_rows(process: &mut Process, cluster: &Cluster, more_than: u64) {
+    until("rows in the table", || {
+        assert!(process.runs(), "it ended too early: {}", process.stderr());
+        (cluster.count("T") > more_than).then_some(())
+    });
+}
+
+#[test]
+fn a_run_that_is_killed_is_started_again_and_reports_once() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let mut process = start(&place, &pipeline(&cluster), &["-w", "2"]);
+    for _ in 0..2 {
+        wait_for_rows(&mut process, &cluster, cluster.count("T"));
+        kill(child(&mut process));
+    }
+    let outcome = process.wait().expect(0);
+    assert_eq!(outcome.number("restarts"), 2);
+    for line in ["restart 1 of at most 20 in a row", "restart 2 of", "was killed by signal 9"] {
+        assert!(outcome.stderr.contains(line), "{line} in {}", outcome.stderr);
+    }
+    assert_same_rows(&rows_of(&cluster.ask("T")), &storms(ROWS));
+}
+
+#[test]
+fn a_cluster_whose_processes_are_supervised_comes_together_again() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let hosts = free_hosts(&place, 3);
+    let mut all: Vec<Process> = (0..3)
+        .map(|number| {
+            let own = pipeline(&cluster).state(&format!("state-{number}"));
+            let number = number.to_string();
+            let which = ["--processes", "3", "--process", &number, "--hosts", hosts.to_str().unwrap()];
+            start(&place, &own, &which)
+        })
+        .collect();
+    wait_for_rows(&mut all[0], &cluster, 0);
+    kill(child(&mut all[1]));
+    let outcomes: Vec<_> = all.iter_mut().map(|process| process.wait().expect(0)).collect();
+    for (number, outcome) in outcomes.iter().enumerate() {
+        assert!(outcome.number("restarts") > 0, "process {number}: {}", outcome.stderr);
+    }
+    for survivor in [0, 2] {
+        let stderr = &outcomes[survivor].stderr;
+        assert!(stderr.contains("error: process 1 (127.0.0.1:"), "{stderr}");
+        assert!(stderr.contains(") of 3 is gone: "), "{stderr}");
+    }
+    assert_same_rows(&rows_of(&cluster.ask("T")), &storms(ROWS));
+}
+
+#[test]
+fn bad_configuration_and_what_needs_a_person_are_not_started_again() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    cluster.ask(".create table Narrow (name: string)");
+    cluster.ask(".create table T (a: long)");
+    place.write("bad.csv", "a\n1\nx\n");
+    let narrow = pipeline(&cluster).existing_table().table("Narrow");
+    let misfit = Config::new(cluster.url()).file("bad.csv").existing_table();
+    for (config, code) in [(narrow, 2), (misfit, 4)] {
+        let outcome = start(&place, &config, &[]).wait();
+        outcome.refused(code, &[]);
+        assert_eq!((outcome.json()["exit_code"].clone(), outcome.number("restarts")), (code.into(), 0));
+    }
+}
+
+#[test]
+fn the_one_of_two_starts_that_is_fenced_stays_away() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let mut first = start(&place, &pipeline(&cluster), &[]);
+    wait_for_rows(&mut first, &cluster, 0);
+    let second = start(&place, &pipeline(&cluster).state("elsewhere"), &[]).wait();
+    let first = first.wait();
+    first.refused(3, &["was fenced by start 2-"]);
+    assert_eq!((first.number("restarts"), second.expect(0).number("restarts")), (0, 0));
+    assert_same_rows(&rows_of(&cluster.ask("T")), &storms(ROWS));
+}
+
+#[test]
+fn a_signal_reaches_the_run_once_and_ends_both() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let mut process = start(&place, &pipeline(&cluster), &[]);
+        wait_for_rows(&mut process, &cluster, cluster.count("T"));
+        process.signal(signal);
+        let outcome = process.wait().expect(code);
+        assert_eq!(outcome.json()["outcome"], "stopped");
+        assert!(!outcome.stderr.contains("stopped at once"), "{}", outcome.stderr);
+    }
+    start(&place, &pipeline(&cluster), &[]).wait().expect(0);
+    assert_same_rows(&rows_of(&cluster.ask("T")), &storms(ROWS));
+}
+
+#[test]
+fn a_run_ends_with_the_process_that_supervises_it() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline(&cluster);
+    let mut process = start(&place, &config, &[]);
+    wait_for_rows(&mut process, &cluster, 0);
+    let child = child(&mut process);
+    process.kill();
+    until("the end of the run", || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.as_raw_nonzero()));
+        status.map_or(true, |status| status.contains("State:\tZ")).then_some(())
+    });
+    place.run(&config, &[]).expect(0);
+    assert_same_rows(&rows_of(&cluster.ask("T")), &storms(ROWS));
+}
+
+#[test]
+fn failures_in_a_row_are_given_up_and_a_signal_ends_the_pause_between_them() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let hosts = free_hosts(&place, 2);
+    let alone = ["--processes", "2", "--join-timeout", "1s", "--hosts", hosts.to_str().unwrap()];
+    let outcome = start(&place, &pipeline(&cluster), &[&alone[..], &["--max-restarts", "1"]].concat()).wait();
+    outcome.refused(
+        1,
+        &["restart 1 of at most 1 in a row", "given up after 1 restarts", "missing: process 1 ("],
+    );
+    assert_eq!((outcome.json()["exit_code"].clone(), outcome.number("restarts")), (1.into(), 1));
+
+    let mut process = start(&place, &pipeline(&cluster), &alone);
+    until("a pause", || process.stderr().contains("starting again in").then_some(()));
+    process.signal(Signal::TERM);
+    let code = process.wait().code;
+    assert!(matches!(code, Some(1 | 143)), "{code:?}: in the pause, or right after it");
+}
+
+#[test]
+fn an_end_that_is_not_to_be_restarted_is_put_off_until_a_signal_if_asked() {
+    let place = Place::new();
+    let mut process =
+        start(&place, &Config::new("http://127.0.0.1:9").storms(1).sink("table = 7"), &["--stay"]);
+    until("the word that it stays", || {
+        assert!(process.runs(), "it ended: {}", process.stderr());
+        process.stderr().contains("exit code 2; staying until a signal comes").then_some(())
+    });
+    assert!(process.runs() && process.children().is_empty());
+    process.signal(Signal::TERM);
+    process.wait().expect(2);
+}
+
+#[test]
+fn a_limit_of_restarts_is_for_a_run_that_is_restarted() {
+    let place = Place::new();
+    let outcome = place.start(command().args(["run", "x.toml", "--max-restarts", "3"])).wait();
+    outcome.refused(2, &["--restart-on-failure"]);
+}
