@@ -63,10 +63,10 @@ fn a_commit_is_three_commands_however_large_the_epochs_are() {
         assert!((1..=2).contains(&commands.moves), "two epochs, in one commit or in two: {run:?}");
         assert_eq!(commands.listings, commands.moves + 1, "one more at the start: {run:?}");
         assert_eq!(commands.intents, commands.moves + 1, "one more at the end: {run:?}");
-        assert_eq!(
-            (commands.others, commands.drops),
-            (1, 0),
-            "the look that the last intent counts: {run:?}"
+        assert_eq!((commands.others, commands.drops), (0, 0), "{run:?}");
+        assert!(
+            commands.looks >= 1,
+            "whether the last intent counts, and while nothing is committed: {run:?}"
         );
         assert_eq!(commands.per_commit(), 3.0, "{run:?}");
     }

@@ -2,7 +2,8 @@
 //!
 //! A run's commands are those behind the last look of its start, at the columns of the target. Then come a listing (a sweep
 //! of what older starts left), three commands for each commit (listing, intent, move), and at the end the intent that
-//! settles the last commit with the look that it counts. Every 64th commit sweeps again: two more.
+//! settles the last commit with the look that it counts. Every 64th commit sweeps again: two more. Where nothing is
+//! committed for half a minute, there is a look whether another start has taken over.
 
 use kusto_emulator::{Endpoint, Handle};
 use serde::{Deserialize, Serialize};
@@ -18,15 +19,15 @@ pub struct Commands {
     pub listings: u64,
     /// Drops of extents that nobody claims.
     pub drops: u64,
+    /// Looks at the tables of the pipeline.
+    pub looks: u64,
     /// All others.
     pub others: u64,
-    /// The longest command's text in bytes, as far as the cluster keeps texts.
-    pub longest: u64,
 }
 
 impl Commands {
-    /// Commands before the first commit and after the last.
-    const AROUND: u64 = 3;
+    /// The first listing and the last intent, which belong to no commit.
+    const AROUND: u64 = 2;
 
     /// Of the last run against this cluster; nothing when it has forgotten the beginning.
     pub(crate) fn of_last_run(handle: &Handle) -> Option<Self> {
@@ -41,7 +42,6 @@ impl Commands {
                 continue; // the addresses of storage and a token, from data management, once an hour
             }
             *commands.kind(text) += 1;
-            commands.longest = commands.longest.max(text.len() as u64);
         }
         Some(commands)
     }
@@ -52,17 +52,15 @@ impl Commands {
             _ if text.starts_with(".append kt_epochs") => &mut self.intents,
             _ if text.starts_with(".show table kt_stage_") && text.contains(" extents") => &mut self.listings,
             _ if text.starts_with(".drop extents") => &mut self.drops,
+            _ if text.starts_with(".show tables") => &mut self.looks,
             _ => &mut self.others,
         }
     }
 
-    /// All of them.
-    pub fn all(&self) -> u64 {
-        self.moves + self.intents + self.listings + self.drops + self.others
-    }
-
-    /// Those of a commit, on average: without those that a run has however long it is.
+    /// Those of a commit, on average: without those that a run has however long it is, and without looks, which time
+    /// brings.
     pub fn per_commit(&self) -> f64 {
-        self.all().saturating_sub(Self::AROUND) as f64 / self.moves as f64
+        let all = self.moves + self.intents + self.listings + self.drops + self.others;
+        all.saturating_sub(Self::AROUND) as f64 / self.moves as f64
     }
 }

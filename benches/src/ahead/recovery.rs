@@ -44,7 +44,7 @@ pub(super) fn recover(options: &AheadOptions, helpers: &Helpers, rows: u64) -> R
     let killed = helpers.write(run(rows, options.rows_per_epoch, Until::Sealed, place.state()))?;
     cluster.take_uploads()?;
     let next = helpers.write(run(rows + FEW, FEW, Until::Committed, place.state()))?;
-    check(rows + FEW, &next, &cluster.end()?)?;
+    check(rows, FEW, &next, &cluster.end()?)?;
     Ok(Recovered {
         rows: killed.sent.rows,
         log_bytes: killed.left_log_bytes,

@@ -64,7 +64,7 @@ impl Ahead {
         let run = AheadRun { cluster: url, rows, rows_per_epoch, workers, settings, state, log_bytes, until };
         let written = helpers.write(run)?;
         let counted = cluster.end()?;
-        check(rows, &written, &counted)?;
+        check(0, rows, &written, &counted)?;
         Ok((written, counted))
     }
 }
@@ -81,11 +81,10 @@ pub(super) fn sink_v2(rows: u64, options: &AheadOptions, helpers: &Helpers) -> R
     Ok(sent)
 }
 
-/// Each row is in the table once, by the cluster's count.
-pub(super) fn check(rows: u64, written: &Written, counted: &Counted) -> Result<()> {
-    let sent = written.resumed_rows.min(rows) + written.sent.rows;
-    if sent != rows || counted.in_table != rows {
-        return Err(Error::Lost { sent, arrived: counted.in_table });
+/// Each row is in the table once, by the cluster's count: those that were `found` by the start, and those that were sent.
+pub(super) fn check(found: u64, sent: u64, written: &Written, counted: &Counted) -> Result<()> {
+    if written.sent.rows != sent || counted.in_table != found + sent {
+        return Err(Error::Lost { sent: found + written.sent.rows, arrived: counted.in_table });
     }
     Ok(())
 }

@@ -41,11 +41,11 @@ impl AheadReport {
 
     fn commands(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "\n{:<24}{:>8}{:>10}{:>9}", "rows of an epoch", "commits", "listings", "intents")?;
-        writeln!(f, "{:>7}{:>8}{:>12}{:>15}", "moves", "others", "per commit", "longest bytes")?;
+        writeln!(f, "{:>7}{:>7}{:>8}{:>12}", "moves", "looks", "others", "per commit")?;
         for run in &self.commands {
             let (c, size) = (&run.commands, grouped(run.rows_per_epoch as f64));
             write!(f, "{size:<24}{:>8}{:>10}{:>9}{:>7}", c.moves, c.listings, c.intents, c.moves)?;
-            writeln!(f, "{:>8}{:>12}{:>15}", c.others + c.drops, c.per_commit(), c.longest)?;
+            writeln!(f, "{:>7}{:>8}{:>12}", c.looks, c.others + c.drops, c.per_commit())?;
         }
         Ok(())
     }

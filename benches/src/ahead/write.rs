@@ -106,15 +106,21 @@ pub(crate) fn write(run: &AheadRun, sealed: fn(&Written)) -> Result<Written> {
     let generator = generator_cpu::<Storm>(run.rows, run.workers)?;
     let ahead = connected(run)?;
     let seen = Arc::new(Mutex::new(Written::default()));
-    let (told, run) = (Arc::clone(&seen), run.clone());
+    let (told, here, run) = (Arc::clone(&seen), ahead.clone(), run.clone());
+    let until = run.until;
     let guards = timely::execute(timely::Config::process(run.workers), move |worker| {
         let told = |written: Written| *told.lock().unwrap_or_else(PoisonError::into_inner) = written;
-        drive(worker, &ahead, &run, |saw| saw.written(&run, generator), told, sealed)
+        drive(worker, &here, &run, |saw| saw.written(&run, generator), told, sealed)
     });
     for worker in guards.map_err(Error::sink)?.join() {
         worker.map_err(Error::sink)??;
     }
-    Ok(std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner)))
+    let mut written = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+    if until == Until::Committed {
+        // Each worker counts its own, and worker 0 may have been done before the others.
+        written.sent.rows = ahead.stats().rows_delivered;
+    }
+    Ok(written)
 }
 
 /// What worker 0 saw.

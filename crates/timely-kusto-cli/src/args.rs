@@ -190,7 +190,7 @@ pub(crate) struct EmulatorArguments {
     /// Ports of blob, queue and table storage for other people's storage clients; 0 takes a free one
     #[arg(long, value_name = "BLOB,QUEUE,TABLE", value_parser = three_ports, conflicts_with = "storage")]
     pub(crate) storage_ports: Option<[u16; 3]>,
-    /// For benchmarks: check signatures and headers, count bytes, drop blob bodies, ingest nothing
+    /// For benchmarks: check signatures and headers, count bytes, drop blob bodies, keep extents with row counts and no values
     #[arg(long)]
     pub(crate) accept_only: bool,
     /// Add this to the time of every request

@@ -28,7 +28,7 @@ pub(crate) mod trouble;
 mod upload;
 
 pub(crate) use compress::Packed;
-pub(crate) use stage::{Sealed, Staging};
+pub(crate) use stage::{Staging, Uploaded};
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;

@@ -5,27 +5,25 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use epoch_log::Layout;
 use kusto_client::{
-    Effect, Error, ErrorKind, Ingestion, IngestionMapping, Report, Table, UploadedBlob, ingest_command,
+    Blob, Effect, Error, ErrorKind, Ingestion, IngestionMapping, Report, Table, UploadedBlob, ingest_command,
 };
-use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 
 use super::retry::GivenUp;
-use super::{Courier, Packed, confirm::Verdict};
+use super::{Courier, Packed, WAITING_BYTES, confirm::Verdict};
 use crate::budget::Reservation;
 use crate::{Result, SinkError};
 
-/// The body of a sealed chunk, read for its upload.
+/// The body of a chunk in the service's storage, named by no message yet.
 #[derive(Debug)]
-pub(crate) struct Sealed {
-    pub(crate) body: Bytes,
-    pub(crate) rows: u64,
-    pub(crate) raw_bytes: u64,
-    /// What the body takes of the memory.
-    pub(crate) memory: Reservation,
+pub(crate) struct Uploaded {
+    /// The id that its message is to have.
+    id: Uuid,
+    blob: UploadedBlob,
+    /// What a chunk takes while it waits.
+    _memory: Reservation,
 }
 
 /// Where a chunk is staged and what it carries.
@@ -44,23 +42,36 @@ pub(crate) struct Staging {
 }
 
 impl Courier {
-    /// Uploads a sealed body, queues it for the staging table and waits for its status, or has the engine pull it. `turn` is given back when the body
-    /// is no longer in memory.
+    /// Uploads a body.
+    ///
+    /// # Errors
+    /// When no attempt succeeded.
+    pub(crate) async fn upload_body(&self, format: &str, body: Packed) -> Result<Uploaded> {
+        let id = Uuid::new_v4();
+        let (blob, memory) = self.upload(self.staged_name(id, format), body).await?;
+        Ok(Uploaded { id, blob, _memory: memory })
+    }
+
+    /// Uploads a body, in one attempt.
+    ///
+    /// # Errors
+    /// When it failed; nothing refers to what it may have left.
+    pub(crate) async fn upload_once(&self, format: &str, body: Packed) -> kusto_client::Result<Uploaded> {
+        let (id, started) = (Uuid::new_v4(), Instant::now());
+        let Packed { body, rows, raw_bytes, mut memory } = body;
+        let blob = Blob { name: self.staged_name(id, format), body, rows, raw_bytes };
+        let blob = self.service.upload(blob).await?;
+        memory.resize(WAITING_BYTES);
+        self.counters.uploaded(started.elapsed());
+        Ok(Uploaded { id, blob, _memory: memory })
+    }
+
+    /// Queues an uploaded body for the staging table and waits for its status, or has the engine pull it.
     ///
     /// # Errors
     /// What ended this attempt; it may have taken effect all the same, or may still.
-    pub(crate) async fn stage(
-        &self,
-        sealed: Sealed,
-        staging: &Staging,
-        turn: (SemaphorePermit<'_>, SemaphorePermit<'_>),
-    ) -> Result<()> {
-        let rows = sealed.rows;
-        let Sealed { body, raw_bytes, memory, .. } = sealed;
-        let id = Uuid::new_v4();
-        let packed = Packed { body, rows, raw_bytes, memory };
-        let (blob, _memory) = self.upload(self.staged_name(id, &staging.format), packed).await?;
-        drop(turn);
+    pub(crate) async fn stage(&self, uploaded: Uploaded, staging: &Staging, rows: u64) -> Result<()> {
+        let Uploaded { id, blob, _memory } = uploaded;
         crate::write_ahead::failpoint::reach("after upload");
         let mut ingestion = self.options.ingestion(id, staging.mapping.clone());
         ingestion.table.clone_from(&staging.table);

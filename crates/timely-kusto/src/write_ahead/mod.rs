@@ -47,6 +47,7 @@
 //! | `service/` | commands and queries: rights, tables, `kt_epochs`, extents |
 //! | `log.rs`, `scribe.rs` | LOG, and the thread that writes its files |
 //! | `stage.rs`, `staging.rs`, `shelf.rs` | STAGE, a chunk's attempts, where bodies are |
+//! | `early.rs` | uploads of bodies whose epoch is still open |
 //! | `commit.rs`, `trim.rs` | COMMIT, and what follows C on every worker |
 //! | `pressure.rs`, `standing.rs` | limits, and what the sink waits for in words; how far it is, for who watches |
 //! | `operator.rs`, `handle.rs` | what users call and hold |
@@ -62,7 +63,6 @@
 //!   ingested, the listing shows too many rows and the chunk is staged anew, under another tag.
 //! - Staging waits out an outage of the service for as long as it takes, since the rows are on disk. The number of attempts
 //!   is bounded where the listing contradicts the status.
-//! - Bodies are staged after their seal and not before it.
 //! - A rename that took effect late, when another start had taken the table, ends the late start with exit code 1, so that a
 //!   supervisor starts it again with a generation of its own: it holds the table, and the other start ends as fenced.
 //! - An epoch has at most [`WriteAheadOptions::CHUNKS_PER_EPOCH`] chunks, since its intent and its move are one command each.
@@ -81,6 +81,7 @@ mod bus;
 mod collections;
 mod commit;
 mod driver;
+mod early;
 mod error;
 pub(crate) mod failpoint;
 mod guards;

@@ -15,6 +15,7 @@ use timely::scheduling::activate::SyncActivator;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::early::Early;
 use super::error::Told;
 use super::message::{Message, Opened};
 use super::pressure::{Pressure, STAGING};
@@ -49,13 +50,14 @@ pub(crate) struct Process {
     pub(super) pressure: Arc<Pressure>,
     pub(super) log: epoch_log::Log,
     pub(super) shelf: Shelf,
+    pub(super) early: Early,
     pub(super) standing: Standing,
     /// Bodies that are read and uploaded at a time.
     pub(super) uploads: Semaphore,
     /// Memory that these bodies may take, in [`BODY_UNIT`]s: half of the sink's, so that the log takes rows also when no
     /// upload gets through.
     pub(super) bodies: Semaphore,
-    body_units: u32,
+    all_body_units: u32,
     pub(super) staging: Semaphore,
     pub(super) logs: Mutex<Logs>,
     /// The last order that a worker of this process has taken. Each worker hears all of them in their order.
@@ -117,8 +119,8 @@ impl Process {
         let log_lineage = names::lineage(lineage).map_err(WriteAheadError::from)?;
         let log = options.log(log_lineage).budget_of(Arc::clone(&log_budget));
         let uploads = Semaphore::new(write.uploads());
-        let body_units = u32::try_from(write.memory() / 2 / BODY_UNIT).unwrap_or(u32::MAX).max(1);
-        let bodies = Semaphore::new(body_units as usize);
+        let all_body_units = u32::try_from(write.memory() / 2 / BODY_UNIT).unwrap_or(u32::MAX).max(1);
+        let bodies = Semaphore::new(all_body_units as usize);
         let desk = Desk::new(Arc::clone(&service), &write, options.pipeline(), lineage);
         let courier = Courier::new(service, Arc::new(write), codec, Arc::clone(&failure));
         let pressure = Pressure::new(Arc::clone(&budget), log_budget, options.most_open_epochs());
@@ -136,10 +138,11 @@ impl Process {
             pressure,
             log,
             shelf: Shelf::default(),
+            early: Early::default(),
             standing: Standing::default(),
             uploads,
             bodies,
-            body_units,
+            all_body_units,
             staging: Semaphore::new(MAX_STAGING),
             logs: Mutex::default(),
             taken: AtomicU64::new(0),
@@ -253,9 +256,14 @@ impl Process {
 
     /// Waits until a body of so many bytes may be in memory. One that is larger than all there is waits for all of it.
     pub(super) async fn room_for_body(&self, bytes: u64) -> Result<SemaphorePermit<'_>> {
-        let units = u32::try_from(bytes.div_ceil(BODY_UNIT as u64)).unwrap_or(u32::MAX);
-        let permits = self.bodies.acquire_many(units.clamp(1, self.body_units)).await;
+        let permits = self.bodies.acquire_many(self.body_units(bytes)).await;
         permits.map_err(|_| SinkError::Stopped)
+    }
+
+    /// Permits for a body.
+    pub(super) fn body_units(&self, bytes: u64) -> u32 {
+        let units = u32::try_from(bytes.div_ceil(BODY_UNIT as u64)).unwrap_or(u32::MAX);
+        units.clamp(1, self.all_body_units)
     }
 
     /// Chunks that are being staged.

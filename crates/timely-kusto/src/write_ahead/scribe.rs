@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use commit_protocol::{ChunkId, Generation, Worker};
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use epoch_log::{Epoch, Error, Layout, NewChunk, SealedFile, Writer};
+use epoch_log::{Body, DirectoryId, Epoch, Error, Layout, NewChunk, SealedFile, Writer};
 use tokio::sync::oneshot;
 
 use super::process::Process;
@@ -142,9 +143,11 @@ impl Hand {
                     packed.blocking_recv().unwrap_or(Err(SinkError::Stopped))?;
                 let chunk = NewChunk { epoch: Epoch(epoch), rows, raw_bytes, layout };
                 failpoint::reach("before append");
-                self.until_room(|writer| writer.append(&chunk, &body).map(drop))?;
+                let written = self.until_room(|writer| writer.append(&chunk, &body))?;
                 failpoint::reach("after append");
-                drop((body, memory));
+                let id = self.chunk_id(&written);
+                let body = Packed { body, rows, raw_bytes, memory };
+                self.process.upload_early(id, &chunk.layout.format, body);
                 Ok(())
             }
             Job::Positions { epoch, positions } => {
@@ -162,6 +165,12 @@ impl Hand {
             }
             Job::End => Ok(()),
         }
+    }
+
+    fn chunk_id(&self, written: &Body) -> ChunkId {
+        let DirectoryId { start, worker } = self.writer.id();
+        let (epoch, index) = (commit_protocol::Epoch(written.chunk().epoch.0), written.chunk().number);
+        ChunkId { epoch, log: Generation(start.generation.0), worker: Worker(*worker), index }
     }
 
     fn seal(&mut self, to: u64, tell: bool) -> Result<()> {
@@ -182,7 +191,7 @@ impl Hand {
     }
 
     /// Tries again as long as the disk is full; meanwhile what is committed is unlinked.
-    fn until_room(&mut self, mut write: impl FnMut(&mut Writer) -> Result<(), Error>) -> Result<()> {
+    fn until_room<T>(&mut self, mut write: impl FnMut(&mut Writer) -> Result<T, Error>) -> Result<T> {
         // Since when it is full, and nothing that is sealed can make room by its commit.
         let (mut full, mut hopeless) = (false, None::<Instant>);
         loop {

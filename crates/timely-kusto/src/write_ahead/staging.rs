@@ -18,7 +18,7 @@ use super::shelf::Place;
 use super::{WriteAheadError, failpoint};
 use crate::SinkError;
 use crate::delivery::stage::mapping_of;
-use crate::delivery::{Sealed, Staging};
+use crate::delivery::{Packed, Staging, Uploaded};
 
 /// What an attempt that failed leads to.
 enum Next {
@@ -92,20 +92,38 @@ impl Process {
             mapping: mapping_of(body.layout(), &into.to_string())?,
             direct: self.options.stages_directly(),
         };
-        // Held while the body is in memory, before anything of it is read.
-        let turn = self.uploads.acquire().await.map_err(|_| SinkError::Stopped)?;
-        let room = self.room_for_body(body.length()).await?;
-        let mut memory = self.budget.reserve();
-        memory.resize(usize::try_from(body.length()).unwrap_or(usize::MAX));
         let (rows, raw_bytes) = (body.chunk().rows, body.chunk().raw_bytes);
-        let read = tokio::task::spawn_blocking(move || read_body(&body)).await;
-        let body = read.map_err(|broken| SinkError::Broken(format!("reading a chunk: {broken}")))??;
-        let sealed = Sealed { body, rows, raw_bytes, memory };
-        self.courier.stage(sealed, &staging, (turn, room)).await.inspect_err(|error| {
+        let uploaded = match self.early.take(tag.chunk).await {
+            Some(uploaded) => Ok(uploaded),
+            None => self.upload_sealed(body, rows, raw_bytes).await,
+        };
+        let staged = match uploaded {
+            Ok(uploaded) => self.courier.stage(uploaded, &staging, rows).await,
+            Err(error) => Err(error),
+        };
+        staged.inspect_err(|error| {
             if !matches!(error, SinkError::Stopped) {
                 self.pressure.stalled(STAGING, error);
             }
         })
+    }
+
+    /// Reads a body and uploads it.
+    async fn upload_sealed(
+        &self,
+        body: epoch_log::Body,
+        rows: u64,
+        raw_bytes: u64,
+    ) -> Result<Uploaded, SinkError> {
+        let format = body.layout().format.clone();
+        // Held while the body is in memory, before anything of it is read.
+        let _turn = self.uploads.acquire().await.map_err(|_| SinkError::Stopped)?;
+        let _room = self.room_for_body(body.length()).await?;
+        let mut memory = self.budget.reserve();
+        memory.resize(usize::try_from(body.length()).unwrap_or(usize::MAX));
+        let read = tokio::task::spawn_blocking(move || read_body(&body)).await;
+        let body = read.map_err(|broken| SinkError::Broken(format!("reading a chunk: {broken}")))??;
+        self.courier.upload_body(&format, Packed { body, rows, raw_bytes, memory }).await
     }
 }
 

@@ -6,6 +6,7 @@ mod clocks;
 mod collections;
 mod direct;
 mod disk;
+mod early;
 mod ends;
 mod epochs;
 mod faults;

@@ -195,20 +195,29 @@ impl Run {
 
     /// Hands over this worker's numbers below `end`, at most `most` of each partition, and ends the epoch.
     pub(crate) fn feed(&mut self, end: u64, most: u64) -> bool {
-        let mut any = false;
-        for (partition, next) in &mut self.next {
+        let any = self.feed_open(end, most);
+        for (partition, next) in &self.next {
+            let position = next.to_string().into_bytes();
+            self.positions.as_mut().unwrap().send((format!("p{partition}"), position));
+        }
+        self.advance(self.epoch + 1);
+        any
+    }
+
+    /// Hands over numbers as [`feed`](Self::feed) does, and leaves the epoch open.
+    pub(crate) fn feed_open(&mut self, end: u64, most: u64) -> bool {
+        let (mut any, rows) = (false, self.rows.as_mut().unwrap());
+        for next in self.next.values_mut() {
             for _ in 0..most {
                 if *next >= end {
                     break;
                 }
                 any = true;
-                self.rows.as_mut().unwrap().send(reading(*next));
+                rows.send(reading(*next));
                 *next += PARTITIONS;
             }
-            let position = next.to_string().into_bytes();
-            self.positions.as_mut().unwrap().send((format!("p{partition}"), position));
         }
-        self.advance(self.epoch + 1);
+        rows.flush();
         any
     }
 
