@@ -76,7 +76,7 @@ impl Trust {
         if endpoint::is_loopback(url) {
             return Ok(());
         }
-        let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+        let host = host_of(url)?;
         if url.scheme() != "https" {
             let message = "a token would cross the network in clear text over http; allowed are https, or http on \
                            loopback (localhost, 127.0.0.1, [::1])";
@@ -98,7 +98,7 @@ impl Trust {
     /// # Errors
     /// [`ErrorKind::InvalidOption`] for http that leaves this machine, unless the host was named as trusted.
     pub(crate) fn check_clear_text(&self, url: &Url) -> Result<()> {
-        let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+        let host = host_of(url)?;
         let named = || self.extra.iter().any(|trusted| matches(trusted, &host));
         if url.scheme() == "https" || endpoint::is_loopback(url) || named() {
             return Ok(());
@@ -110,6 +110,18 @@ impl Trust {
              a pipeline file."
         )))
     }
+}
+
+/// The host in lower case. One with characters that no host has may hold a piece of a damaged connection string, a key
+/// perhaps, and is not shown.
+fn host_of(url: &Url) -> Result<String> {
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    if host.chars().all(fits) {
+        return Ok(host);
+    }
+    let message = "its host has characters that no host has; in a connection string a `;` may be missing before a keyword";
+    Err(Error::new(ErrorKind::InvalidOption, "use the address", "of the cluster", message))
 }
 
 fn is_well_known(host: &str) -> bool {

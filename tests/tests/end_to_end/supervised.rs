@@ -64,22 +64,36 @@ fn start_all(place: &Place, config: &Config, processes: usize) -> Vec<Process> {
     (0..processes).map(one).collect()
 }
 
+/// Stops one process while the cluster is away; all end with this exit code, and none is started again.
+fn stopped_while_the_cluster_is_away(place: &Place, cluster: Cluster, config: &Config, code: i32) -> Cluster {
+    let mut all = start_all(place, config, 2);
+    wait_for_rows(&mut all[0], &cluster, 0);
+    cluster.kill_and_restart(place, || {
+        all[1].signal(Signal::TERM);
+        for outcome in all.iter_mut().map(Process::wait) {
+            let outcome = outcome.expect(code);
+            assert_eq!((outcome.json()["exit_code"].clone(), outcome.number("restarts")), (code.into(), 0));
+        }
+    })
+}
+
+#[test]
+fn a_stop_that_ends_before_the_last_commit_is_not_restarted_by_the_processes_that_got_no_signal() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline(&cluster).job("stop_timeout = \"1s\"");
+    let cluster = stopped_while_the_cluster_is_away(&place, cluster, &config, 143);
+    start_all(&place, &config, 2).iter_mut().for_each(|process| _ = process.wait().expect(0));
+    assert_same_rows(&rows_of(&cluster.ask("T")), &storms(ROWS));
+}
+
 #[test]
 fn a_stop_that_fails_is_not_restarted_by_the_processes_that_got_no_signal() {
     let place = Place::new();
-    let mut cluster = Cluster::start(&place);
-    let config = pipeline(&cluster).job("stop_timeout = \"1s\"");
-    let mut all = start_all(&place, &config, 2);
-    wait_for_rows(&mut all[0], &cluster, 0);
-    cluster = cluster.kill_and_restart(&place, || {
-        all[1].signal(Signal::TERM);
-        for outcome in all.iter_mut().map(Process::wait) {
-            let outcome = outcome.expect(1);
-            assert_eq!((outcome.json()["exit_code"].clone(), outcome.number("restarts")), (1.into(), 0));
-        }
-    });
-    start_all(&place, &config, 2).iter_mut().for_each(|process| _ = process.wait().expect(0));
-    assert_same_rows(&rows_of(&cluster.ask("T")), &storms(ROWS));
+    let cluster = Cluster::start(&place);
+    let config = Config::new(cluster.url()).storms(ROWS).source("rate = 600").source("partitions = 4");
+    let config = config.sink("batch_interval = \"1s\"").sink("retry_timeout = \"5s\"");
+    stopped_while_the_cluster_is_away(&place, cluster, &config, 1);
 }
 
 #[test]

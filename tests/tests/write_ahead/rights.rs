@@ -250,7 +250,12 @@ fn shape(text: &str) -> String {
     let text = text.split(['(', '<', '|', '\n', '\'', '@']).next().unwrap();
     let words = text.split_whitespace().map(|part| {
         let (name, comma) = part.strip_suffix(',').map_or((part, ""), |name| (name, ","));
-        word(name) + comma
+        match name.split_once('.') {
+            Some((table, column)) if !table.is_empty() && !column.is_empty() => {
+                word(table) + ".COLUMN" + comma
+            }
+            _ => word(name) + comma,
+        }
     });
     words.collect::<Vec<_>>().join(" ")
 }
@@ -288,7 +293,7 @@ fn the_least_rights_are_enough_and_these_are_all_the_commands_that_are_asked() {
     }
 }
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 26] = [
     ".show tables",
     ".show table T principal roles",
     ".show table STAGE principal roles",
@@ -296,6 +301,8 @@ const COMMANDS: [&str; 24] = [
     ".show database Samples principal roles",
     ".show table T schema as json",
     ".show table STAGE schema as json",
+    ".show column T.COLUMN policy encoding",
+    ".show column STAGE.COLUMN policy encoding",
     ".show table STAGE extents",
     ".create table INIT_epochs",
     ".create table INIT_stage",

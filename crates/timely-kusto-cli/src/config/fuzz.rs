@@ -111,6 +111,7 @@ fn a_key_behind_a_forgotten_semicolon_is_not_in_the_refusal() {
         "c.kusto.windows.net AppKey=s3cr3t",
         "Data Source=https:/Key=s3cr3t;Authority Id=t",
         "https://c.kusto.windows.net;AppClientId=a AppKey=s3cr3t;tid=t",
+        "https://c.kuspKey=s3cr3t.windows.net",
     ] {
         let text = super::tests::with_connection(&format!("cluster = {string:?}"));
         let error = refusal(&text).unwrap_or_else(|| panic!("{string} is taken"));

@@ -56,6 +56,8 @@ impl Process {
                 Some(uploaded)
             }
             Err(error) => {
+                self.courier.counters.retried();
+                self.courier.troubles.note("upload", &error);
                 tracing::debug!("a body of an open epoch was not uploaded, it is after the seal: {error}");
                 None
             }
