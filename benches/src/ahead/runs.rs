@@ -35,6 +35,7 @@ impl Place {
     pub(super) fn is_on_disk(&self) -> bool {
         /// `TMPFS_MAGIC` of `linux/magic.h`.
         const TMPFS: i64 = 0x0102_1994;
+        #[allow(clippy::unnecessary_cast)] // its type is another one elsewhere
         rustix::fs::statfs(self.0.path()).is_ok_and(|system| system.f_type as i64 != TMPFS)
     }
 }

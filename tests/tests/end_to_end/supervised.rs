@@ -9,7 +9,7 @@ const ROWS: u64 = 3_000;
 
 /// Exactly once, and slow enough to be interrupted.
 fn pipeline(cluster: &Cluster) -> Config {
-    let config = Config::new(cluster.url()).storms(ROWS).source("rate = 600").source("partitions = 4");
+    let config = Config::new(cluster.url()).storms(ROWS).source("rate = 300").source("partitions = 4");
     config.sink("mode = \"write-ahead\"").sink("poll_interval = \"20ms\"")
 }
 

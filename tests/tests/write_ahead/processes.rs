@@ -185,7 +185,7 @@ fn a_stop_in_the_middle_of_a_start_ends_all_processes_whichever_is_asked() {
         until("the claim on its way", || (!emulator.handle().held().is_empty()).then_some(()));
         all[asked].signal(Signal::TERM);
         all.remove(asked).wait().expect(143);
-        all[0].wait().refused(1, &["stopped before the start was over"]);
+        all[0].wait().refused(143, &["stopped before the start was over"]);
         emulator.handle().clear_faults();
         emulator.handle().held().iter().for_each(|held| assert!(emulator.handle().let_die(held.id)));
     }

@@ -199,7 +199,7 @@ fn a_key_that_expires_mid_run_ends_it_as_a_matter_of_configuration() {
     rig.wait_for_rows(&mut process);
     rig.handle().expire_key(APP);
     rig.handle().revoke_tokens(&rig.principal).unwrap();
-    process.wait().refused(2, &["The application key has expired"]);
+    process.wait().refused(1, &["The application key has expired"]);
     rig.handle().add_app(APP, KEY, &[]).unwrap();
     rig.start("1").wait().expect(0);
     rig.holds_each_row_once();

@@ -73,8 +73,8 @@ pub trait Gauge {
     /// Bytes of rows that it holds in this process.
     fn held_bytes(&self) -> usize;
 
-    /// A stop has waited long enough: gives up what is not delivered, and says what the run ends with. Nothing for a sink
-    /// that would lose it, which is waited for.
+    /// A stop has waited long enough: what the run ends with, without what is not delivered. Nothing for a sink that would
+    /// lose it, which is waited for.
     fn give_up(&self) -> Option<Error> {
         None
     }

@@ -141,6 +141,7 @@ pub(super) fn error_of(error: Arc<SinkError>) -> Error {
         (_, 2) => ErrorKind::Options,
         (_, 3) => ErrorKind::Fenced,
         (_, 4) => ErrorKind::Undecided,
+        (_, 143) => ErrorKind::Unfinished,
         _ => ErrorKind::Sink,
     };
     Error::new(kind, error.to_string()).with_source(error)

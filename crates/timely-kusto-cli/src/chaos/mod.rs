@@ -18,7 +18,7 @@
 //! answers to the open questions, which requests it holds on their way, and when they go on or die.
 //!
 //! What holds:
-//! 1. All decisions of a step come from the seed and the step's number ([`walk`]); how far processes are when they meet them
+//! 1. All decisions of a step come from the seed and the step's number ([`mod@walk`]); how far processes are when they meet them
 //!    is up to the machine.
 //! 2. The end of every process is judged by what was done to it ([`judge`]): exit codes 2 and 4, panics, unexplained
 //!    failures and hangs fail the walk at once.

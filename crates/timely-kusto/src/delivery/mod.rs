@@ -48,7 +48,7 @@ use crate::{Result, SinkError};
 
 /// What a chunk takes of the memory limit while it waits for the service: far more than it needs, so that the limit also
 /// bounds how many can wait (16,384 with the default limit).
-const WAITING_BYTES: usize = 4 << 10;
+pub(crate) const WAITING_BYTES: usize = 4 << 10;
 
 /// What the service does with a message, as an operation that may stall.
 const INGESTION: &str = "ingest";

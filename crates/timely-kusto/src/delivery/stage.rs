@@ -3,7 +3,7 @@
 //! One attempt per call: whether there is another one, and under which tag, is decided above, since the write-ahead mode
 //! accepts one attempt only.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use epoch_log::Layout;
 use kusto_client::{
@@ -22,9 +22,19 @@ pub(crate) struct Uploaded {
     /// The id that its message is to have.
     id: Uuid,
     blob: UploadedBlob,
+    since: Instant,
     /// What a chunk takes while it waits.
     _memory: Reservation,
 }
+
+impl Uploaded {
+    /// Whether the signature of its address is good for a while: the service hands out new ones every hour.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.since.elapsed() < FRESH
+    }
+}
+
+const FRESH: Duration = Duration::from_secs(30 * 60);
 
 /// Where a chunk is staged and what it carries.
 #[derive(Clone, Debug)]
@@ -49,7 +59,7 @@ impl Courier {
     pub(crate) async fn upload_body(&self, format: &str, body: Packed) -> Result<Uploaded> {
         let id = Uuid::new_v4();
         let (blob, memory) = self.upload(self.staged_name(id, format), body).await?;
-        Ok(Uploaded { id, blob, _memory: memory })
+        Ok(Uploaded { id, blob, since: Instant::now(), _memory: memory })
     }
 
     /// Uploads a body, in one attempt.
@@ -63,7 +73,7 @@ impl Courier {
         let blob = self.service.upload(blob).await?;
         memory.resize(WAITING_BYTES);
         self.counters.uploaded(started.elapsed());
-        Ok(Uploaded { id, blob, _memory: memory })
+        Ok(Uploaded { id, blob, since: started, _memory: memory })
     }
 
     /// Queues an uploaded body for the staging table and waits for its status, or has the engine pull it.
@@ -71,7 +81,7 @@ impl Courier {
     /// # Errors
     /// What ended this attempt; it may have taken effect all the same, or may still.
     pub(crate) async fn stage(&self, uploaded: Uploaded, staging: &Staging, rows: u64) -> Result<()> {
-        let Uploaded { id, blob, _memory } = uploaded;
+        let Uploaded { id, blob, _memory, .. } = uploaded;
         crate::write_ahead::failpoint::reach("after upload");
         let mut ingestion = self.options.ingestion(id, staging.mapping.clone());
         ingestion.table.clone_from(&staging.table);

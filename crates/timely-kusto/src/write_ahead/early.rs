@@ -19,23 +19,35 @@ use tokio::sync::oneshot;
 
 use super::failpoint;
 use super::process::{Process, lock};
-use crate::delivery::{Packed, Uploaded};
+use crate::delivery::{Packed, Uploaded, WAITING_BYTES};
+
+/// Chunks that may have an early upload at a time, however much memory there is.
+const MOST: usize = 1024;
 
 /// Uploads that were begun before their epoch was sealed.
 #[derive(Debug, Default)]
 pub(super) struct Early(Mutex<BTreeMap<ChunkId, oneshot::Receiver<Option<Uploaded>>>>);
 
 impl Early {
-    /// The blob of a chunk, once its upload is over; `None` where there is none. The second who asks gets none.
+    /// Whether one more may wait. What waits gives its memory back only after its epoch's seal, and sources that wait for
+    /// that would never finish the epoch: so it takes a quarter of the memory at most.
+    fn has_room(&self, memory: usize) -> bool {
+        lock(&self.0).len() < MOST.min(memory / 4 / WAITING_BYTES)
+    }
+
+    /// The blob of a chunk, once its upload is over; `None` where there is none, or an old one. The second who asks gets none.
     pub(super) async fn take(&self, chunk: ChunkId) -> Option<Uploaded> {
         let uploading = lock(&self.0).remove(&chunk)?;
-        uploading.await.ok().flatten()
+        uploading.await.ok().flatten().filter(Uploaded::is_fresh)
     }
 }
 
 impl Process {
     /// Uploads a body that was written into an open file, if there is room.
     pub(super) fn upload_early(self: &Arc<Self>, chunk: ChunkId, format: &str, body: Packed) {
+        if !self.early.has_room(self.courier.options.memory()) {
+            return;
+        }
         let (tell, uploading) = oneshot::channel();
         lock(&self.early.0).insert(chunk, uploading);
         let (process, format) = (Arc::clone(self), format.to_owned());

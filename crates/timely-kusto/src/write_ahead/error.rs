@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::SinkError;
 
+/// The exit code of processes whose start ends because another one was asked to stop.
+pub(super) const STOPPED: u8 = 143;
+
 /// Why a start or a run ended. What was committed stays committed; what was not is staged again, or read again, by the
 /// next start.
 #[derive(Debug, thiserror::Error)]
@@ -213,7 +216,8 @@ pub enum WriteAheadError {
 
 impl WriteAheadError {
     /// The exit code of a process that ends with it: 1 start it again, 2 configuration or a right, 3 fenced by a newer
-    /// start, 4 a person has to decide. After 2, 3 and 4 a supervisor must not restart.
+    /// start, 4 a person has to decide, 143 another process was asked to stop. After 2, 3, 4 and 143 a supervisor must not
+    /// restart.
     pub fn exit_code(&self) -> u8 {
         match self {
             WriteAheadError::Stopped(stop) => stop.exit_code(),
@@ -230,11 +234,7 @@ impl WriteAheadError {
                 _ => 1,
             },
             WriteAheadError::EpochsGone { .. } => 4,
-            WriteAheadError::Service { source, .. }
-                if matches!(source.kind(), ErrorKind::Forbidden | ErrorKind::SignIn) =>
-            {
-                2
-            }
+            WriteAheadError::Service { source, .. } if source.kind() == ErrorKind::Forbidden => 2,
             WriteAheadError::Elsewhere { exit_code, .. } => *exit_code,
             _ => 1,
         }

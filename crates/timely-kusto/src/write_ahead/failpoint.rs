@@ -8,7 +8,7 @@
 //! | `before X`, `after X` | around an action of the coordinator; X is `names`, `create`, `rename`, `claim`, `read`, `start-row`, `intent`, `list-staging`, `list-target`, `move`, `logs`, `prepare`, `stage`, `open`, `committed` |
 //! | `before append`, `after append` | around writing a body into an open epoch file |
 //! | `before seal`, `after seal` | around a seal |
-//! | `after upload`, `after queue`, `after staged` | on a chunk's way into the staging table |
+//! | `after early upload`, `after upload`, `after queue`, `after staged` | on a chunk's way into the staging table |
 //! | `after unlink` | epoch files below the bound are removed, of one worker |
 //! | `after discard` | the directory of one worker of an older start is removed |
 //! | `before sweep`, `after sweep` | around dropping staged extents that nobody claims |

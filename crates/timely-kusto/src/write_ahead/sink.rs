@@ -14,7 +14,7 @@ use super::agent::{Agent, Desk};
 use super::audit::Audit;
 use super::bus::{self, Line};
 use super::driver::{Driver, Heard};
-use super::error::Told;
+use super::error::{STOPPED, Told};
 use super::init::Initialized;
 use super::log::WriterSlot;
 use super::message::{Message, Opened};
@@ -213,7 +213,7 @@ impl WriteAheadSink {
             if !go_on() {
                 let message = "stopped before the start was over; nothing is lost, start again".to_owned();
                 process.give_up();
-                process.post(Message::Trouble { told: Told { exit_code: 1, message }, look: false });
+                process.post(Message::Trouble { told: Told { exit_code: STOPPED, message }, look: false });
                 leave(worker, dataflow);
                 process.end();
                 return Ok(None);

@@ -60,7 +60,12 @@ const SWITCHES: [(&str, Done); 26] = [
     ("created_range", Ordeals(&[|it| it.created_range = CreatedRange::Required])),
     ("move_takes", Ordeals(&[|it| it.move_takes = Duration::from_millis(30)])),
     ("new_ingestion_time_takes", Ordeals(&[|it| it.new_ingestion_time_takes = Duration::from_millis(30)])),
-    ("async_takes", Unasked("no command is sent as `async`", |it| it.async_takes = AN_HOUR)),
+    (
+        "async_takes",
+        Unasked("only `init` of a materialized view sends a command as `async`", |it| {
+            it.async_takes = AN_HOUR
+        }),
+    ),
     (
         "ingest_if_not_exists",
         Unasked("the option is refused in this mode", |it| {
@@ -75,7 +80,7 @@ const SWITCHES: [(&str, Done); 26] = [
     ("extents_per_ingestion", Ordeals(&[|it| it.extents_per_ingestion = 3])),
     (
         "failed_sources",
-        Unasked("nothing is ingested by `.ingest into`", |it| {
+        Unasked("nothing is ingested by `.ingest into` unless staging is direct", |it| {
             it.failed_sources = FailedSources::VoidTheCommand;
         }),
     ),
@@ -86,14 +91,16 @@ const SWITCHES: [(&str, Done); 26] = [
     ("default_batch_items", Ordeals(&[|it| it.default_batch_items = 1])),
     (
         "direct_managed_identity",
-        Unasked("nothing is ingested by `.ingest into`", |it| {
+        Unasked("nothing is ingested by `.ingest into` unless staging is direct", |it| {
             it.direct_managed_identity = DirectManagedIdentity::Refused;
         }),
     ),
     ("undocumented", Ordeals(&[|it| it.undocumented = Undocumented::Refused])),
     (
         "operation_columns",
-        Unasked("`.show operations` is not asked", |it| it.operation_columns = OperationColumns::Documented),
+        Unasked("`.show operations` is asked by `init` of a materialized view only", |it| {
+            it.operation_columns = OperationColumns::Documented
+        }),
     ),
     ("merges", Ordeals(&[|it| it.merges = Merges::OnDemand])),
 ];

@@ -9,8 +9,8 @@ use super::super::WriteAheadError;
 use super::super::error::shown;
 use crate::SinkError;
 
-/// The keys that are present, as far as this run has seen, each with a hash of its record. Hashes that are equal by chance let a
-/// wrong retraction pass, and nothing else.
+/// The keys that are present, as far as this run has seen, each with a hash of its record. Two records of a key whose
+/// hashes are equal by chance, one in 2^64, pass for the same: a wrong retraction passes, or a change makes no row.
 pub(super) struct Keys<K> {
     table: String,
     present: HashMap<K, u64>,

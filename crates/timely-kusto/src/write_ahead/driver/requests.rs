@@ -53,10 +53,12 @@ impl Driver {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        self.read(doing, attempt).await.map_err(|error| match error {
-            WriteAheadError::Service { source, .. } => self.process.desk.about_target(doing, source),
-            error => error,
-        })
+        match self.read(doing, attempt).await {
+            Err(WriteAheadError::Service { source, .. }) => {
+                Err(self.process.desk.about_target(doing, source).await)
+            }
+            outcome => outcome,
+        }
     }
 
     pub(super) async fn target_columns(&self) -> Result<Vec<Column>, WriteAheadError> {

@@ -84,13 +84,12 @@ impl Desk {
         self.lineage
     }
 
-    /// The error about a request that named the target: it may be gone.
-    pub(super) fn about_target(&self, doing: &str, source: Error) -> WriteAheadError {
-        match source.kind() {
-            ErrorKind::NotFound => {
-                WriteAheadError::NoTarget { database: self.database.clone(), table: self.table.clone() }
-            }
-            _ => WriteAheadError::Service { doing: doing.to_owned(), source },
+    /// The error about a request that named the target: it may be gone. A gateway says "not found" for reasons of its own,
+    /// so it is looked whether the database has the table.
+    pub(super) async fn about_target(&self, doing: &str, source: Error) -> WriteAheadError {
+        match source.kind() == ErrorKind::NotFound && matches!(self.has_table(&self.table).await, Ok(false)) {
+            true => WriteAheadError::NoTarget { database: self.database.clone(), table: self.table.clone() },
+            false => WriteAheadError::Service { doing: doing.to_owned(), source },
         }
     }
 

@@ -40,8 +40,10 @@ impl Desk {
     /// In the order in which they can be granted: roles on tables need one in the database.
     async fn missing_roles(&self) -> Result<Vec<Role>, WriteAheadError> {
         let mut missing = Vec::new();
-        let on_target = self.roles(&format!("table {}", quote_name(&self.table))).await;
-        let on_target = on_target.map_err(|error| self.about_target(RIGHTS, error))?;
+        let on_target = match self.roles(&format!("table {}", quote_name(&self.table))).await {
+            Err(error) => return Err(self.about_target(RIGHTS, error).await),
+            Ok(roles) => roles,
+        };
         if !any(&on_target, &["Admin"]) {
             missing.push(Role::TableAdmin { table: self.table.clone() });
         }

@@ -57,7 +57,12 @@ impl Desk {
 
     /// Whether the table of claims, starts and intents is there.
     pub(in super::super) async fn has_epochs(&self) -> Asked<bool> {
-        let filter = format!("where TableName == {} | project TableName", quote_string(EPOCHS));
+        self.has_table(EPOCHS).await
+    }
+
+    /// Whether the database has a table of this name.
+    pub(super) async fn has_table(&self, name: &str) -> Asked<bool> {
+        let filter = format!("where TableName == {} | project TableName", quote_string(name));
         Ok(!self.tables(&filter).await?.is_empty())
     }
 
