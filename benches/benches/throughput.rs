@@ -1,15 +1,15 @@
 //! `cargo bench -p timely-kusto-benches -- [--rows N] [--workers N] [--latencies D,D] [--set NAME=VALUE] [--json]`: what
 //! `timely-kusto bench` measures, without building the command.
 
+mod common;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use timely_kusto_benches::{Helpers, Options, measure, perform};
+use timely_kusto_benches::{Options, measure};
 
-// The command's allocator, so that the figures are the command's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use crate::common::{Common, tell};
 
 /// Measures what each stage can do on this machine, and which one bounds the whole.
 #[derive(Debug, Parser)]
@@ -26,44 +26,12 @@ struct Arguments {
     /// A write option that is not to have its default
     #[arg(long, value_name = "NAME=VALUE", value_parser = Options::parse_setting)]
     set: Vec<(String, String)>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// What cargo passes to every benchmark
-    #[arg(long, hide = true)]
-    bench: bool,
-    /// What a helper process does
-    #[arg(long, hide = true)]
-    task: Option<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    if let Some(task) = &arguments.task {
-        return Ok(perform(task)?);
-    }
-    let options = Options {
-        rows: arguments.rows,
-        workers: arguments.workers,
-        latencies: arguments.latencies.clone(),
-        settings: arguments.set.clone(),
-    };
-    let executable = std::env::current_exe()?;
-    let helpers = Helpers::Processes { executable, arguments: vec!["--task".into()] };
-    let report = measure(&options, &helpers, |next| eprintln!("{next} ..."))?;
-    if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        print!("{report}");
-    }
-    Ok(())
+    let Arguments { rows, workers, latencies, set: settings, common } = Arguments::parse();
+    let options = Options { rows, workers, latencies, settings };
+    common.run(|helpers| measure(&options, helpers, tell))
 }

@@ -1,16 +1,16 @@
 //! `cargo bench -p timely-kusto-benches --bench write_ahead [-- --rows N]`: what `timely-kusto bench --mode write-ahead`
 //! measures, without building the command.
 
+mod common;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use timely_kusto_benches::{AheadOptions, Helpers, Options, measure_ahead, perform};
+use timely_kusto_benches::{AheadOptions, Options, measure_ahead};
 
-// The command's allocator, so that the figures are the command's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use crate::common::{Common, tell};
 
 /// Measures the write-ahead sink beside SinkV2: CPU time, commands, latency, starts, memory, disk.
 #[derive(Debug, Parser)]
@@ -36,41 +36,14 @@ struct Arguments {
     /// A write option that is not to have its default
     #[arg(long, value_name = "NAME=VALUE", value_parser = Options::parse_setting)]
     set: Vec<(String, String)>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// What cargo passes to every benchmark
-    #[arg(long, hide = true)]
-    bench: bool,
-    /// What a helper process does
-    #[arg(long, hide = true)]
-    task: Option<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    if let Some(task) = &arguments.task {
-        return Ok(perform(task)?);
-    }
-    let Arguments { rows, rounds, workers, command_delay, time, state, set: settings, json, .. } = arguments;
+    let Arguments { rows, rounds, workers, command_delay, time, state, set: settings, common } =
+        Arguments::parse();
     let options =
         AheadOptions { rounds, workers, command_delay, time, state, settings, ..AheadOptions::of_rows(rows) };
-    let executable = std::env::current_exe()?;
-    let helpers = Helpers::Processes { executable, arguments: vec!["--task".into()] };
-    let report = measure_ahead(&options, &helpers, |next| eprintln!("{next} ..."))?;
-    if json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        print!("{report}");
-    }
-    Ok(())
+    common.run(|helpers| measure_ahead(&options, helpers, tell))
 }
