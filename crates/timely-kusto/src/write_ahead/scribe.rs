@@ -2,7 +2,8 @@
 //!
 //! Jobs are done in the order in which they were given, so that a seal finds all bodies of its epochs written: the thread
 //! waits for each body's compression in turn, while others go on. A full disk is waited out with unlinks going on, since
-//! those free space; where no commit can free any, for a while only. After a failed write or sync nothing more is written and the process ends (invariant 17).
+//! those free space; where no commit can free any, for a while only. After a failed write or sync nothing more is written and
+//! the process ends (invariant 17).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

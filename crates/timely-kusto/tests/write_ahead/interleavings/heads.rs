@@ -100,24 +100,14 @@ fn without_a_claim_a_stale_read_misses_the_head() {
 /// The rename of start 2 is held while start 1 commits; then start 2 reads a state of `kt_epochs` from before that.
 fn commit_before_the_rename(rules: Rules) -> Ending {
     let play = Play::new(rules);
-    let ((ahead, _state), opened, go_on) = (play.elsewhere(), Gate::default(), Gate::default());
-    let (is_open, may_go_on) = (opened.clone(), go_on.clone());
-    let first = thread::spawn(move || {
-        on_workers(1, move |worker| {
-            let mut run = Run::open(worker, &ahead)?;
-            is_open.open();
-            run.step_until(worker, |_| may_go_on.is_open());
-            run.feed(30, 30);
-            run.finish(worker)
-        })
-    });
-    opened.wait();
+    let ((ahead, _state), go_on) = (play.elsewhere(), Gate::default());
+    let first = opens_and_waits(ahead, &go_on);
     play.hold(".rename tables", HoldPoint::Resolved);
     let second = play.spawn_elsewhere(60);
     play.until_held(1);
     let stale = play.freeze_next_read();
     go_on.open();
-    let first = codes(&first.join().unwrap());
+    let first = first.join().unwrap();
     play.release(".rename tables");
     let second = second.join().unwrap();
     assert_eq!(stale.count(), 1);

@@ -125,23 +125,13 @@ fn a_stop_without_a_look_at_the_names_is_that_of_a_zombie() {
 /// Start 1 stages a chunk after start 2 has taken over, and has no patience with tables that ingestion does not know.
 fn stages_too_late(rules: Rules) -> Ending {
     let play = Play::new(rules);
-    let (state, opened, go_on) = (TempDir::new().unwrap(), Gate::default(), Gate::default());
+    let (state, go_on) = (TempDir::new().unwrap(), Gate::default());
     let hasty = Deadlines { name_learned: Duration::ZERO, ..Deadlines::default() };
     let ahead = play.on_with(state.path(), write(), |options| options.deadlines(hasty));
-    let (is_open, may_go_on) = (opened.clone(), go_on.clone());
-    let first = thread::spawn(move || {
-        on_workers(1, move |worker| {
-            let mut run = Run::open(worker, &ahead)?;
-            is_open.open();
-            run.step_until(worker, |_| may_go_on.is_open());
-            run.feed(30, 30);
-            run.finish(worker)
-        })
-    });
-    opened.wait();
+    let first = opens_and_waits(ahead, &go_on);
     let second = play.runs_elsewhere(30);
     go_on.open();
-    let first = codes(&first.join().unwrap());
+    let first = first.join().unwrap();
     play.ends(&[first, second], 0..30)
 }
 

@@ -286,6 +286,23 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     panic!("waited for a minute until {what}");
 }
 
+/// Opens a start, and returns then; its rows come when `go_on` opens. What is joined is its exit code.
+fn opens_and_waits(ahead: WriteAhead, go_on: &Gate) -> JoinHandle<u8> {
+    let (opened, go_on) = (Gate::default(), go_on.clone());
+    let is_open = opened.clone();
+    let run = thread::spawn(move || {
+        codes(&on_workers(1, move |worker| {
+            let mut run = Run::open(worker, &ahead)?;
+            is_open.open();
+            run.step_until(worker, |_| go_on.is_open());
+            run.feed(30, 30);
+            run.finish(worker)
+        }))
+    });
+    opened.wait();
+    run
+}
+
 /// Hands over numbers below `end` in one epoch, waits until all workers have sealed it, and goes away.
 fn seal_and_vanish(ahead: &WriteAhead, workers: usize, end: u64) {
     let ahead = ahead.clone();
