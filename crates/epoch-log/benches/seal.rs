@@ -112,7 +112,7 @@ fn compare(scratch: &Path, bytes: usize, rounds: usize) -> Outcome<Comparison> {
 }
 
 fn log_round(writer: &mut Writer, epoch: Epoch, body: &[u8]) -> Outcome<Duration> {
-    let chunk = NewChunk { epoch, rows: 1, raw_bytes: body.len() as u64, layout: layout() };
+    let chunk = NewChunk { epoch, rows: 1, raw_bytes: body.len() as u64, layout: layout(), sum: None };
     let begin = Instant::now();
     writer.append(&chunk, body)?;
     writer.seal(Epoch(epoch.0 + 1))?;
@@ -142,7 +142,10 @@ fn open_many(scratch: &Path, files: usize) -> Outcome<Opening> {
     let (mut writer, id) = create(&log, 1_000_000)?;
     let body = body(KIB);
     for epoch in 0..files as u64 {
-        writer.append(&NewChunk { epoch: Epoch(epoch), rows: 1, raw_bytes: 1, layout: layout() }, &body)?;
+        writer.append(
+            &NewChunk { epoch: Epoch(epoch), rows: 1, raw_bytes: 1, layout: layout(), sum: None },
+            &body,
+        )?;
         writer.position(Epoch(epoch), "partition", epoch.to_le_bytes())?;
         writer.seal(Epoch(epoch + 1))?;
     }

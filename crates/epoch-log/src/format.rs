@@ -1,4 +1,4 @@
-//! The epoch file, byte by byte. Version 1.
+//! The epoch file, byte by byte. Versions 1 and 2; a file without sums of its rows is written as version 1.
 //!
 //! ```text
 //! ┌─────────┬───────────────────────────────┬────────┬─────────┐
@@ -16,7 +16,7 @@
 //! | offset | bytes | content |
 //! |---|---|---|
 //! | 0 | 8 | `89 4B 54 4C 4F 47 0D 0A` (`\x89KTLOG\r\n`; a text-mode copy damages it visibly) |
-//! | 8 | 2 | format version: 1 |
+//! | 8 | 2 | format version: 1 or 2 |
 //! | 10 | 2 | zero |
 //! | 12 | 4 | CRC-32 of the bytes 0..12 |
 //!
@@ -56,6 +56,13 @@
 //! | rows, raw_bytes | u64, u64 | what it holds, before compression |
 //! | checksums | list of u32 | CRC-32 of each `block_bytes` of the body, the last of what remains |
 //!
+//! **Version 2** has one more list behind `positions`, with an element for each chunk:
+//!
+//! | field of a sum | type | content |
+//! |---|---|---|
+//! | over | u64 | names what the sum is over, for whoever wrote it |
+//! | sum | u64 | of all rows of the chunk |
+//!
 //! A checksum per block and not per body, so that any range of a body can be read for upload, checked, with one block
 //! of memory. Nothing in a footer expires or is secret: no address of a blob, no token.
 
@@ -69,8 +76,10 @@ use serde::{Deserialize, Serialize};
 use crate::fs::{self, File};
 use crate::{Epoch, Error, Generation, Lineage};
 
-/// The format version that is written, and the newest that is read.
-pub const FORMAT_VERSION: u16 = 1;
+/// The newest format version, which files with sums have.
+pub const FORMAT_VERSION: u16 = 2;
+/// The version of files without sums.
+const WITHOUT_SUMS: u16 = 1;
 /// Bytes of a body that share one checksum in files written here, and the memory that reading one takes.
 pub const BLOCK_BYTES: usize = 256 << 10;
 /// Largest footer in bytes. It bounds the memory that opening a file takes, whatever its trailer says.
@@ -149,6 +158,18 @@ pub struct Chunk {
     pub raw_bytes: u64,
     /// CRC-32 of each block of the body.
     pub checksums: Vec<u32>,
+    /// A sum over its rows, if the file has such.
+    #[serde(skip)]
+    pub sum: Option<RowSum>,
+}
+
+/// A sum over the rows of a chunk. The log keeps it and does not know what it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RowSum {
+    /// Names what it is over, for whoever wrote it.
+    pub over: u64,
+    /// The sum.
+    pub sum: u64,
 }
 
 /// Where to go on in a source partition once all epochs up to and including this one are committed.
@@ -178,21 +199,28 @@ pub(crate) fn encoded_bytes(value: &impl Serialize) -> u64 {
     bincode::options().with_fixint_encoding().serialized_size(value).unwrap_or(u64::MAX)
 }
 
-pub(crate) fn prelude() -> [u8; PRELUDE_BYTES as usize] {
+/// The first bytes of a file with or without sums.
+pub(crate) fn prelude(has_sums: bool) -> [u8; PRELUDE_BYTES as usize] {
+    let version = if has_sums { FORMAT_VERSION } else { WITHOUT_SUMS };
     let mut bytes = [0; PRELUDE_BYTES as usize];
     bytes[..8].copy_from_slice(&MAGIC);
-    bytes[8..10].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes[8..10].copy_from_slice(&version.to_le_bytes());
     let checksum = crc32fast::hash(&bytes[..12]);
     bytes[12..].copy_from_slice(&checksum.to_le_bytes());
     bytes
 }
 
-/// Footer and trailer, for a file whose bodies end at `footer_offset`.
+/// Footer and trailer, for a file whose bodies end at `footer_offset`. All of its chunks have sums, or none.
 pub(crate) fn tail(footer: &Footer, footer_offset: u64) -> Result<Vec<u8>, Error> {
     let too_large = |_| {
         Error::misuse(format!("the footer for epochs up to {} exceeds {MAX_FOOTER_BYTES} bytes", footer.to))
     };
-    let mut bytes = codec().serialize(footer).map_err(too_large)?;
+    let sums: Vec<RowSum> = footer.chunks.iter().filter_map(|chunk| chunk.sum).collect();
+    let mut bytes = match sums.is_empty() {
+        true => codec().serialize(footer),
+        false => codec().serialize(&(footer, sums)),
+    }
+    .map_err(too_large)?;
     let length = u32::try_from(bytes.len()).expect("the codec limits a footer to 64 MiB");
     bytes.extend(footer_offset.to_le_bytes());
     bytes.extend(length.to_le_bytes());
@@ -213,20 +241,20 @@ pub(crate) fn read_footer(file: &dyn File, path: &Path) -> Result<Footer, Error>
     let tail_start = length.saturating_sub(TAIL_BYTES);
     let mut tail = vec![0; (length - tail_start) as usize];
     read(file, path, &mut tail, tail_start)?;
-    if tail_start == 0 {
-        check_prelude(path, &tail)?;
+    let version = if tail_start == 0 {
+        check_prelude(path, &tail)?
     } else {
         let mut prelude = [0; PRELUDE_BYTES as usize];
         read(file, path, &mut prelude, 0)?;
-        check_prelude(path, &prelude)?;
-    }
+        check_prelude(path, &prelude)?
+    };
     let (footer_offset, footer_length) = read_trailer(path, &tail, length)?;
     let needed = footer_length + TRAILER_BYTES;
     if needed > tail.len() {
         tail = vec![0; needed];
         read(file, path, &mut tail, footer_offset)?;
     }
-    let footer = decode(path, &tail[tail.len() - needed..])?;
+    let footer = decode(path, version, &tail[tail.len() - needed..])?;
     check::footer(&footer, footer_offset).map_err(|damage| Error::corrupt(path, damage))?;
     Ok(footer)
 }
@@ -242,7 +270,8 @@ pub(crate) fn check_not_newer(file: &dyn File, path: &Path) -> Result<(), Error>
     }
 }
 
-fn check_prelude(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+/// The version of a file that begins with these bytes.
+fn check_prelude(path: &Path, bytes: &[u8]) -> Result<u16, Error> {
     let Some((prelude, _)) = bytes.split_first_chunk::<{ PRELUDE_BYTES as usize }>() else {
         let cut = format!("it ends after {} bytes, within its first 16", bytes.len());
         return Err(Error::corrupt(path, cut));
@@ -252,7 +281,7 @@ fn check_prelude(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         return Err(Error::corrupt(path, "its first 16 bytes are not those of an epoch file"));
     }
     match u16::from_le_bytes([content[8], content[9]]) {
-        FORMAT_VERSION => Ok(()),
+        version @ WITHOUT_SUMS..=FORMAT_VERSION => Ok(version),
         0 => Err(Error::corrupt(path, "it claims format version 0, which does not exist")),
         found => Err(Error::NewerFormat { path: path.to_owned(), found, known: FORMAT_VERSION }),
     }
@@ -280,15 +309,24 @@ fn read_trailer(path: &Path, tail: &[u8], length: u64) -> Result<(u64, usize), E
 }
 
 /// The footer from footer and trailer.
-fn decode(path: &Path, bytes: &[u8]) -> Result<Footer, Error> {
+fn decode(path: &Path, version: u16, bytes: &[u8]) -> Result<Footer, Error> {
     let (checked, rest) = bytes.split_at(bytes.len() - 12);
     if crc32fast::hash(checked).to_le_bytes() != rest[..4] {
         return Err(Error::corrupt(path, "the checksum of its footer is wrong"));
     }
     let footer = &checked[..checked.len() - 12];
-    codec().deserialize(footer).map_err(|why| {
-        Error::corrupt(path, format!("its footer has a valid checksum but does not decode: {why}"))
-    })
+    let undecodable =
+        |why| Error::corrupt(path, format!("its footer has a valid checksum but does not decode: {why}"));
+    if version == WITHOUT_SUMS {
+        return codec().deserialize(footer).map_err(undecodable);
+    }
+    let (mut footer, sums): (Footer, Vec<RowSum>) = codec().deserialize(footer).map_err(undecodable)?;
+    if footer.chunks.len() != sums.len() {
+        let (chunks, sums) = (footer.chunks.len(), sums.len());
+        return Err(Error::corrupt(path, format!("its footer has {sums} sums for {chunks} chunks")));
+    }
+    footer.chunks.iter_mut().zip(sums).for_each(|(chunk, sum)| chunk.sum = Some(sum));
+    Ok(footer)
 }
 
 fn read(file: &dyn File, path: &Path, buffer: &mut [u8], offset: u64) -> Result<(), Error> {

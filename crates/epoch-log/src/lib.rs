@@ -71,7 +71,7 @@
 //!
 //! let id = Column { name: "id".into(), column_type: "long".into() };
 //! let layout = Arc::new(Layout { format: "csv".into(), columns: vec![id] });
-//! let chunk = NewChunk { epoch: Epoch(0), rows: 2, raw_bytes: 4, layout };
+//! let chunk = NewChunk { epoch: Epoch(0), rows: 2, raw_bytes: 4, layout, sum: None };
 //! writer.append(&chunk, b"a finished blob")?;
 //! writer.position(Epoch(0), "storms.csv", *b"4")?;
 //! writer.seal(Epoch(1))?;
@@ -108,7 +108,7 @@ pub use body::{Body, BodyReader};
 pub use budget::Budget;
 pub use directory::Removed;
 pub use error::{Error, Holder, Remedy};
-pub use format::{BLOCK_BYTES, Chunk, Column, Footer, Layout, MAX_FOOTER_BYTES, Position};
+pub use format::{BLOCK_BYTES, Chunk, Column, Footer, Layout, MAX_FOOTER_BYTES, Position, RowSum};
 pub use ids::{DirectoryId, Epoch, Generation, Lineage, Nonce, Start, Worker};
 pub use log::Log;
 pub use sealed::SealedFile;

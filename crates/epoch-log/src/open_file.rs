@@ -71,6 +71,11 @@ impl OpenFile {
         self.end == 0 && !self.is_abandoned()
     }
 
+    /// Whether chunks have sums of their rows, as the first has.
+    fn has_sums(&self) -> bool {
+        self.chunks.first().is_some_and(|chunk| chunk.sum.is_some())
+    }
+
     /// Bytes written so far.
     pub(crate) fn length(&self) -> u64 {
         self.end
@@ -84,16 +89,21 @@ impl OpenFile {
         body: &[u8],
     ) -> Result<Body, Error> {
         self.check_whole()?;
+        if self.has_sums() != new.sum.is_some() && !self.chunks.is_empty() {
+            let path = self.path.display();
+            return Err(Error::misuse(format!("the chunks of {path} have sums of their rows all, or none")));
+        }
         let (layout, new_layout) = self.layout(&new.layout);
         let chunk = self.describe(new, layout, body);
         let footer_bytes = self.footer_bytes
             + format::encoded_bytes(&chunk)
+            + format::encoded_bytes(&new.sum)
             + if new_layout { format::encoded_bytes(&*new.layout) } else { 0 };
         if footer_bytes > MAX_CHUNK_BYTES {
             let what = format!("one file describes its chunks in at most {MAX_CHUNK_BYTES} bytes");
             return Err(Error::Limit { path: self.path.to_path_buf(), what });
         }
-        self.extend(body)?;
+        self.extend(body, new.sum.is_some())?;
         self.footer_bytes = footer_bytes;
         if new_layout {
             self.layouts.push(Arc::clone(&new.layout));
@@ -115,6 +125,7 @@ impl OpenFile {
             rows: new.rows,
             raw_bytes: new.raw_bytes,
             checksums: format::checksums(body),
+            sum: new.sum,
         }
     }
 
@@ -134,7 +145,7 @@ impl OpenFile {
         self.check_whole()?;
         let footer = self.footer(directory, seal);
         let tail = format::tail(&footer, self.end.max(PRELUDE_BYTES))?;
-        self.extend(&tail)?;
+        self.extend(&tail, self.has_sums())?;
         self.file.sync_data().map_err(|error| self.abandon("sync", error))?;
         let sealed = directory.path_of(FileName::Sealed(footer.to));
         directory.fs.rename(&self.path, &sealed).map_err(|error| self.abandon("rename", error))?;
@@ -172,7 +183,7 @@ impl OpenFile {
     }
 
     /// Appends bytes, after the prelude if they are the first. Space is asked for before: a full disk costs nothing.
-    fn extend(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    fn extend(&mut self, bytes: &[u8], has_sums: bool) -> Result<(), Error> {
         let start = self.end.max(PRELUDE_BYTES);
         let needed = start - self.end + bytes.len() as u64;
         if let Err(source) = self.file.reserve(self.end, needed) {
@@ -181,14 +192,14 @@ impl OpenFile {
                 false => self.abandon("reserve space in", source),
             });
         }
-        self.write(start, bytes).map_err(|error| self.abandon("write", error))?;
+        self.write(start, bytes, has_sums).map_err(|error| self.abandon("write", error))?;
         self.end = start + bytes.len() as u64;
         Ok(())
     }
 
-    fn write(&self, start: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, start: u64, bytes: &[u8], has_sums: bool) -> io::Result<()> {
         if self.end == 0 {
-            fs::write_all_at(&*self.file, &format::prelude(), 0)?;
+            fs::write_all_at(&*self.file, &format::prelude(has_sums), 0)?;
         }
         fs::write_all_at(&*self.file, bytes, start)
     }

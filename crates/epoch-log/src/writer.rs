@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use crate::directory::{Directory, Removed};
 use crate::open_file::{OpenFile, Seal};
-use crate::{Body, DirectoryId, Epoch, Error, Layout, MAX_FOOTER_BYTES, Position, SealedFile, Worker};
+use crate::{
+    Body, DirectoryId, Epoch, Error, Layout, MAX_FOOTER_BYTES, Position, RowSum, SealedFile, Worker,
+};
 
 /// Files that may be open at once, each for an unfinished epoch. Each holds a descriptor; a seal may need one more for
 /// its own time.
@@ -50,6 +52,8 @@ pub struct NewChunk {
     pub raw_bytes: u64,
     /// How the rows are written.
     pub layout: Arc<Layout>,
+    /// A sum over the rows; the chunks of a file have it all, or none.
+    pub sum: Option<RowSum>,
 }
 
 /// Appends chunks to open files and seals them. One thread owns it; the bodies and files it hands out may go anywhere.

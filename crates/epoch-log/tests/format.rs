@@ -1,7 +1,7 @@
 //! The fixture of each format version: read today as on the day it was written, and the newest written as before.
 //!
-//! `fixtures/v1.epochs` was written by a script of its own from the description in `epoch_log::format`, not by this
-//! crate, so that the two cannot share a mistake.
+//! The fixtures were written by scripts of their own from the description in `epoch_log::format`, not by this crate, so that
+//! the two cannot share a mistake.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
@@ -14,10 +14,17 @@ use epoch_log::fs::{FileSystem, RealFileSystem};
 use epoch_log::testing::SimulatedDisk;
 use epoch_log::{
     Chunk, Column, DirectoryId, Epoch, Footer, Generation, Layout, Lineage, Log, NewChunk, Nonce, Position,
-    Start, Worker, WriterOptions, inspect,
+    RowSum, Start, Worker, WriterOptions, inspect,
 };
 
 const V1: &[u8] = include_bytes!("fixtures/v1.epochs");
+/// The same with sums.
+const V2: &[u8] = include_bytes!("fixtures/v2.epochs");
+
+const SUMS: [RowSum; 2] = [
+    RowSum { over: 0x1122_3344_5566_7788, sum: 1_000_000_000_000 },
+    RowSum { over: 0x1122_3344_5566_7788, sum: 7 },
+];
 
 fn v1_footer() -> Footer {
     let chunk = |epoch, offset, length, rows, raw_bytes, checksum| Chunk {
@@ -29,6 +36,7 @@ fn v1_footer() -> Footer {
         rows,
         raw_bytes,
         checksums: vec![checksum],
+        sum: None,
     };
     Footer {
         lineage: "0123456789abcdef".into(),
@@ -48,11 +56,41 @@ fn v1_footer() -> Footer {
     }
 }
 
-#[test]
-fn version_1_is_read_from_its_fixture() {
+fn v2_footer() -> Footer {
+    let mut footer = v1_footer();
+    footer.chunks.iter_mut().zip(SUMS).for_each(|(chunk, sum)| chunk.sum = Some(sum));
+    footer
+}
+
+fn read(fixture: &str) -> Footer {
     let fs: Arc<dyn FileSystem> = Arc::new(RealFileSystem);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1.epochs");
-    assert_eq!(inspect::verify(&fs, &path).unwrap(), v1_footer());
+    inspect::verify(&fs, &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture)).unwrap()
+}
+
+#[test]
+fn both_versions_are_read_from_their_fixtures() {
+    assert_eq!(read("v1.epochs"), v1_footer());
+    assert_eq!(read("v2.epochs"), v2_footer());
+}
+
+/// What version 2 has beyond version 1, which the next test reads whole.
+#[test]
+fn version_2_is_what_the_documentation_says_byte_by_byte() {
+    let footer_end = V1.len() - 24;
+    assert_eq!(&V2[..8], &V1[..8]);
+    assert_eq!(&V2[8..12], &[2, 0, 0, 0]);
+    assert_eq!(&V2[12..16], &bitwise_crc32(&V2[..12]).to_le_bytes());
+    assert_eq!(&V2[16..footer_end], &V1[16..footer_end], "bodies, and the footer up to the positions");
+    let mut sums = 2u64.to_le_bytes().to_vec();
+    for RowSum { over, sum } in SUMS {
+        sums.extend(over.to_le_bytes());
+        sums.extend(sum.to_le_bytes());
+    }
+    let (end, length) = (footer_end + sums.len(), (footer_end - 24 + sums.len()) as u32);
+    assert_eq!(&V2[footer_end..end], sums);
+    assert_eq!(&V2[end..end + 12], [&24u64.to_le_bytes()[..], &length.to_le_bytes()].concat());
+    assert_eq!(&V2[end + 12..end + 16], &bitwise_crc32(&V2[24..end + 12]).to_le_bytes());
+    assert_eq!(&V2[end + 16..], b"KTSEALED");
 }
 
 /// Reads the fixture with nothing but the table in the documentation of `format`.
@@ -120,38 +158,69 @@ fn version_1_is_what_the_documentation_says_byte_by_byte() {
     assert_eq!(at, V1.len());
 }
 
-#[test]
-fn the_writer_writes_version_1_as_its_fixture() {
+/// The file that a writer makes of the fixture's content.
+fn written(sums: Option<[RowSum; 2]>) -> Vec<u8> {
     let disk = SimulatedDisk::new(0);
     let log = Log::new(STATE, Lineage::new("0123456789abcdef").unwrap()).on(Arc::new(disk.clone()));
     let start = Start::new(Generation(3), Nonce::new("k3v9").unwrap());
     let options = WriterOptions::from(Epoch(4)).epochs_per_file(2.try_into().unwrap());
     let mut writer = log.create(&start, Worker::new(1, 2).unwrap(), options).unwrap();
     let layout = Arc::new(v1_footer().layouts.remove(0));
-    let chunk = |epoch, rows, raw_bytes| NewChunk {
+    let chunk = |epoch, rows, raw_bytes, at: usize| NewChunk {
         epoch: Epoch(epoch),
         rows,
         raw_bytes,
         layout: Arc::clone(&layout),
+        sum: sums.map(|sums| sums[at]),
     };
-    writer.append(&chunk(4, 2, 7), b"abc").unwrap();
-    writer.append(&chunk(5, 3, 11), b"defgh").unwrap();
+    writer.append(&chunk(4, 2, 7, 0), b"abc").unwrap();
+    writer.append(&chunk(5, 3, 11, 1), b"defgh").unwrap();
     writer.position(Epoch(5), "p", [1, 2]).unwrap();
     let sealed = writer.seal(Epoch(6)).unwrap();
-    assert_eq!(disk.contents(sealed[0].path()).unwrap(), V1);
+    disk.contents(sealed[0].path()).unwrap()
 }
 
 #[test]
-fn version_1_is_adopted() {
+fn the_writer_writes_each_version_as_its_fixture() {
+    assert_eq!(written(None), V1);
+    assert_eq!(written(Some(SUMS)), V2);
+}
+
+#[test]
+fn a_file_has_sums_for_all_chunks_or_for_none() {
+    let disk = SimulatedDisk::new(0);
+    let log = Log::new(STATE, Lineage::new("0123456789abcdef").unwrap()).on(Arc::new(disk));
+    let start = Start::new(Generation(3), Nonce::new("k3v9").unwrap());
+    for first in [None, Some(SUMS[0])] {
+        let worker = Worker::new(u32::from(first.is_some()), 2).unwrap();
+        let mut writer = log.create(&start, worker, WriterOptions::from(Epoch(0))).unwrap();
+        let layout = Arc::new(v1_footer().layouts.remove(0));
+        let chunk =
+            |sum| NewChunk { epoch: Epoch(0), rows: 1, raw_bytes: 1, layout: Arc::clone(&layout), sum };
+        writer.append(&chunk(first), b"abc").unwrap();
+        let other = if first.is_some() { None } else { Some(SUMS[0]) };
+        let refused = writer.append(&chunk(other), b"abc").unwrap_err();
+        assert!(refused.to_string().contains("all, or none"), "{refused}");
+        writer.append(&chunk(first), b"abc").unwrap();
+    }
+}
+
+#[test]
+fn both_versions_are_adopted() {
+    is_adopted(V1, &v1_footer());
+    is_adopted(V2, &v2_footer());
+}
+
+fn is_adopted(file: &[u8], footer: &Footer) {
     let disk = SimulatedDisk::new(0);
     let log = Log::new(STATE, Lineage::new("0123456789abcdef").unwrap()).on(Arc::new(disk.clone()));
     let start = Start::new(Generation(3), Nonce::new("k3v9").unwrap());
     drop(log.create(&start, Worker::new(1, 2).unwrap(), WriterOptions::from(Epoch(4))).unwrap());
     let id = DirectoryId { start, worker: 1 };
-    disk.put(&log.path_of(&id).join("6.epochs"), V1);
+    disk.put(&log.path_of(&id).join("6.epochs"), file);
     let adopted = log.adopt(&id).unwrap();
     let files = adopted.chain(Epoch(4)).unwrap();
-    assert_eq!(files[0].footer(), &v1_footer());
+    assert_eq!(files[0].footer(), footer);
     assert_eq!(body_of(&files[0], 1).unwrap(), b"defgh");
     assert_eq!((adopted.workers(), adopted.sealed_to()), (Some(2), Some(Epoch(6))));
 }

@@ -37,7 +37,7 @@ pub fn layout() -> Arc<Layout> {
 }
 
 pub fn chunk(epoch: u64, rows: u64) -> NewChunk {
-    NewChunk { epoch: Epoch(epoch), rows, raw_bytes: rows * 10, layout: layout() }
+    NewChunk { epoch: Epoch(epoch), rows, raw_bytes: rows * 10, layout: layout(), sum: None }
 }
 
 pub fn log_on(disk: &SimulatedDisk) -> Log {

@@ -104,6 +104,7 @@ fn file_json(file: &File) -> Value {
             "raw_bytes": chunk.raw_bytes,
             "bytes": chunk.length,
             "format": format_of(footer, chunk),
+            "row_sum": chunk.sum.map(|it| json!({ "over": format!("{:016x}", it.over), "sum": it.sum })),
         })
     };
     let position = |it: &Position| {
