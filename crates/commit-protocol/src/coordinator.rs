@@ -48,6 +48,8 @@ pub struct Setup {
     pub sources_replay: bool,
     /// Whether any process found local logs of this lineage.
     pub local_logs: bool,
+    /// What sums over rows are over, if chunks of this start have such; kept in its start row.
+    pub sums_over: Option<String>,
     /// Bounds.
     pub limits: Limits,
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::adopt::{Column, LogLists};
 use crate::ids::{Epoch, ExtentId};
 use crate::ledger::Ledger;
 use crate::names::Names;
 use crate::positions::PositionChange;
-use crate::rows::RowError;
+use crate::rows::{RowError, RowSum};
 use crate::tag::Tag;
 
 /// Whether the driver is willing to look once more. Deadlines are the driver's; this crate has no clock.
@@ -40,12 +42,14 @@ pub enum Listing {
 }
 
 /// A chunk that was handed to ingestion and reported to have arrived. Only a listing says how much of it did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StagedChunk {
     /// With which tag.
     pub tag: Tag,
     /// How many rows it has.
     pub rows: u64,
+    /// A sum over its rows, for audits. No decision looks at it.
+    pub sum: Option<RowSum>,
 }
 
 /// What became of a request other than a move.

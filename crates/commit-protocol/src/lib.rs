@@ -164,7 +164,7 @@ pub use plan::next_bound;
 pub use positions::{ConflictingPositions, PositionChange, Positions};
 pub use rows::{
     Claim, ClaimedChunk, Decision, FORMAT, Frontier, Intent, IntentId, Logs, PART_BYTES, RawRow, Resolution,
-    Row, RowError, RowKey, RowKind, Start, read_rows,
+    Row, RowError, RowKey, RowKind, RowSum, Start, read_rows,
 };
 #[cfg(feature = "testing")]
 pub use rules::{Rule, Rules};

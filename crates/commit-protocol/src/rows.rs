@@ -7,7 +7,7 @@
 //! | `intent` | start, seq | these extents are to be moved; with them epochs, positions and whose logs count after it |
 //! | `resolution` | intent's start, seq | a person decided what became of an intent that left no evidence |
 //!
-//! **Written form.** A row's content is JSON with a format number `v`, cut into parts of at most [`PART_BYTES`] at
+//! **Written form.** A row's content is JSON with a format number `v` (2 where it says something of sums over rows, else 1), cut into parts of at most [`PART_BYTES`] at
 //! character bounds. Each part is one table row, with columns in this order:
 //!
 //! | Column | Type | Content |
@@ -72,6 +72,9 @@ pub struct Start {
     pub by: StartId,
     /// The last valid intent before this start, if there is any.
     pub head: Option<IntentId>,
+    /// What sums over rows that this start logs are over, if it makes such: the text behind [`RowSum::over`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sums_over: Option<String>,
 }
 
 /// Whose logs count: those of one start, of so many workers.
@@ -94,6 +97,19 @@ pub struct ClaimedChunk {
     pub rows: u64,
     /// Its extents in the staging table; their rows were counted and are `rows`.
     pub extents: Vec<ExtentId>,
+    /// A sum over its rows, for audits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<RowSum>,
+}
+
+/// A sum over the rows of a chunk, made when they were logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowSum {
+    /// Names what it is over: a [`Start`] row has the text.
+    pub over: u64,
+    /// The sum.
+    pub sum: u64,
 }
 
 /// Where a start goes on: the state after an intent.

@@ -99,6 +99,9 @@ pub struct SinkOptions {
     pub reader: Option<Reader>,
     /// Whether rows carry their epoch in the column `_kt_epoch`, in the write-ahead mode. Default: false.
     pub epoch_column: bool,
+    /// Columns over which rows are hashed for audits, `*` for all that have a text form, in the write-ahead mode. Default: none.
+    /// With some, rows carry their epoch, too.
+    pub hash_columns: Vec<String>,
     /// The options of the sink.
     pub write: WriteOptions,
 }
@@ -119,6 +122,7 @@ impl SinkOptions {
             log_bytes: Self::LOG_BYTES,
             reader: None,
             epoch_column: false,
+            hash_columns: Vec::new(),
             write,
         }
     }
@@ -132,6 +136,7 @@ impl PipelineOptions {
             .staging(self.sink.staging)
             .long_values(self.sink.max_value_bytes > MAX_VALUE_BYTES)
             .epoch_column(self.sink.epoch_column)
+            .hash_columns(&self.sink.hash_columns)
     }
 
     /// Checks what can be checked without touching a file or the network.

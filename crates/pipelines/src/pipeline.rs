@@ -25,7 +25,7 @@ use crate::source::Source;
 use crate::state::Identity;
 use crate::types::ColumnType;
 
-/// The column that `epoch_column` asks for.
+/// The column that `epoch_column` and `hash_columns` ask for.
 const EPOCH_COLUMN: &str = "_kt_epoch";
 
 /// A pipeline whose source, table and columns are known to fit.
@@ -71,7 +71,7 @@ impl Pipeline {
         let (write, create) = (&options.sink.write, options.sink.create);
         let (database, table) = (write.database(), write.table());
         let mut fields = sample.fields.clone();
-        if options.sink.epoch_column {
+        if options.sink.epoch_column || !options.sink.hash_columns.is_empty() {
             fields.push(SourceField { name: EPOCH_COLUMN.to_owned(), inferred: ColumnType::Long });
         }
         let prepared = TableSchema::prepare(service, database, table, &fields, create).await?;

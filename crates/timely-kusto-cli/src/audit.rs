@@ -17,7 +17,8 @@ Examples:
   timely-kusto audit pipeline.toml --json              every epoch
 
 Compared: what the rows of kt_epochs promise, and the extents of the table that carry the pipeline's tags,
-while they do; with `epoch_column = true` in [sink], the rows that carry each epoch, at any time. It changes nothing, and may be used while the pipeline runs.
+while they do; with `epoch_column = true` in [sink], the rows that carry each epoch, at any time; with
+`hash_columns`, also what these rows contain. It changes nothing, and may be used while the pipeline runs.
 Exit codes: 0 they agree, 2 the database does not know the pipeline, 4 they do not agree.";
 
 #[derive(Debug, Args)]
@@ -62,10 +63,26 @@ fn text(audit: &Audit, target: &str) -> String {
         logged.rows,
         logged.files,
     ));
+    if let Some(hashed) = hashed(audit) {
+        text.push_str(&hashed);
+    }
+    for remark in &audit.not_compared {
+        text.push_str(&format!("           {remark}\n"));
+    }
     if logged.damaged > 0 {
         text.push_str(&format!("           {} damaged: see timely-kusto log verify\n", logged.damaged));
     }
     text
+}
+
+/// What is known of the contents, if rows were hashed.
+fn hashed(audit: &Audit) -> Option<String> {
+    let sums = || audit.epochs.iter().filter_map(|epoch| epoch.sum);
+    let (hashed, compared) = (sums().count(), sums().filter(|sum| sum.found.is_some()).count());
+    (hashed > 0).then(|| {
+        let equal = sums().filter(|sum| sum.found == Some(sum.promised)).count();
+        format!("contents   of {hashed} epochs hashed, {compared} compared, {equal} equal\n")
+    })
 }
 
 /// Epochs that follow each other and are in the same state.
@@ -88,7 +105,7 @@ impl Run<'_> {
         };
         let promised: u64 = self.epochs.iter().map(|epoch| epoch.promised).sum();
         let found = match first.state {
-            EpochState::Agrees => promised.to_string(),
+            EpochState::Agrees | EpochState::Altered => promised.to_string(),
             EpochState::Differs => differing(first).to_string(),
             _ => String::new(),
         };
@@ -114,6 +131,7 @@ fn words(state: EpochState) -> &'static str {
         EpochState::NoTags => "committed; no tags any more",
         EpochState::Ambiguous => "AMBIGUOUS: see timely-kusto resolve",
         EpochState::Differs => "DIFFERS",
+        EpochState::Altered => "ALTERED: as many rows, and not what was written",
     }
 }
 
@@ -125,6 +143,7 @@ fn object(audit: &Audit) -> Value {
             EpochState::NoTags => "no-tags",
             EpochState::Ambiguous => "ambiguous",
             EpochState::Differs => "differs",
+            EpochState::Altered => "altered",
         };
         json!({
             "epoch": it.epoch,
@@ -132,6 +151,7 @@ fn object(audit: &Audit) -> Value {
             "found": it.found,
             "shared_by": it.shared_by,
             "by_column": it.by_column,
+            "sum": it.sum.map(|sum| json!({ "promised": sum.promised, "found": sum.found })),
             "state": state,
         })
     };
@@ -148,6 +168,7 @@ fn object(audit: &Audit) -> Value {
         "staged_rows": audit.staged_rows,
         "claimed_rows": audit.claimed_rows,
         "logged": { "files": audit.logged.files, "rows": audit.logged.rows, "damaged": audit.logged.damaged },
+        "not_compared": audit.not_compared,
         "unclaimed": unclaimed.collect::<Vec<_>>(),
         "column_rows": audit.column_rows,
         "unpromised_rows": audit.unpromised_rows,
@@ -164,6 +185,13 @@ fn disagreement(audit: &Audit, target: &str) -> Stop {
         why.push(format!(
             "{differ} epochs have another number of rows than promised. Fewer: rows were deleted or aged out, or extents \
              were dropped. More: rows of other writers were merged with them, or somebody copied them"
+        ));
+    }
+    let altered = count(EpochState::Altered);
+    if altered > 0 {
+        why.push(format!(
+            "{altered} epochs have as many rows as promised, and these are not what was written: rows were changed, or \
+             deleted and replaced, or the service cut or dropped a value when it read them"
         ));
     }
     if ambiguous > 0 {

@@ -49,6 +49,7 @@ impl Coordinator {
         }
     }
 
+    /// The sums come with the report: they are in the files.
     fn stage_adopted(&mut self, adopted: Adopted) -> Next {
         self.purpose = Purpose::Adopt(adopted.bound);
         #[cfg(any(test, feature = "testing"))]
@@ -56,7 +57,7 @@ impl Coordinator {
             self.at.logs = Some(adopted.logs);
         }
         self.work.reached(adopted.bound, adopted.positions);
-        let first = |(chunk, rows)| Ok(StagedChunk { tag: self.tag(chunk, Attempt(0))?, rows });
+        let first = |(chunk, rows)| Ok(StagedChunk { tag: self.tag(chunk, Attempt(0))?, rows, sum: None });
         let chunks = adopted.chunks.into_iter().map(first).collect::<Result<Vec<_>, Stop>>()?;
         match chunks.is_empty() {
             true => self.commit_next(),

@@ -25,7 +25,8 @@ impl Coordinator {
             (Appended::Claim, _) => Row::Claim(Claim { by }),
             (Appended::Intent, Some(intent)) => Row::Intent(Arc::clone(intent)),
             (Appended::Start | Appended::Intent, _) => {
-                Row::Start(Start { by, head: self.head.as_ref().map(|head| head.id) })
+                let head = self.head.as_ref().map(|head| head.id);
+                Row::Start(Start { by, head, sums_over: self.setup.sums_over.clone() })
             }
         })
     }

@@ -79,7 +79,9 @@ impl Coordinator {
     fn judge(&self, chunk: &StagedChunk, extents: &[Extent]) -> Result<ClaimedChunk, Verified> {
         let single = self.setup.limits.one_extent_per_chunk;
         match verify_by(chunk, extents, single, self.rules) {
-            (tag, Verified::Whole(extents)) => Ok(ClaimedChunk { tag, rows: chunk.rows, extents }),
+            (tag, Verified::Whole(extents)) => {
+                Ok(ClaimedChunk { tag, rows: chunk.rows, extents, sum: chunk.sum })
+            }
             (_, not) => Err(not),
         }
     }

@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use super::{Row, RowKey, RowKind};
 use crate::ids::{Generation, Lineage, Seq, StartId};
 
-/// The format number that this version writes, and the highest that it reads.
-pub const FORMAT: u32 = 1;
+/// The highest format number that this version reads. It writes the lowest that can say what a row says.
+pub const FORMAT: u32 = 2;
 
 /// The most bytes of content in one part. A string value of Kusto may have 1 MiB; half of it leaves room for escapes
 /// in the text of a command (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/query/scalar-data-types/string.md`).
@@ -159,12 +159,23 @@ struct Version {
     v: u32,
 }
 
+/// Sums over rows came with format 2.
+fn format(row: &Row) -> u32 {
+    let has_sums = match row {
+        Row::Start(row) => row.sums_over.is_some(),
+        Row::Intent(row) => row.chunks.iter().any(|chunk| chunk.sum.is_some()),
+        Row::Claim(_) | Row::Resolution(_) => false,
+    };
+    if has_sums { 2 } else { 1 }
+}
+
 fn content(row: &Row) -> String {
+    let v = format(row);
     let text = match row {
-        Row::Claim(row) => serde_json::to_string(&Content { v: FORMAT, row }),
-        Row::Start(row) => serde_json::to_string(&Content { v: FORMAT, row }),
-        Row::Intent(row) => serde_json::to_string(&Content { v: FORMAT, row: row.as_ref() }),
-        Row::Resolution(row) => serde_json::to_string(&Content { v: FORMAT, row }),
+        Row::Claim(row) => serde_json::to_string(&Content { v, row }),
+        Row::Start(row) => serde_json::to_string(&Content { v, row }),
+        Row::Intent(row) => serde_json::to_string(&Content { v, row: row.as_ref() }),
+        Row::Resolution(row) => serde_json::to_string(&Content { v, row }),
     };
     text.expect("rows are plain structs with text keys, which JSON can always hold")
 }

@@ -4,7 +4,7 @@
 //! [job]         # name, checkpoint_interval, stop_timeout, state
 //! [source]      # kind, and what that kind has; rate
 //! [connection]  # cluster, ingestion, auth
-//! [sink]        # mode, create, max_value_bytes, log_bytes, staging, epoch_column, collection with key, reader and
+//! [sink]        # mode, create, max_value_bytes, log_bytes, staging, epoch_column, hash_columns, collection with key, reader and
 //!               # materialized, and every write option under its own name
 //! ```
 //! What later versions will have (a Kafka source) is refused as not there yet, so that nobody
@@ -102,10 +102,16 @@ fn sink(mut section: Section) -> Result<SinkOptions> {
         return Err(section
             .error("epoch_column needs mode = \"write-ahead\": rows of SinkV2 have no epoch that counts"));
     }
+    let hash_columns = section.texts("hash_columns")?;
+    if !hash_columns.is_empty() && mode != SinkMode::WriteAhead {
+        return Err(section
+            .error("hash_columns needs mode = \"write-ahead\": rows of SinkV2 have no epoch to compare them by"));
+    }
     let write = write_options(section)?;
     let mut sink = SinkOptions::new(write);
     sink.reader = reader;
     sink.epoch_column = epoch_column;
+    sink.hash_columns = hash_columns;
     sink.mode = mode;
     sink.create = create;
     sink.staging = staging;
@@ -187,6 +193,7 @@ fn write_options(mut section: Section) -> Result<WriteOptions> {
             "materialized",
             "staging",
             "epoch_column",
+            "hash_columns",
         ]);
         if !known.clone().any(|known| known == name) {
             return Err(

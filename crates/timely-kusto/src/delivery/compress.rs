@@ -23,6 +23,15 @@ pub(crate) struct Packed {
 impl Courier {
     /// Compresses a chunk and gives its buffer back.
     pub(crate) async fn compress(&self, chunk: Chunk) -> Result<Packed> {
+        Ok(self.compress_while(chunk, |_| Ok(())).await?.0)
+    }
+
+    /// The same, with something else done with the raw rows on the same thread.
+    pub(crate) async fn compress_while<S: Send + 'static>(
+        &self,
+        chunk: Chunk,
+        look: impl FnOnce(&[u8]) -> Result<S> + Send + 'static,
+    ) -> Result<(Packed, S)> {
         let permit = Arc::clone(&self.compressors).acquire_owned().await.map_err(|_| SinkError::Stopped)?;
         if let Some(stopped) = self.stopped() {
             return Err(stopped);
@@ -34,13 +43,14 @@ impl Courier {
             let _permit = permit;
             let started = Instant::now();
             let Chunk { raw, rows, mut memory, .. } = chunk;
+            let seen = look(&raw)?;
             let mut body = Vec::new();
             codec.compress(&raw, &mut body)?;
             let raw_bytes = raw.len() as u64;
             memory.resize(body.len());
             buffers.give(raw, memory.budget());
             counters.compressed(raw_bytes, body.len() as u64, started.elapsed());
-            Ok(Packed { body: Bytes::from(body), rows, raw_bytes, memory })
+            Ok((Packed { body: Bytes::from(body), rows, raw_bytes, memory }, seen))
         };
         let packed = tokio::task::spawn_blocking(pack).await;
         packed.map_err(|broken| SinkError::Broken(format!("compression: {broken}")))?

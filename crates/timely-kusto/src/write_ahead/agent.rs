@@ -4,7 +4,7 @@
 use std::rc::Weak;
 use std::sync::Arc;
 
-use commit_protocol::{StagingName, StartId, Tag};
+use commit_protocol::{StagedChunk, StagingName, StartId};
 use crossbeam_channel::Receiver;
 use epoch_log::{DirectoryId, Epoch, Error, Worker, WriterOptions};
 use futures::future::try_join_all;
@@ -182,10 +182,9 @@ fn prepare(process: &Process, start: StartId, index: u32, peers: usize) -> Resul
 async fn stage_all(
     process: &Arc<Process>,
     into: StagingName,
-    chunks: Vec<(Tag, u64)>,
+    chunks: Vec<StagedChunk>,
 ) -> Result<Answer, WriteAheadError> {
-    let here = chunks.into_iter().filter_map(|(tag, _)| Some((process.shelf.find(tag.chunk)?, tag)));
+    let here = chunks.into_iter().filter_map(|asked| Some((process.shelf.find(asked.tag.chunk)?, asked.tag)));
     let staged = here.map(|(place, tag)| process.stage_chunk(place, tag, into));
-    let staged = try_join_all(staged).await?;
-    Ok(Answer::Staged(staged.into_iter().map(|chunk| (chunk.tag, chunk.rows)).collect()))
+    Ok(Answer::Staged(try_join_all(staged).await?))
 }

@@ -7,6 +7,8 @@
 //! Where rows carry their epoch (`_kt_epoch`), that is what counts, whatever became of extents and tags. An epoch none of whose
 //! rows carries it was written without, and goes by its tags.
 //!
+//! Where rows were hashed, also what they contain is compared (`contents.rs`).
+//!
 //! In memory are all intents without positions and extents, the tags in the target, and a number per epoch: some hundred bytes per
 //! chunk and epoch of the pipeline's history. `kt_epochs`, and the rows by epoch, are read in pages.
 //!
@@ -20,6 +22,7 @@ use epoch_log::fs::{FileSystem, RealFileSystem};
 use epoch_log::{Error, Footer, inspect};
 
 use super::WriteAheadError;
+use super::contents::{self, PromisedSums};
 use super::process::Process;
 use super::survey::{Survey, chain};
 
@@ -45,6 +48,8 @@ pub struct Audit {
     pub column_rows: Option<u64>,
     /// Rows that carry an epoch in `_kt_epoch` of which no intent promises rows; none where the table has no such column.
     pub unpromised_rows: Option<u64>,
+    /// Epochs whose contents could not be compared, although their rows were hashed, and why.
+    pub not_compared: Vec<String>,
     /// Tags in the table that no intent names, with the rows of their extents.
     pub unclaimed: Vec<(String, u64)>,
     /// Rows in the staging table.
@@ -79,8 +84,19 @@ pub struct EpochAudit {
     pub shared_by: usize,
     /// Rows that carry its number in `_kt_epoch`; none where the table has no such column.
     pub by_column: Option<u64>,
+    /// The sum over the hashes of its rows, if all of them were hashed and as many rows as promised carry its number.
+    pub sum: Option<SumAudit>,
     /// What that means.
     pub state: EpochState,
+}
+
+/// The sum over the hashes of an epoch's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SumAudit {
+    /// Made when the rows were logged.
+    pub promised: u64,
+    /// Over the rows that carry its number in `_kt_epoch`; none where it was not asked for ([`Audit::not_compared`]).
+    pub found: Option<u64>,
 }
 
 /// What became of an epoch's rows.
@@ -96,6 +112,8 @@ pub enum EpochState {
     Ambiguous,
     /// Another number of rows than promised.
     Differs,
+    /// As many rows as promised, and not those that were logged.
+    Altered,
 }
 
 impl Audit {
@@ -111,12 +129,14 @@ impl Audit {
         self.table_rows.saturating_sub(self.tagged_rows.max(self.column_rows.unwrap_or(0)))
     }
 
-    /// Whether nothing contradicts the promises: no epoch differs or is ambiguous, no extent of the table has tags that no
+    /// Whether nothing contradicts the promises: no epoch differs, is altered or is ambiguous, no extent of the table has tags that no
     /// intent names, no row carries an epoch without a promise, and rows without tags are enough for the epochs without tags.
     pub fn agrees(&self) -> bool {
         let rows_of =
             |state| self.epochs.iter().filter(move |it| it.state == state).map(|it| it.promised).sum::<u64>();
-        let wrong = |epoch: &EpochAudit| matches!(epoch.state, EpochState::Differs | EpochState::Ambiguous);
+        let wrong = |epoch: &EpochAudit| {
+            matches!(epoch.state, EpochState::Differs | EpochState::Altered | EpochState::Ambiguous)
+        };
         !self.epochs.iter().any(wrong)
             && self.unclaimed.is_empty()
             && self.unpromised_rows.unwrap_or(0) == 0
@@ -133,17 +153,20 @@ pub(super) async fn audit(process: &Process) -> Result<Audit, WriteAheadError> {
         total.map_err(|source| WriteAheadError::Service { doing: "counting rows".to_owned(), source })?;
     let head = survey.head.as_deref();
     let claimed: BTreeSet<_> = head.into_iter().flat_map(Intent::extents).collect();
+    let mut epochs = promises.compare(&survey);
+    let not_compared = contents::compare(process, &survey.after, &promises.sums, &mut epochs).await?;
     let of_head = survey.staged.iter().filter(|extent| claimed.contains(&extent.id));
     Ok(Audit {
         lineage: process.lineage.to_string(),
         staging_table: survey.staging.to_string(),
         cover: head.map_or(0, |head| head.after.cover.0),
         intents: promises.intents,
-        epochs: promises.compare(&survey),
+        epochs,
         table_rows,
         tagged_rows: survey.tagged.iter().map(|extent| extent.rows).sum(),
         column_rows: survey.by_column.as_ref().map(|found| found.rows.values().sum()),
         unpromised_rows: promises.unpromised(&survey),
+        not_compared,
         unclaimed: promises.unclaimed(&survey),
         staged_rows: survey.staged.iter().map(|extent| extent.rows).sum(),
         claimed_rows: of_head.map(|extent| extent.rows).sum(),
@@ -160,10 +183,13 @@ enum Standing {
 }
 
 /// What the intents that count say.
+#[derive(Default)]
 struct Promises {
     intents: usize,
     /// Rows, by epoch.
     rows: BTreeMap<Epoch, (u64, Standing)>,
+    /// Sums over the hashes of rows, by epoch.
+    sums: PromisedSums,
     /// All tags that they name.
     tags: BTreeSet<Tag>,
 }
@@ -173,7 +199,7 @@ impl Promises {
         let known: BTreeSet<IntentId> = chain(&survey.before)?.iter().map(|intent| intent.id).collect();
         let all = chain(&survey.after)?;
         let outlook = survey.outlook();
-        let mut promises = Promises { intents: 0, rows: BTreeMap::new(), tags: BTreeSet::new() };
+        let mut promises = Promises::default();
         for (at, intent) in all.iter().enumerate() {
             let standing = match &outlook {
                 Some((head, RollForward::Restage(_))) if head.id == intent.id => continue,
@@ -193,6 +219,7 @@ impl Promises {
 
     fn add(&mut self, intent: &Intent, standing: Standing) {
         self.intents += 1;
+        self.sums.add(intent);
         self.tags.extend(intent.chunks.iter().map(|chunk| chunk.tag));
         for (epoch, rows) in &intent.rows_per_epoch {
             let promise = self.rows.entry(*epoch).or_insert((0, standing));
@@ -243,6 +270,7 @@ impl Promises {
                     found,
                     shared_by: members.len(),
                     by_column,
+                    sum: None,
                     state,
                 });
             }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use commit_protocol::{Epoch, News, StagedChunk};
+use commit_protocol::{Epoch, News};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
@@ -89,7 +89,7 @@ impl<T: Timestamp + TotalOrder> Desk<T> {
             }
         }
         let news = &mut self.pending.news;
-        news.chunks.extend(chunks.into_iter().map(|(tag, rows)| StagedChunk { tag, rows }));
+        news.chunks.extend(chunks);
         news.positions.extend(positions.into_iter().map(change));
     }
 

@@ -27,6 +27,7 @@ use super::message::{Answer, Order};
 use super::process::Process;
 use super::{WriteAheadError, failpoint};
 use crate::SinkError;
+use crate::row_hash::RowHash;
 
 use pace::Pace;
 
@@ -67,6 +68,8 @@ pub(super) struct Driver {
     sweep_on: bool,
     /// For whom a start waits, as it was told last.
     waits: String,
+    /// What rows of this start are hashed over, if they are.
+    row_hash: Option<RowHash>,
 }
 
 impl Driver {
@@ -93,6 +96,7 @@ impl Driver {
             commits: 0,
             sweep_on: false,
             waits: String::new(),
+            row_hash: None,
         }
     }
 
@@ -111,12 +115,14 @@ impl Driver {
     async fn try_drive(&mut self) -> Result<(), WriteAheadError> {
         let local_logs = self.gather().await?;
         self.rights().await?;
+        self.row_hash = self.choose_row_hash().await?;
         let setup = Setup {
             lineage: self.process.lineage,
             nonce: Nonce(rand::random()),
             workers: u32::try_from(self.peers).unwrap_or(u32::MAX),
             sources_replay: self.process.options.replays(),
             local_logs,
+            sums_over: self.row_hash.as_ref().map(RowHash::text),
             limits: self.process.options.limits(),
         };
         let (mut coordinator, mut action) = self.process.options.guards.start(setup);

@@ -35,6 +35,7 @@ pub(super) async fn init(process: &Process) -> Result<Initialized, WriteAheadErr
         workers: 1,
         sources_replay: true,
         local_logs: process.has_local_logs(),
+        sums_over: None,
         limits: process.options.limits(),
     };
     let (mut coordinator, mut action) = Coordinator::start(setup);

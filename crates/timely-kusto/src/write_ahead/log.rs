@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use epoch_log::{Column, Layout, SealedFile};
+use epoch_log::{Column, Layout, RowSum, SealedFile};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
@@ -34,6 +34,7 @@ use crate::budget::Reservation;
 use crate::chunk::{Buffers, Chunk};
 use crate::encode::tail::EPOCH;
 use crate::encode::{EncodeError, Encoder};
+use crate::row_hash::{Misfit, RowHash};
 use crate::{Format, Result, SinkError};
 
 /// Epochs that are sealed at once, each with an open file of its own until then.
@@ -121,6 +122,8 @@ struct Logger<T: Timestamp, D, E> {
     /// A seal that is under way: its bound, and the frontier that led to it.
     sealing: Option<(u64, Option<T>)>,
     layout: Option<Arc<Layout>>,
+    /// What rows are hashed over, if they are.
+    hash: Option<RowHash>,
     /// Bytes at which a chunk is closed; looked up once per container.
     chunk_bytes: usize,
     rows_taken: u64,
@@ -141,6 +144,10 @@ where
     ) -> Self {
         session.process.attach();
         let sealed_to = session.opened.first_epoch;
+        let hash = session.row_hash().unwrap_or_else(|error| {
+            session.process.trouble(error, false);
+            None
+        });
         Logger {
             session,
             encoder,
@@ -155,6 +162,7 @@ where
             sealed_to,
             sealing: None,
             layout: None,
+            hash,
             chunk_bytes: 0,
             rows_taken: 0,
             long_values: 0,
@@ -269,11 +277,29 @@ where
         let (tell, packed) = oneshot::channel();
         let courier = Arc::clone(&self.process().courier);
         let chunk = Chunk { raw, rows, mapping: None, memory };
+        let sum = self.sum_of(&layout, rows);
         self.process().spawn(async move {
-            let _ = tell.send(courier.compress(chunk).await); // the thread may have ended
+            let _ = tell.send(courier.compress_while(chunk, sum).await); // the thread may have ended
         });
         self.give(Job::Append { epoch, layout, packed });
         Ok(())
+    }
+
+    /// Makes the sum over the rows of a chunk, beside its compression.
+    fn sum_of(
+        &self,
+        layout: &Layout,
+        rows: u64,
+    ) -> impl FnOnce(&[u8]) -> Result<Option<RowSum>> + Send + 'static + use<T, D, E> {
+        let fields = |layout: &Layout| layout.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+        let format = self.process().courier.options.format();
+        let hash = self.hash.as_ref().map(|hash| (hash.id(), hash.summer(format, &fields(layout))));
+        let (first_row, table) = (self.rows_taken - rows, self.process().courier.table());
+        move |raw| {
+            let Some((over, mut summer)) = hash else { return Ok(None) };
+            let misfit = |it: Misfit| SinkError::Encode { row: first_row + it.row(), table, source: it.into() };
+            Ok(Some(RowSum { over, sum: summer.sum(raw).map_err(misfit)? }))
+        }
     }
 
     /// A commit takes an epoch as a whole, and names all of its chunks in one command.

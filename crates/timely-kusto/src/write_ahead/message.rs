@@ -1,7 +1,7 @@
 //! What workers and processes say to each other.
 
 use commit_protocol as protocol;
-use commit_protocol::{Epoch, PositionChange, StagingName, StartId, Tag, Worker};
+use commit_protocol::{Epoch, PositionChange, StagedChunk, StagingName, StartId, Worker};
 use serde::{Deserialize, Serialize};
 
 use super::error::Told;
@@ -36,7 +36,7 @@ pub(super) enum Order {
     /// Make the directory of each worker.
     Prepare { start: StartId },
     /// Stage those of these chunks that are here.
-    Stage { into: Name, chunks: Vec<(Tag, u64)> },
+    Stage { into: Name, chunks: Vec<StagedChunk> },
     /// The start is over.
     Open(Opened),
     /// It failed.
@@ -48,7 +48,7 @@ pub(super) enum Order {
 pub(super) enum Answer {
     Done,
     Logs { directories: Vec<Listed>, held: Vec<Held> },
-    Staged(Vec<(Tag, u64)>),
+    Staged(Vec<StagedChunk>),
     Failed(Told),
 }
 
@@ -79,6 +79,8 @@ pub(super) struct Opened {
     pub(super) positions: Vec<(String, Vec<u8>)>,
     /// The target's columns: name and type.
     pub(super) columns: Vec<(String, String)>,
+    /// What the hash of a row is over, as its text, if rows are hashed.
+    pub(super) hashed: Option<String>,
 }
 
 /// A log directory.

@@ -53,7 +53,7 @@
 //! | `operator.rs`, `handle.rs` | what users call and hold |
 //! | `init.rs` | the first tables, without a run |
 //! | `collections/` | differential collections: what rows they are, and what reads them |
-//! | `survey.rs`, `audit.rs` | what stands in the service, for people; rows promised beside rows in the table |
+//! | `survey.rs`, `audit.rs`, `contents.rs` | what stands in the service, for people; rows promised beside rows in the table, by number and by hash |
 //! | `resolve.rs` | a person's decision about an intent that left no evidence |
 //! | `failpoint.rs` | places to die at, for tests |
 //! | `guards.rs` | rules that a test leaves out, to show what each is for |
@@ -70,7 +70,6 @@
 //! - Rows whose fields have no names (tuples) are logged with the columns that the target has at the start, in their order.
 //!   JSON rows without names are logged without columns: a later start cannot tell whether they still fit.
 //! - Rows of collections carry their epoch as `_kt_time`, not the time: nothing finer becomes visible.
-//! - There is no hash of rows beside `_kt_epoch`: an audit sees which rows are missing or too many, and not what is in them.
 //! - Chunks are closed by size or by the end of their epoch; `batch_interval` is not used.
 //! - The staging table gets the target's columns and their encoding policies at every start, not only before an adoption.
 //! - Epochs without rows or positions are committed at most once a second.
@@ -80,6 +79,7 @@ mod audit;
 mod bus;
 mod collections;
 mod commit;
+mod contents;
 mod driver;
 mod early;
 mod error;
@@ -105,7 +105,7 @@ mod standing;
 mod survey;
 mod trim;
 
-pub use audit::{Audit, EpochAudit, EpochState, LoggedRows};
+pub use audit::{Audit, EpochAudit, EpochState, LoggedRows, SumAudit};
 pub use collections::{CollectionWrittenAhead, Reader, ReaderMade};
 pub use error::WriteAheadError;
 pub use handle::{WriteAheadHandle, WriteAheadLimits};

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use commit_protocol::{ChunkId, Generation, Worker};
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use epoch_log::{Body, DirectoryId, Epoch, Error, Layout, NewChunk, SealedFile, Writer};
+use epoch_log::{Body, DirectoryId, Epoch, Error, Layout, NewChunk, RowSum, SealedFile, Writer};
 use tokio::sync::oneshot;
 
 use super::process::Process;
@@ -27,7 +27,7 @@ const DISK_FULL_PAUSE: Duration = Duration::from_millis(200);
 /// What the thread is to do.
 pub(super) enum Job {
     /// Write a body, once it is compressed.
-    Append { epoch: u64, layout: Arc<Layout>, packed: oneshot::Receiver<Result<Packed>> },
+    Append { epoch: u64, layout: Arc<Layout>, packed: oneshot::Receiver<Result<(Packed, Option<RowSum>)>> },
     /// Note where partitions stand.
     Positions { epoch: u64, positions: BTreeMap<String, Vec<u8>> },
     /// Make all epochs below durable, and say so if asked to.
@@ -140,9 +140,9 @@ impl Hand {
     fn do_it(&mut self, job: Job) -> Result<()> {
         match job {
             Job::Append { epoch, layout, packed } => {
-                let Packed { body, rows, raw_bytes, memory } =
+                let (Packed { body, rows, raw_bytes, memory }, sum) =
                     packed.blocking_recv().unwrap_or(Err(SinkError::Stopped))?;
-                let chunk = NewChunk { epoch: Epoch(epoch), rows, raw_bytes, layout };
+                let chunk = NewChunk { epoch: Epoch(epoch), rows, raw_bytes, layout, sum };
                 failpoint::reach("before append");
                 let written = self.until_room(|writer| writer.append(&chunk, &body))?;
                 failpoint::reach("after append");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use commit_protocol::{ChunkId, Epoch, Generation, StartId, Worker};
+use commit_protocol::{ChunkId, Epoch, Generation, RowSum, StartId, Worker};
 use epoch_log::SealedFile;
 
 /// Where the body of a chunk is. Holds the file, and with it the lock of its directory.
@@ -12,6 +12,7 @@ pub(super) struct Place {
     pub(super) file: SealedFile,
     pub(super) index: usize,
     pub(super) rows: u64,
+    pub(super) sum: Option<RowSum>,
 }
 
 /// What is on the shelf.
@@ -23,14 +24,15 @@ impl Shelf {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts the chunks of a sealed file there, and returns their names with their rows.
-    pub(super) fn put(&self, log: Generation, file: &SealedFile) -> Vec<(ChunkId, u64)> {
+    /// Puts the chunks of a sealed file there, and returns their names.
+    pub(super) fn put(&self, log: Generation, file: &SealedFile) -> Vec<ChunkId> {
         let worker = Worker(file.footer().worker);
         let mut shelf = self.lock();
         let put = |(index, chunk): (usize, &epoch_log::Chunk)| {
             let id = ChunkId { epoch: Epoch(chunk.epoch.0), log, worker, index: chunk.number };
-            shelf.insert(id, Place { file: file.clone(), index, rows: chunk.rows });
-            (id, chunk.rows)
+            let sum = chunk.sum.map(|it| RowSum { over: it.over, sum: it.sum });
+            shelf.insert(id, Place { file: file.clone(), index, rows: chunk.rows, sum });
+            id
         };
         file.chunks().iter().enumerate().map(put).collect()
     }

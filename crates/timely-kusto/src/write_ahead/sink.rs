@@ -26,6 +26,7 @@ use super::{Reader, ReaderMade, WriteAheadError, WriteAheadOptions};
 use crate::delivery::trouble::RetryCause;
 use crate::encode::SerdeEncoder;
 use crate::options::WriteOptions;
+use crate::row_hash::RowHash;
 use crate::stats::SinkStats;
 use crate::{Result, SinkError};
 
@@ -335,7 +336,14 @@ impl Session {
         if self.process.options.has_epoch_column() { encoder.with_epoch() } else { encoder }
     }
 
+    /// What rows are hashed over, if they are.
+    pub(super) fn row_hash(&self) -> Result<Option<RowHash>, WriteAheadError> {
+        let parsed = self.opened.hashed.as_deref().map(RowHash::parse).transpose();
+        parsed.map_err(|source| WriteAheadError::Refused { why: source.to_string() })
+    }
+
     /// Stops the sink unless the target has the columns that the options demand.
+
     pub(super) fn check_columns(&self) {
         let table = self.process.courier.table();
         if let Err(error) = self.process.options.check_columns(&table, &self.opened.columns) {

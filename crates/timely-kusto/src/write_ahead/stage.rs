@@ -23,7 +23,7 @@ use super::sink::Session;
 /// What a file brought: chunks that are in the staging table as far as their status says, positions that changed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Description {
-    pub(super) chunks: Vec<(Tag, u64)>,
+    pub(super) chunks: Vec<StagedChunk>,
     pub(super) positions: Vec<(u64, String, Vec<u8>)>,
 }
 
@@ -61,10 +61,10 @@ pub(super) fn stage<'scope, T: Timestamp + TotalOrder>(
                     let names = session.process.shelf.put(session.generation(), &file);
                     let description = Description { chunks: Vec::new(), positions: positions_of(&file) };
                     let file = OnTheWay { at: time.retain(0), waits_for: names.len(), description };
-                    for (chunk, rows) in names {
+                    for chunk in names {
                         let tag = session.tag(chunk, Attempt(0));
                         let (tell, operator) = (tell.clone(), operator.clone());
-                        spawn(&session, StagedChunk { tag, rows }, move |outcome| {
+                        spawn(&session, tag, move |outcome| {
                             let _ = tell.send((next, outcome)); // the dataflow may be gone
                             let _ = operator.activate();
                         });
@@ -78,7 +78,7 @@ pub(super) fn stage<'scope, T: Timestamp + TotalOrder>(
                 let Some(on) = under_way.get_mut(&file) else { continue };
                 match outcome {
                     Ok(chunk) => {
-                        on.description.chunks.push((chunk.tag, chunk.rows));
+                        on.description.chunks.push(chunk);
                         on.waits_for -= 1;
                     }
                     // It stays under way, and holds the clock; the reason is on the handle.
@@ -99,14 +99,14 @@ pub(super) fn stage<'scope, T: Timestamp + TotalOrder>(
 
 fn spawn(
     session: &Session,
-    chunk: StagedChunk,
+    tag: Tag,
     tell: impl FnOnce(Result<StagedChunk, WriteAheadError>) + Send + 'static,
 ) {
     let (process, into) = (Arc::clone(&session.process), session.staging());
-    let place = process.shelf.find(chunk.tag.chunk);
+    let place = process.shelf.find(tag.chunk);
     session.process.spawn(async move {
         match place {
-            Some(place) => tell(process.stage_chunk(place, chunk.tag, into).await),
+            Some(place) => tell(process.stage_chunk(place, tag, into).await),
             None => tell(Err(WriteAheadError::Ended)),
         }
     });

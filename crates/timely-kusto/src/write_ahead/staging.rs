@@ -48,7 +48,7 @@ impl Process {
                 Ok(()) => {
                     failpoint::reach("after staged");
                     self.pressure.moving(STAGING);
-                    return Ok(StagedChunk { tag, rows: place.rows });
+                    return Ok(StagedChunk { tag, rows: place.rows, sum: place.sum });
                 }
                 Err(error) => error,
             };

@@ -128,7 +128,7 @@ pub(super) async fn ledger(desk: &Desk) -> Result<Ledger, WriteAheadError> {
     Ok(ledger.map_err(|error| Stop::from(LedgerError::from(error)))?)
 }
 
-fn asked<T>(answer: Asked<T>) -> Result<T, WriteAheadError> {
+pub(super) fn asked<T>(answer: Asked<T>) -> Result<T, WriteAheadError> {
     let doing = || "looking at what stands in the service".to_owned();
     answer.map_err(|source| WriteAheadError::Service { doing: doing(), source })
 }

@@ -10,6 +10,7 @@ mod early;
 mod ends;
 mod epochs;
 mod faults;
+mod hashes;
 mod interleavings;
 mod limits;
 mod runs;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use commit_protocol::{
     Attempt, Column, Coordinator, Fact, HeldLog, LogDirectory, LogLists, PreparePermit, Reply, StagePermit,
-    StagedChunk, StartId,
+    StartId,
 };
 
 use super::{Driver, Heard};
@@ -173,12 +173,11 @@ impl Driver {
             _ => format!("staging {} chunks again, {rows} rows", asked.len()),
         };
         tracing::info!("{doing}");
-        let chunks = asked.iter().map(|chunk| (chunk.tag, chunk.rows)).collect();
-        let order = Order::Stage { into: into.into(), chunks };
+        let order = Order::Stage { into: into.into(), chunks: asked.to_vec() };
         let mut staged = Vec::new();
         for answer in self.ask(order, Some(into.start), &doing).await? {
             if let Answer::Staged(chunks) = answer {
-                staged.extend(chunks.into_iter().map(|(tag, rows)| StagedChunk { tag, rows }));
+                staged.extend(chunks);
             }
         }
         // Two processes never hold one log; the later attempt counts all the same.

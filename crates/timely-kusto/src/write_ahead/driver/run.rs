@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::answers::{own, pairs};
 use super::{Driver, Heard};
+use crate::row_hash::RowHash;
 use crate::write_ahead::message::{Opened, Order};
 use crate::write_ahead::{WriteAheadError, failpoint};
 
@@ -17,6 +18,15 @@ const LOOK_WHEN_IDLE: Duration = Duration::from_secs(30);
 const EMPTY_COMMITS: Duration = Duration::from_secs(1);
 
 impl Driver {
+    /// What rows are hashed over, from the options and the target's columns as they are now.
+    pub(super) async fn choose_row_hash(&mut self) -> Result<Option<RowHash>, WriteAheadError> {
+        if !self.process.options.hashes_rows() {
+            return Ok(None);
+        }
+        let columns = pairs(self.target_columns().await?);
+        self.process.options.row_hash(&self.process.desk.target(), &columns)
+    }
+
     /// The start is over: tells all workers.
     pub(super) async fn open(
         &mut self,
@@ -31,6 +41,7 @@ impl Driver {
             first_epoch: permit.first_epoch().0,
             positions: positions.map(|(name, at)| (name.to_owned(), at.to_vec())).collect(),
             columns: pairs(columns),
+            hashed: self.row_hash.as_ref().map(RowHash::text),
         };
         self.told = opened.first_epoch;
         self.process.pressure.say("");
