@@ -22,6 +22,7 @@ mod error;
 mod failure;
 mod mapping;
 mod options;
+mod row_hash;
 mod rows;
 mod sink_v2;
 mod stats;

@@ -27,7 +27,7 @@ pub struct DateTime(i64);
 const UNIX_EPOCH_TICKS: i64 = 719_162 * TICKS_PER_DAY;
 
 /// How long the text is.
-const TEXT: usize = "2014-05-25T08:20:03.1234567Z".len();
+pub(crate) const TEXT: usize = "2014-05-25T08:20:03.1234567Z".len();
 
 impl DateTime {
     /// 0001-01-01T00:00:00Z
@@ -77,7 +77,7 @@ impl DateTime {
 
     /// The text, ASCII, always of the same length.
     #[inline]
-    fn text(self) -> [u8; TEXT] {
+    pub(crate) fn text(self) -> [u8; TEXT] {
         let (year, month, day) = civil(self.0 / TICKS_PER_DAY);
         let in_day = self.0 % TICKS_PER_DAY;
         let (second, fraction) = ((in_day / TICKS_PER_SECOND) as u32, (in_day % TICKS_PER_SECOND) as u32);

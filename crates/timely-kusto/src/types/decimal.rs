@@ -30,6 +30,11 @@ impl Decimal {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Why a text is no decimal, if it is none: what reading it finds, without a copy of it.
+    pub(crate) fn fault(text: &str) -> Option<&'static str> {
+        fault(text)
+    }
 }
 
 /// Why a text is no decimal, if it is none.

@@ -1,0 +1,78 @@
+//! Rows of CSV.
+
+use csv_core::{ReadRecordResult, Reader};
+
+use super::Misfit;
+use super::summer::Hasher;
+use super::value::Given;
+
+/// Reads records of CSV, in buffers that grow to the longest.
+#[derive(Clone, Debug)]
+pub(super) struct Records {
+    /// For each column of the hash, its field.
+    places: Vec<Option<usize>>,
+    /// How many fields a row has.
+    width: usize,
+    /// The fields of a record, without quotes, one behind the other.
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl Records {
+    pub(super) fn new(columns: &[&str], fields: &[String]) -> Records {
+        let place = |column: &&str| fields.iter().position(|field| field == column);
+        let places = columns.iter().map(place).collect();
+        Records { places, width: fields.len(), bytes: vec![0; 4096], ends: vec![0; fields.len() + 1] }
+    }
+
+    pub(super) fn sum(&mut self, rows: &[u8], hasher: &mut Hasher) -> Result<u64, Misfit> {
+        let mut reader = Reader::new();
+        let (mut rest, mut row, mut sum) = (rows, 0, 0);
+        while let Some((length, fields)) = self.next(&mut reader, rest, row)? {
+            self.check(fields, row, &rest[..length])?;
+            let (bytes, ends, places) = (&self.bytes, &self.ends, &self.places);
+            sum += hasher.number(row, |at| match places[at] {
+                Some(0) => Given::Text(&bytes[..ends[0]]),
+                Some(field) => Given::Text(&bytes[ends[field - 1]..ends[field]]),
+                None => Given::Null,
+            })?;
+            rest = &rest[length..];
+            row += 1;
+        }
+        Ok(sum)
+    }
+
+    /// Reads the next record: its length in `rest` and its number of fields; none at the end.
+    fn next(&mut self, reader: &mut Reader, rest: &[u8], row: u64) -> Result<Option<(usize, usize)>, Misfit> {
+        let (mut taken, mut written, mut fields) = (0, 0, 0);
+        loop {
+            let input = &rest[taken..];
+            let (result, read, wrote, ended) =
+                reader.read_record(input, &mut self.bytes[written..], &mut self.ends[fields..]);
+            (taken, written, fields) = (taken + read, written + wrote, fields + ended);
+            match result {
+                // A row that ended with a line break would not have come to the end of the bytes.
+                ReadRecordResult::Record if input.is_empty() && rest.ends_with(b"\n") => {
+                    return Err(Misfit::of_row(row, rest, "its last quote is not closed"));
+                }
+                ReadRecordResult::Record => return Ok(Some((taken, fields))),
+                ReadRecordResult::End => return Ok(None),
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull => self.bytes.resize(self.bytes.len() * 2, 0),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
+            }
+        }
+    }
+
+    fn check(&self, fields: usize, row: u64, record: &[u8]) -> Result<(), Misfit> {
+        if fields == self.width {
+            return Ok(());
+        }
+        let why = format!(
+            "it has {fields} fields, and the rows have {}: the service refuses such a blob",
+            self.width
+        );
+        Err(Misfit::of_row(row, record, why))
+    }
+}

@@ -1,0 +1,181 @@
+//! The types whose values have a text, and the text of each: what is told to users, and the KQL that writes it.
+//!
+//! Sources are paths in `MicrosoftDocs/dataexplorer-docs`, below `data-explorer/kusto/query/`.
+
+/// A type whose values have a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Bool,
+    Int,
+    Long,
+    Real,
+    Decimal,
+    DateTime,
+    Timespan,
+    Guid,
+    String,
+}
+
+/// How a type's values are written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    /// The text, in words.
+    pub(super) text: &'static str,
+    /// A text, for instance.
+    pub(super) example: &'static str,
+    /// The body of the KQL function of a value `x`: a text with its end.
+    pub(super) kql: &'static str,
+    /// What it rests on: paths in the service's documents.
+    pub(super) sources: &'static [&'static str],
+}
+
+impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Kind; 9] = [
+        Kind::Bool,
+        Kind::Int,
+        Kind::Long,
+        Kind::Real,
+        Kind::Decimal,
+        Kind::DateTime,
+        Kind::Timespan,
+        Kind::Guid,
+        Kind::String,
+    ];
+
+    /// The name in the query language.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Bool => "bool",
+            Kind::Int => "int",
+            Kind::Long => "long",
+            Kind::Real => "real",
+            Kind::Decimal => "decimal",
+            Kind::DateTime => "datetime",
+            Kind::Timespan => "timespan",
+            Kind::Guid => "guid",
+            Kind::String => "string",
+        }
+    }
+
+    /// The type of this name, synonyms included (`scalar-data-types/index.md`); none for `dynamic` and what is unknown.
+    pub(crate) fn from_name(name: &str) -> Option<Kind> {
+        let synonym = match name {
+            "boolean" => "bool",
+            "double" => "real",
+            "date" => "datetime",
+            "time" => "timespan",
+            "uuid" | "uniqueid" => "guid",
+            other => other,
+        };
+        Kind::ALL.into_iter().find(|kind| kind.name() == synonym)
+    }
+
+    pub(super) fn form(self) -> &'static Form {
+        match self {
+            Kind::Bool => &BOOL,
+            Kind::Int | Kind::Long => &WHOLE,
+            Kind::Real => &REAL,
+            Kind::Decimal => &DECIMAL,
+            Kind::DateTime => &DATETIME,
+            Kind::Timespan => &TIMESPAN,
+            Kind::Guid => &GUID,
+            Kind::String => &STRING,
+        }
+    }
+}
+
+const BOOL: Form = Form {
+    text: "`1` or `0`",
+    example: "1",
+    kql: r#"case(isnull(x), ",", x, "1,", "0,")"#,
+    sources: &["case-function.md", "isnull-function.md"],
+};
+
+const WHOLE: Form = Form {
+    text: "decimal digits, behind a `-` if negative",
+    example: "-5",
+    kql: r#"strcat(tostring(x), ",")"#,
+    sources: &["tostring-function.md", "strcat-function.md"],
+};
+
+/// A number is told exactly by whole numbers: it is multiplied with a power of two, which changes no digit, so that it has
+/// at most 62 binary digits before the point, and at most 124 behind it.
+const REAL: Form = Form {
+    text: "`nan`, `inf`, `-inf`, or four whole numbers with `:` between: *k*, and, of the magnitude times 2^(-128 *k*) \
+           (2^1000 for *k* = -8, 2^-1000 for *k* = 8), the whole part and twice the next 62 binary digits; behind a `-` if \
+           negative. *k* is the least number, from -8 to 8, for which the magnitude is below 2^(128 *k* + 62), or else 8. \
+           0.0 and -0.0 have one text",
+    example: "0:1:2305843009213693952:0",
+    kql: r#"
+    let a = abs(x);
+    let k = case(
+        a < exp2(-962), -8, a < exp2(-834), -7, a < exp2(-706), -6, a < exp2(-578), -5, a < exp2(-450), -4,
+        a < exp2(-322), -3, a < exp2(-194), -2, a < exp2(-66), -1, a < exp2(62), 0, a < exp2(190), 1,
+        a < exp2(318), 2, a < exp2(446), 3, a < exp2(574), 4, a < exp2(702), 5, a < exp2(830), 6,
+        a < exp2(958), 7, 8);
+    let m = a * case(
+        a < exp2(-962), exp2(1000), a < exp2(-834), exp2(896), a < exp2(-706), exp2(768), a < exp2(-578), exp2(640),
+        a < exp2(-450), exp2(512), a < exp2(-322), exp2(384), a < exp2(-194), exp2(256), a < exp2(-66), exp2(128),
+        a < exp2(62), 1.0, a < exp2(190), exp2(-128), a < exp2(318), exp2(-256), a < exp2(446), exp2(-384),
+        a < exp2(574), exp2(-512), a < exp2(702), exp2(-640), a < exp2(830), exp2(-768), a < exp2(958), exp2(-896),
+        exp2(-1000));
+    case(isnull(x), ",", isnan(x), "nan,", isinf(x), iff(x > 0.0, "inf,", "-inf,"),
+        strcat(iff(x < 0.0, "-", ""), k, ":", tolong(m), ":", tolong((m % 1.0) * exp2(62)), ":",
+            tolong(((m * exp2(62)) % 1.0) * exp2(62)), ","))
+"#,
+    sources: &[
+        "scalar-data-types/real.md",
+        "exp2-function.md",
+        "numerical-operators.md",
+        "toint-function.md",
+        "isnan-function.md",
+    ],
+};
+
+const DECIMAL: Form = Form {
+    text: "decimal digits with a point among them if there is a fraction, without exponent, without zeros at the end of the \
+           fraction, behind a `-` if negative. How the service writes a decimal is not documented; zeros that it may keep are \
+           taken away",
+    example: "-12.5",
+    kql: r#"
+    let t = tostring(x);
+    let d = iff(indexof(t, ".") < 0, t, trim_end(@"\.?0+", t));
+    strcat(iff(d == "-0", "0", d), ",")
+"#,
+    sources: &["tostring-function.md", "trim-end-function.md", "indexof-function.md"],
+};
+
+const DATETIME: Form = Form {
+    text: "`yyyy-MM-dd HH:mm:ss.fffffff`",
+    example: "2024-02-29 23:59:59.1234567",
+    kql: r#"case(isnull(x), ",", strcat(format_datetime(x, "yyyy-MM-dd HH:mm:ss.fffffff"), ","))"#,
+    sources: &["format-datetime-function.md"],
+};
+
+/// Long ones count from -10675199 days on, since the earliest has no day that begins before it.
+const TIMESPAN: Form = Form {
+    text: "whole days, a point, and the ticks (100 ns) of the last day; negative ones have 10675199 days added to them and stand \
+           behind a `-`",
+    example: "1.36000000000",
+    kql: r#"
+    let y = iff(x < 0s, x + 10675199d, x);
+    let d = bin(y, 1d);
+    case(isnull(x), ",", strcat(iff(x < 0s, "-", ""), tolong(d / 1d), ".", tolong((y - d) / 1tick), ","))
+"#,
+    sources: &["scalar-data-types/timespan.md", "datetime-timespan-arithmetic.md", "bin-function.md"],
+};
+
+const GUID: Form = Form {
+    text: "hexadecimal digits in groups of 8-4-4-4-12, in lower case",
+    example: "74be27de-1e4e-49d9-b579-fe0b331d3642",
+    kql: r#"strcat(tolower(tostring(x)), ",")"#,
+    sources: &["scalar-data-types/guid.md", "toguid-function.md"],
+};
+
+const STRING: Form = Form {
+    text: "its length in bytes of UTF-8, `:`, and the text as it is. There is no null: an empty text is `0:`",
+    example: "5:a, b.",
+    kql: r#"strcat(string_size(x), ":", x, ",")"#,
+    sources: &["string-size-function.md", "scalar-data-types/null-values.md"],
+};
