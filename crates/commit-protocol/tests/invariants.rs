@@ -73,7 +73,7 @@ fn invariant_3_only_ids_of_the_intent_are_moved() {
 fn invariant_4_an_intent_waits_until_each_chunk_is_whole_in_one_attempt() {
     let mut desk = opened();
     let tag = desk.tag(0, 0, 0);
-    let chunk = StagedChunk { tag, rows: 5 };
+    let chunk = StagedChunk { tag, rows: 5, sum: None };
     desk.lands(tag, 3);
     let action = desk.news(1, vec![chunk], vec![]).unwrap();
     let fact = desk.perform(&action).unwrap();

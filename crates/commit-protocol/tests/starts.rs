@@ -403,7 +403,7 @@ fn a_chunk_that_never_arrives_whole_stops_with_its_name() {
     let limits = Limits { attempts_per_chunk: 3, ..Limits::default() };
     let (mut desk, action) = Desk::with(Setup { limits, ..setup(1) });
     let _ = desk.run(action).unwrap();
-    let chunk = StagedChunk { tag: desk.tag(0, 0, 0), rows: 5 };
+    let chunk = StagedChunk { tag: desk.tag(0, 0, 0), rows: 5, sum: None };
     let mut action = desk.news(1, vec![chunk], vec![]).unwrap();
     let stop = loop {
         let fact = match &action {
@@ -425,7 +425,7 @@ fn a_chunk_that_never_arrives_whole_stops_with_its_name() {
 fn a_chunk_in_two_extents_is_refused_where_a_blob_may_become_visible_in_parts() {
     let tag: Tag = "kt:00c0ffee00c0ffee/7/g7w0/0.0/0".parse().unwrap();
     let extent = |id, rows| Extent { id: ExtentId(id), rows, tags: vec![tag] };
-    let (chunk, halves) = (StagedChunk { tag, rows: 4 }, [extent(1, 2), extent(2, 2)]);
+    let (chunk, halves) = (StagedChunk { tag, rows: 4, sum: None }, [extent(1, 2), extent(2, 2)]);
     assert_eq!(verify(&chunk, &halves, false), Verified::Whole(vec![ExtentId(1), ExtentId(2)]));
     assert_eq!(verify(&chunk, &halves, true), Verified::More { rows: 4 });
     let merged = [Extent { tags: vec![tag, Tag { attempt: Attempt(1), ..tag }], ..extent(1, 4) }];
@@ -455,7 +455,7 @@ fn a_gap_in_the_chain_and_two_starts_of_one_generation_are_errors() {
     desk.raw.retain(|raw| raw.seq != Some(3));
     assert!(matches!(desk.ledger().head(), Err(LedgerError::Gap { .. })));
     desk.raw = full;
-    let twin = Row::Start(Start { by: start_id(1, 99), head: None });
+    let twin = Row::Start(Start { by: start_id(1, 99), head: None, sums_over: None });
     desk.late.push(twin);
     assert!(matches!(Ledger::of(desk.rows()).head(), Err(LedgerError::TwoStarts { .. })));
 }

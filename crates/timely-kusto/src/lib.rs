@@ -47,7 +47,7 @@ pub use sink_v2::{
 pub use stats::SinkStats;
 pub use write_ahead::{
     Audit, Clocks, CollectionWrittenAhead, Deadlines, EncodedRowsWrittenAhead, EpochAudit, EpochState,
-    Initialized, LoggedRows, Pause, PositionAt, Reader, ReaderMade, Resume, RowsWrittenAhead, Staging, SumAudit,
-    Undecided, Verdict, WriteAhead, WriteAheadError, WriteAheadHandle, WriteAheadLimits, WriteAheadOptions,
-    WriteAheadSink, WriteAheadState,
+    Initialized, LoggedRows, Pause, PositionAt, Reader, ReaderMade, Resume, RowsWrittenAhead, Staging,
+    SumAudit, Undecided, Verdict, WriteAhead, WriteAheadError, WriteAheadHandle, WriteAheadLimits,
+    WriteAheadOptions, WriteAheadSink, WriteAheadState,
 };

@@ -99,6 +99,7 @@ impl Config {
             workers: WORKERS as u32,
             sources_replay: self.replay,
             local_logs: false,
+            sums_over: None,
             limits: Limits {
                 chunks_per_commit: self.chunks_per_commit,
                 attempts_per_chunk: 100,

@@ -349,7 +349,7 @@ impl World {
             if low < high {
                 let attempt = usize::from(self.starts[at].attempts[worker][epoch]);
                 let staged = Staged { start: at, worker, epoch, attempt, delivery: 0 };
-                chunks.push(StagedChunk { tag: self.tag(staged), rows: u64::from(high - low) });
+                chunks.push(StagedChunk { tag: self.tag(staged), rows: u64::from(high - low), sum: None });
             }
         }
         (chunks, positions)

@@ -17,7 +17,7 @@ fn intent(chunks: u64) -> Intent {
     let chunk = |index: u64| {
         let chunk = ChunkId { epoch: Epoch(7), log: Generation(2), worker: Worker(1), index: index as u32 };
         let tag = Tag { lineage: lineage(), generation: Generation(3), chunk, attempt: Attempt(1) };
-        ClaimedChunk { tag, rows: index + 1, extents: vec![ExtentId(u128::from(index) << 64 | 5)] }
+        ClaimedChunk { tag, rows: index + 1, extents: vec![ExtentId(u128::from(index) << 64 | 5)], sum: None }
     };
     Intent {
         id: id(9),
@@ -39,8 +39,8 @@ fn all_kinds() -> Vec<Row> {
     let first = Intent { parent: None, from: Epoch(0), ..intent(1) };
     vec![
         Row::Claim(Claim { by: start(3) }),
-        Row::Start(Start { by: start(3), head: Some(whole.id) }),
-        Row::Start(Start { by: start(1), head: None }),
+        Row::Start(Start { by: start(3), head: Some(whole.id), sums_over: None }),
+        Row::Start(Start { by: start(1), head: None, sums_over: None }),
         Row::Resolution(Resolution::committed(&whole)),
         Row::Resolution(Resolution {
             intent: IntentId { by: start(2), seq: Seq(1) },
@@ -75,7 +75,7 @@ fn the_written_form_of_version_1_stays_readable() {
         check: CHECK.to_owned(),
     };
     let head = Some(IntentId { by: start(2), seq: Seq(9) });
-    let row = Row::Start(Start { by: start(3), head });
+    let row = Row::Start(Start { by: start(3), head, sums_over: None });
     assert_eq!(
         write_row(raw.lineage.parse().unwrap(), &row),
         std::slice::from_ref(&raw),

@@ -33,6 +33,7 @@ pub(crate) fn setup(nonce: u64) -> Setup {
         workers: 2,
         sources_replay: true,
         local_logs: false,
+        sums_over: None,
         limits: Limits::default(),
     }
 }
@@ -108,7 +109,7 @@ impl Desk {
     pub(crate) fn staged(&mut self, worker: u32, epoch: u64, rows: u64) -> StagedChunk {
         let tag = self.tag(worker, epoch, 0);
         self.lands(tag, rows);
-        StagedChunk { tag, rows }
+        StagedChunk { tag, rows, sum: None }
     }
 
     pub(crate) fn tag(&self, worker: u32, epoch: u64, attempt: u32) -> Tag {

@@ -104,8 +104,9 @@ fn sink(mut section: Section) -> Result<SinkOptions> {
     }
     let hash_columns = section.texts("hash_columns")?;
     if !hash_columns.is_empty() && mode != SinkMode::WriteAhead {
-        return Err(section
-            .error("hash_columns needs mode = \"write-ahead\": rows of SinkV2 have no epoch to compare them by"));
+        return Err(section.error(
+            "hash_columns needs mode = \"write-ahead\": rows of SinkV2 have no epoch to compare them by",
+        ));
     }
     let write = write_options(section)?;
     let mut sink = SinkOptions::new(write);

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::row_hash::Misfit;
+
 /// A record that cannot be written as a row: which field, why, and what to do.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EncodeError(Box<Inner>);
@@ -65,6 +67,21 @@ impl Error for EncodeError {}
 impl serde::ser::Error for EncodeError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         EncodeError::new(message.to_string(), "")
+    }
+}
+
+/// A row that was written and has no hash.
+impl From<Misfit> for EncodeError {
+    fn from(misfit: Misfit) -> Self {
+        let Misfit { column, found, why, .. } = misfit;
+        let advice = "correct the value, or leave the column out of hash_columns";
+        match column {
+            Some((name, kind)) => {
+                let reason = format!("{found} may not be stored as the {kind} that is meant: {why}");
+                EncodeError::new(reason, advice).in_field(&name)
+            }
+            None => EncodeError::new(format!("{found} has no hash: {why}"), advice),
+        }
     }
 }
 

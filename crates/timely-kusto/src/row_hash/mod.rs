@@ -16,9 +16,6 @@
 //! 3. A sum over rows allocates nothing per row.
 //! 4. A definition is kept as text with a version ([`RowHash::text`]); another version is refused, never misread.
 
-// Nothing outside of the tests uses it yet: the audit comes next.
-#![allow(dead_code, unused_imports)]
-
 mod csv;
 mod decimal;
 mod definition;
@@ -34,8 +31,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use definition::{DefinitionError, RowHash, Unhashable};
+pub(crate) use definition::RowHash;
 pub(crate) use kind::Kind;
 pub(crate) use misfit::Misfit;
-pub(crate) use probe::{Deviation, Probe};
-pub(crate) use summer::Summer;
+pub(crate) use probe::Deviation;

@@ -81,7 +81,7 @@ struct Desk<T: Timestamp> {
 
 impl<T: Timestamp + TotalOrder> Desk<T> {
     fn staged(&mut self, time: &T, Description { chunks, positions }: Description) {
-        let epochs = chunks.iter().map(|(tag, _)| tag.chunk.epoch.0);
+        let epochs = chunks.iter().map(|chunk| chunk.tag.chunk.epoch.0);
         if let Some(last) = epochs.chain(positions.iter().map(|(epoch, ..)| *epoch)).max() {
             let earliest = self.pending.times.entry(last).or_insert_with(|| time.clone());
             if time < earliest {

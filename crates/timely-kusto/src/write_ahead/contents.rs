@@ -8,7 +8,6 @@
 //! compared is said, and is no difference.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use commit_protocol::{Epoch, Intent, Ledger, Row, RowSum};
 
@@ -16,7 +15,7 @@ use super::WriteAheadError;
 use super::audit::{EpochAudit, EpochState, SumAudit};
 use super::process::Process;
 use super::survey::asked;
-use crate::row_hash::RowHash;
+use crate::row_hash::{Deviation, Kind, RowHash};
 
 /// The sums that intents promise, by epoch: none where a chunk has none, or one over something else.
 #[derive(Debug, Default)]
@@ -48,7 +47,9 @@ pub(super) async fn compare(
     epochs: &mut [EpochAudit],
 ) -> Result<Vec<String>, WriteAheadError> {
     let mut by_hash = BTreeMap::<u64, Vec<&mut EpochAudit>>::new();
-    for epoch in epochs.iter_mut().filter(|it| it.state == EpochState::Agrees && it.by_column.unwrap_or(0) > 0) {
+    for epoch in
+        epochs.iter_mut().filter(|it| it.state == EpochState::Agrees && it.by_column.unwrap_or(0) > 0)
+    {
         if let Some(sum) = promised.of(epoch.epoch) {
             epoch.sum = Some(SumAudit { promised: sum.sum, found: None });
             by_hash.entry(sum.over).or_default().push(epoch);
@@ -60,45 +61,53 @@ pub(super) async fn compare(
     }
     let known = hashes(ledger);
     let columns = asked(process.desk.target_columns().await)?;
-    let columns: BTreeSet<_> = columns.into_iter().map(|column| (column.name, column.kind)).collect();
-    let strange = asked(process.desk.strange_types().await)?;
+    let columns = columns.into_iter().map(|column| (column.name, Kind::from_name(&column.kind))).collect();
     for (over, mut epochs) in by_hash {
-        match comparable(known.get(&over), &columns, &strange) {
+        match comparable(process, known.get(&over), &columns).await? {
             Ok(hash) => compare_epochs(process, hash, &mut epochs).await?,
-            Err(why) => remarks.push(format!("the contents of {} epochs are not compared: {why}", epochs.len())),
+            Err(why) => {
+                remarks.push(format!("the contents of {} epochs are not compared: {why}", epochs.len()))
+            }
         }
     }
     Ok(remarks)
 }
 
 /// What sums are over, by their names.
-fn hashes(ledger: &Ledger) -> BTreeMap<u64, Arc<RowHash>> {
+fn hashes(ledger: &Ledger) -> BTreeMap<u64, RowHash> {
     let texts = ledger.rows().iter().filter_map(|row| match row {
         Row::Start(start) => start.sums_over.as_deref(),
         _ => None,
     });
     let distinct: BTreeSet<&str> = texts.collect();
     let hashes = distinct.into_iter().filter_map(|text| RowHash::parse(text).ok());
-    hashes.map(|hash| (hash.id(), Arc::new(hash))).collect()
+    hashes.map(|hash| (hash.id(), hash)).collect()
 }
 
-/// Whether the table can be asked for sums over this.
-fn comparable<'a>(
-    hash: Option<&'a Arc<RowHash>>,
-    columns: &BTreeSet<(String, String)>,
-    strange: &[String],
-) -> Result<&'a RowHash, String> {
-    let hash = hash.ok_or("a newer version made their sums, or the row that says what these are over is gone")?;
-    if let Some((name, kind)) = hash.columns().iter().find(|column| !columns.contains(*column)) {
-        return Err(format!("they were hashed with a column {name}: {kind}, which the table has no more"));
+/// Whether the table can be asked for sums over this; if not, why.
+async fn comparable<'a>(
+    process: &Process,
+    hash: Option<&'a RowHash>,
+    columns: &BTreeMap<String, Option<Kind>>,
+) -> Result<Result<&'a RowHash, String>, WriteAheadError> {
+    let Some(hash) = hash else {
+        let why = "a newer version made their sums, or the row that says what these are over is gone";
+        return Ok(Err(why.to_owned()));
+    };
+    let gone = |(name, kind): &&(String, Kind)| columns.get(name) != Some(&Some(*kind));
+    if let Some((name, kind)) = hash.columns().iter().find(gone) {
+        let kind = kind.name();
+        return Ok(Err(format!(
+            "they were hashed with a column {name}: {kind}, which the table has no more"
+        )));
     }
-    match hash.columns().iter().find(|(_, kind)| strange.contains(kind)) {
-        Some((name, kind)) => Err(format!(
-            "this cluster writes {kind} (column {name}) in another form than docs/row-hash.md has. Leave such columns out of \
-             hash_columns, and tell the project"
-        )),
-        None => Ok(hash),
-    }
+    let deviations = asked(process.desk.deviations(hash).await)?;
+    Ok(deviations.first().map_or(Ok(hash), |Deviation { kind, value }| {
+        Err(format!(
+            "this cluster writes values of type {kind} in another form than this version, for instance {value:?}; leave \
+             columns of this type out of hash_columns"
+        ))
+    }))
 }
 
 async fn compare_epochs(

@@ -291,13 +291,14 @@ where
         layout: &Layout,
         rows: u64,
     ) -> impl FnOnce(&[u8]) -> Result<Option<RowSum>> + Send + 'static + use<T, D, E> {
-        let fields = |layout: &Layout| layout.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+        let fields =
+            |layout: &Layout| layout.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
         let format = self.process().courier.options.format();
         let hash = self.hash.as_ref().map(|hash| (hash.id(), hash.summer(format, &fields(layout))));
         let (first_row, table) = (self.rows_taken - rows, self.process().courier.table());
         move |raw| {
             let Some((over, mut summer)) = hash else { return Ok(None) };
-            let misfit = |it: Misfit| SinkError::Encode { row: first_row + it.row(), table, source: it.into() };
+            let misfit = |it: Misfit| SinkError::Encode { row: first_row + it.row, table, source: it.into() };
             Ok(Some(RowSum { over, sum: summer.sum(raw).map_err(misfit)? }))
         }
     }

@@ -222,7 +222,8 @@ impl WriteAheadOptions {
         // What names the rows that are compared says nothing about them.
         let columns: Vec<_> = columns.iter().filter(|(name, _)| name != EPOCH).cloned().collect();
         let chosen = RowHash::over(&self.hash_columns, &columns);
-        let refused = |source| WriteAheadError::Refused { why: format!("rows of {table} cannot be hashed: {source}") };
+        let refused =
+            |source| WriteAheadError::Refused { why: format!("rows of {table} cannot be hashed: {source}") };
         chosen.map(Some).map_err(refused)
     }
 

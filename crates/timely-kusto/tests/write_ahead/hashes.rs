@@ -49,7 +49,8 @@ fn a_value_that_was_changed_in_the_table_is_found_in_its_epoch() {
         all_well(&send(&hashing_as(&place, &["*"], format), 2, 60, 4));
         let whole = audit(&place);
         assert!(whole.agrees() && equal(&whole) == [0, 1, 2, 3, 4], "{whole:?}");
-        let epoch = place.query(&format!("{TABLE} | where id == 31 | project _kt_epoch"))[0][0].as_u64().unwrap();
+        let epoch =
+            place.query(&format!("{TABLE} | where id == 31 | project _kt_epoch"))[0][0].as_u64().unwrap();
         replace(&place, "extend text = iff(id == 31, strcat(text, '.'), text)");
         let changed = audit(&place);
         assert!(!changed.agrees() && altered(&changed) == [epoch], "{changed:?}");
@@ -82,7 +83,9 @@ fn hashes_survive_a_crash_before_the_commit_and_another_number_of_workers() {
     let place = place();
     let handle = place.handle();
     handle.add_fault(
-        FaultRule::new(Endpoint::Management, Fault::Hold(HoldPoint::Received)).operation(".move extents").times(1),
+        FaultRule::new(Endpoint::Management, Fault::Hold(HoldPoint::Resolved))
+            .operation(".move extents")
+            .times(1),
     );
     let ahead = hashing(&place, &["*"]);
     on_workers(3, move |worker| {
@@ -108,7 +111,8 @@ fn hashes_survive_a_crash_before_the_commit_and_another_number_of_workers() {
 fn each_epoch_is_compared_over_the_columns_that_counted_when_it_was_logged() {
     let place = place();
     for (columns, end) in [(&["text"][..], 30), (&[], 60), (&["id", "text"], 90), (&["text", "id"], 120)] {
-        let ahead = place.ahead_with(write(), |options| options.epoch_column(true).hash_columns(columns.iter().copied()));
+        let ahead = place
+            .ahead_with(write(), |options| options.epoch_column(true).hash_columns(columns.iter().copied()));
         all_well(&send(&ahead, 1, end, 10));
     }
     let found = audit(&place);
@@ -133,9 +137,12 @@ fn columns_that_the_table_gets_later_change_nothing_and_one_that_is_gone_is_said
 #[test]
 fn programs_that_know_no_hashes_read_what_a_start_without_hashes_writes() {
     let formats = |place: &Place| {
-        let query = "kt_epochs | summarize by V = tostring(parse_json(Body).v), Kind | order by Kind asc, V asc";
+        let query =
+            "kt_epochs | summarize by V = tostring(parse_json(Body).v), Kind | order by Kind asc, V asc";
         let rows = place.query(query);
-        rows.iter().map(|row| format!("{} {}", row[1].as_str().unwrap(), row[0].as_str().unwrap())).collect::<Vec<_>>()
+        rows.iter()
+            .map(|row| format!("{} {}", row[1].as_str().unwrap(), row[0].as_str().unwrap()))
+            .collect::<Vec<_>>()
     };
     let place = place();
     all_well(&send(&place.ahead(), 1, 30, 10));
@@ -146,7 +153,9 @@ fn programs_that_know_no_hashes_read_what_a_start_without_hashes_writes() {
 
 #[test]
 fn what_cannot_be_hashed_is_refused_before_a_row_is_read() {
-    for (columns, told) in [(&["id", "nothing"][..], "nothing"), (&["id", "data"], "dynamic"), (&["id", "id"], "id")] {
+    for (columns, told) in
+        [(&["id", "nothing"][..], "nothing"), (&["id", "data"], "dynamic"), (&["id", "id"], "id")]
+    {
         let place = place();
         place.command(&format!(".alter-merge table {TABLE} (data:dynamic)"));
         let refused = send(&hashing(&place, columns), 1, 30, 10).remove(0).unwrap_err();
@@ -171,7 +180,8 @@ fn a_value_that_the_service_would_not_read_as_its_type_ends_the_run_before_it_is
 #[test]
 fn an_epoch_of_many_chunks_from_several_workers_has_one_sum() {
     let place = place();
-    let ahead = place.ahead_with(write().batch_rows(7), |options| options.hash_columns(["*"]).chunks_per_commit(3));
+    let ahead =
+        place.ahead_with(write().batch_rows(7), |options| options.hash_columns(["*"]).chunks_per_commit(3));
     all_well(&send(&ahead, 3, 600, 100));
     let found = audit(&place);
     assert!(found.agrees() && equal(&found) == [0, 1], "{found:?}");

@@ -24,7 +24,14 @@ impl Driver {
             return Ok(None);
         }
         let columns = pairs(self.target_columns().await?);
-        self.process.options.row_hash(&self.process.desk.target(), &columns)
+        let chosen = self.process.options.row_hash(&self.process.desk.target(), &columns)?;
+        if let Some([first, ..]) = chosen.as_ref().map(RowHash::left_out) {
+            let columns =
+                chosen.iter().flat_map(RowHash::left_out).map(|(name, kind)| format!("{name}: {kind}"));
+            let columns = columns.collect::<Vec<_>>().join(", ");
+            tracing::info!("rows are hashed without {columns}: values of type {} have no text form", first.1);
+        }
+        Ok(chosen)
     }
 
     /// The start is over: tells all workers.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{Asked, Desk};
 use crate::encode::tail::EPOCH;
-use crate::row_hash::RowHash;
+use crate::row_hash::{Deviation, RowHash};
 
 /// Epochs that are asked about at a time; an answer has a row for each.
 const EPOCHS_PER_PAGE: usize = 10_000;
@@ -28,6 +28,14 @@ pub(in super::super) struct ByColumn {
 struct Counted {
     epoch: i64,
     rows: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Probed {
+    r#type: String,
+    row: i64,
+    number: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -61,6 +69,14 @@ impl Desk {
         Ok(Some(found))
     }
 
+    /// Values that the service writes in another form than the hash is made of.
+    pub(in super::super) async fn deviations(&self, hash: &RowHash) -> Asked<Vec<Deviation>> {
+        let probe = hash.probe();
+        let answers: Vec<Probed> = self.query(probe.query()).await?.rows_as()?;
+        let answers: Vec<_> = answers.into_iter().map(|it| (it.r#type, it.row, it.number)).collect();
+        Ok(probe.deviations(&answers))
+    }
+
     /// The sum of the hashes of the target's rows, by epoch. `epochs` are those that are wanted, in order, with the rows that
     /// they are expected to have.
     pub(in super::super) async fn sums_by_epoch(
@@ -68,11 +84,12 @@ impl Desk {
         hash: &RowHash,
         epochs: &[(u64, u64)],
     ) -> Asked<BTreeMap<u64, u64>> {
-        let (table, hashed, mut sums) = (quote_name(&self.table), hash.expression(), BTreeMap::new());
+        let (table, mut sums) = (quote_name(&self.table), BTreeMap::new());
+        let (functions, hashed) = (hash.functions(), hash.expression());
         for page in pages(epochs) {
             let (Some((first, _)), Some((last, _))) = (page.first(), page.last()) else { continue };
             let query = format!(
-                "set notruncation; {table} | where {EPOCH} >= {first} and {EPOCH} <= {last} \
+                "set notruncation; {functions}{table} | where {EPOCH} >= {first} and {EPOCH} <= {last} \
                  | summarize Sum = sum({hashed}) by Epoch = {EPOCH}"
             );
             let summed: Vec<Summed> = self.query(&query).await?.rows_as()?;
