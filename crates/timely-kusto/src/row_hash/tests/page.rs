@@ -1,0 +1,1 @@
+//! The page tells what the code does.
