@@ -1,6 +1,6 @@
 //! Rows that the service may not store as they are meant have no hash.
 
-use super::support::{over_all, table, texts};
+use super::support::{fields, over_all, table, texts};
 use crate::options::Format;
 use crate::row_hash::{Misfit, RowHash};
 
@@ -103,6 +103,19 @@ fn rows_that_the_service_would_refuse_or_leave_out_are_named() {
 }
 
 #[test]
+fn empty_lines_are_named_where_they_could_be_rows() {
+    let hash = RowHash::over(&texts(&["n"]), &table()).unwrap();
+    let sum = |fields: &[&str], rows: &str| hash.summer(Format::Csv, &texts(fields)).sum(rows.as_bytes());
+    for rows in ["1\n\n2\n", "1\r\n\r\n2\r\n", "1\n\n", "1\r\n\n"] {
+        assert_eq!(sum(&["n"], rows).unwrap_err().row, 1, "{rows:?}");
+    }
+    assert_eq!(sum(&["n"], "\n").unwrap_err().row, 0);
+    assert_eq!(sum(&["n"], "1\n\"\"\n").unwrap(), sum(&["n"], "\"\"\r\n1\r\n").unwrap());
+    assert_eq!(sum(&["n", "word"], "1,a\n\n2,b\n").unwrap(), sum(&["n", "word"], "1,a\r\n2,b").unwrap());
+    assert_eq!(sum(&["n"], "").unwrap(), 0);
+}
+
+#[test]
 fn a_misfit_shows_the_beginning_of_a_long_value_only() {
     let misfit = csv("long", &"9x".repeat(1000)).unwrap_err().to_string();
     assert!(misfit.len() < 400 && misfit.contains("2000 bytes"), "{misfit}");
@@ -120,5 +133,31 @@ fn a_summer_goes_on_after_a_misfit() {
         let sum = summer.sum(good).unwrap();
         summer.sum(bad).unwrap_err();
         assert_eq!(summer.sum(good).unwrap(), sum);
+    }
+}
+
+/// However many rows there are.
+#[test]
+fn a_sum_allocates_nothing_per_row() {
+    let hash = over_all();
+    let row = |format, rows: usize| match format {
+        Format::Csv => {
+            "1,true,,5,,1.5,2.50,2024-01-01T00:00:00Z,1.00:00:00,,\"a, \"\"b\"\"\",c,[]\n".repeat(rows)
+        }
+        Format::Json => concat!(
+            r#"{"n":1,"flag":true,"long":5,"real":1.5,"price":"2.50","at":"2024-01-01T00:00:00Z","#,
+            r#""span":"1.00:00:00","a text":"a\n\u00e4b","word":"c","bag":[1,2],"more":{"a":"\n"}}"#,
+            "\n"
+        )
+        .repeat(rows),
+    };
+    for format in [Format::Csv, Format::Json] {
+        let (few, many) = (row(format, 2), row(format, 500));
+        let mut summer = hash.summer(format, &fields());
+        let one = summer.sum(few.as_bytes()).unwrap() / 2;
+        let mut sum = 0;
+        let allocated = allocation_counter::measure(|| sum = summer.sum(many.as_bytes()).unwrap());
+        assert_eq!(sum, one * 500);
+        assert_eq!(allocated.count_total, 0, "{format:?}");
     }
 }
