@@ -276,18 +276,19 @@ pub(crate) fn parse_timespan(text: &str) -> Option<i64> {
     }
     let mut ahead = Reader { rest: reader.rest };
     let days = ahead.digits(1, 8)?;
-    let ticks = if ahead.rest.is_empty() {
-        days.checked_mul(TICKS_PER_DAY)?
-    } else if ahead.eat(b'.') {
+    // The earliest has no counterpart with the other sign.
+    let sign = if negative { -1 } else { 1 };
+    if ahead.rest.is_empty() {
+        return days.checked_mul(sign * TICKS_PER_DAY);
+    }
+    if ahead.eat(b'.') {
         let time = ahead.time_of_day()?;
         ahead.end()?;
-        days.checked_mul(TICKS_PER_DAY)?.checked_add(time)?
-    } else {
-        let time = reader.time_of_day()?;
-        reader.end()?;
-        time
-    };
-    Some(if negative { -ticks } else { ticks })
+        return days.checked_mul(sign * TICKS_PER_DAY)?.checked_add(sign * time);
+    }
+    let time = reader.time_of_day()?;
+    reader.end()?;
+    Some(sign * time)
 }
 
 /// Appends `n` in at least `width` digits.

@@ -13,6 +13,10 @@ use crate::data::{ColumnType, Schema, Value};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+/// How many arguments functions that join texts take
+/// (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/query/strcat-function.md`, `strcat-delim-function.md`).
+const MOST_TEXTS: usize = 64;
+
 /// The target of a conversion function.
 fn conversion(name: &str) -> Option<ColumnType> {
     Some(match name {
@@ -330,10 +334,14 @@ impl Scope<'_> {
     fn by_table(&self, name: &str, bound: Vec<Typed>) -> Result<Typed, KqlError> {
         let function = functions::find(name).filter(|function| function.name != "[]");
         let function = function.ok_or_else(|| KqlError::no_function(name))?;
-        let most = if function.rest { usize::MAX } else { function.params.len() };
+        let most = match (name, function.rest) {
+            ("strcat" | "strcat_delim", _) => MOST_TEXTS,
+            (_, true) => usize::MAX,
+            (_, false) => function.params.len(),
+        };
         let pairs = matches!(name, "bag_pack" | "pack");
         if bound.len() < function.least || bound.len() > most || pairs && bound.len() % 2 == 1 {
-            return Err(self.arity(name, &expected(function)));
+            return Err(self.arity(name, &expected(function, most)));
         }
         if matches!(name, "hash" | "hash_xxhash64")
             && !bound.first().is_some_and(|value| functions::can_hash(value.ty))
@@ -391,9 +399,10 @@ fn local(names: &mut Names, locals: &mut HashMap<String, Typed>, name: &str, typ
     }
 }
 
-fn expected(function: &Function) -> String {
+fn expected(function: &Function, most: usize) -> String {
     match (function.rest, function.least, function.params.len()) {
-        (true, least, _) => format!("{least} or more"),
+        (true, least, _) if most == usize::MAX => format!("{least} or more"),
+        (true, least, _) => format!("{least} to {most}"),
         (false, least, most) if least == most => least.to_string(),
         (false, least, most) => format!("{least} to {most}"),
     }

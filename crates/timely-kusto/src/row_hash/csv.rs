@@ -29,7 +29,12 @@ impl Records {
     pub(super) fn sum(&mut self, rows: &[u8], hasher: &mut Hasher) -> Result<u64, Misfit> {
         let mut reader = Reader::new();
         let (mut rest, mut row, mut sum) = (rows, 0, 0);
-        while let Some((length, fields)) = self.next(&mut reader, rest, row)? {
+        loop {
+            if self.width == 1 && starts_with_empty_line(rows, rest) {
+                let why = "it is an empty line, which may be no row to the service: write an empty text as \"\", or JSON";
+                return Err(Misfit::of_row(row, b"", why));
+            }
+            let Some((length, fields)) = self.next(&mut reader, rest, row)? else { return Ok(sum) };
             self.check(fields, row, &rest[..length])?;
             let (bytes, ends, places) = (&self.bytes, &self.ends, &self.places);
             sum += hasher.number(row, |at| match places[at] {
@@ -40,7 +45,6 @@ impl Records {
             rest = &rest[length..];
             row += 1;
         }
-        Ok(sum)
     }
 
     /// Reads the next record: its length in `rest` and its number of fields; none at the end.
@@ -75,4 +79,10 @@ impl Records {
         );
         Err(Misfit::of_row(row, record, why))
     }
+}
+
+/// Whether `rest`, the end of `rows`, begins with a line break that ends no row.
+fn starts_with_empty_line(rows: &[u8], rest: &[u8]) -> bool {
+    let split = rows[..rows.len() - rest.len()].ends_with(b"\r") && rest.starts_with(b"\n");
+    rest[usize::from(split)..].starts_with(b"\n") || rest[usize::from(split)..].starts_with(b"\r")
 }

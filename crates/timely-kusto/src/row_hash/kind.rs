@@ -102,11 +102,10 @@ const WHOLE: Form = Form {
 /// A number is told exactly by whole numbers: it is multiplied with a power of two, which changes no digit, so that it has
 /// at most 62 binary digits before the point, and at most 124 behind it.
 const REAL: Form = Form {
-    text: "`nan`, `inf`, `-inf`, or four whole numbers with `:` between: *k*, and, of the magnitude times 2^(-128 *k*) \
-           (2^1000 for *k* = -8, 2^-1000 for *k* = 8), the whole part and twice the next 62 binary digits; behind a `-` if \
-           negative. *k* is the least number, from -8 to 8, for which the magnitude is below 2^(128 *k* + 62), or else 8. \
-           0.0 and -0.0 have one text",
-    example: "0:1:2305843009213693952:0",
+    text: "`nan`, `inf`, `-inf`, or a sign (`+` for both zeros) and four whole numbers with `:` between them: *k*, and of the \
+           magnitude times 2^(-128 *k*) the whole part and twice the next 62 binary digits. *k* is the least number from -8 to \
+           8 for which the magnitude is below 2^(128 *k* + 62), or else 8; for these two the factor is 2^1000 and 2^-1000",
+    example: "+0:1:2305843009213693952:0",
     kql: r#"
     let a = abs(x);
     let k = case(
@@ -121,7 +120,7 @@ const REAL: Form = Form {
         a < exp2(574), exp2(-512), a < exp2(702), exp2(-640), a < exp2(830), exp2(-768), a < exp2(958), exp2(-896),
         exp2(-1000));
     case(isnull(x), ",", isnan(x), "nan,", isinf(x), iff(x > 0.0, "inf,", "-inf,"),
-        strcat(iff(x < 0.0, "-", ""), k, ":", tolong(m), ":", tolong((m % 1.0) * exp2(62)), ":",
+        strcat(iff(x < 0.0, "-", "+"), k, ":", tolong(m), ":", tolong((m % 1.0) * exp2(62)), ":",
             tolong(((m * exp2(62)) % 1.0) * exp2(62)), ","))
 "#,
     sources: &[
@@ -159,7 +158,7 @@ const TIMESPAN: Form = Form {
            behind a `-`",
     example: "1.36000000000",
     kql: r#"
-    let y = iff(x < 0s, x + 10675199d, x);
+    let y = iff(x < 0s, x + 5337600d + 5337599d, x);
     let d = bin(y, 1d);
     case(isnull(x), ",", strcat(iff(x < 0s, "-", ""), tolong(d / 1d), ".", tolong((y - d) / 1tick), ","))
 "#,

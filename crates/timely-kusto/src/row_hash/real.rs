@@ -35,9 +35,8 @@ pub(super) fn write(value: f64, out: &mut Vec<u8>) {
         };
         return out.extend_from_slice(name);
     }
-    if value < 0.0 {
-        out.push(b'-');
-    }
+    // Always a sign, since a band may have one too.
+    out.push(if value < 0.0 { b'-' } else { b'+' });
     let (band, scale) = band(value.abs());
     let scaled = value.abs() * scale;
     out.extend_from_slice(itoa::Buffer::new().format(band).as_bytes());

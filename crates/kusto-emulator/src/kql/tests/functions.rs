@@ -173,3 +173,37 @@ fn a_sum_of_decimals_beyond_their_range_is_null() {
     );
     answers("datatable(d:decimal)[] | summarize sum(d), avg(d)", "sum_d avg_d\n[\"0\",null]");
 }
+
+/// The documents have the form for literals; queries in the wild have `tolong(strcat("0x", ..))`.
+#[test]
+fn texts_of_hexadecimal_digits_become_numbers() {
+    each(&[
+        ("tolong('0xff') == 0xff", "true"),
+        ("tolong(strcat('0x', substring(hash_md5('World'), 0, 8)))", "4121399886"),
+        ("tolong('0xffffffffffffffff')", "-1"),
+        ("toint('0xFF')", "255"),
+        ("tolong('0x')", "null"),
+        ("tolong('0xfg')", "null"),
+        ("tolong('0x10000000000000000')", "null"),
+        ("toreal('0xff')", "null"),
+    ]);
+    answers("range i from 1 to 2 step 1 | project x = tolong(strcat('0x', i, '0'))", "x\n[16]\n[32]");
+}
+
+#[test]
+fn texts_are_joined_from_64_parts_at_most() {
+    let parts = |count: usize| vec!["'a'"; count].join(", ");
+    prints(&format!("strlen(strcat({}))", parts(64)), "64");
+    fails(&format!("print strcat({})", parts(65)), "SEM0219", "1 to 64");
+    fails(&format!("print strcat_delim('-', {})", parts(64)), "SEM0219", "3 to 64");
+}
+
+#[test]
+fn the_longest_timespans_are_read() {
+    each(&[
+        ("totimespan('-10675199.02:48:05.4775808')", "\"-10675199.02:48:05.4775808\""),
+        ("totimespan('10675199.02:48:05.4775807')", "\"10675199.02:48:05.4775807\""),
+        ("totimespan('10675199.02:48:05.4775808')", "null"),
+        ("totimespan('-10675199.02:48:05.4775809')", "null"),
+    ]);
+}
