@@ -104,8 +104,8 @@ async fn comparable<'a>(
     let deviations = asked(process.desk.deviations(hash).await)?;
     Ok(deviations.first().map_or(Ok(hash), |Deviation { kind, value }| {
         Err(format!(
-            "this cluster writes values of type {kind} in another form than this version, for instance {value:?}; leave \
-             columns of this type out of hash_columns"
+            "this cluster does not compute a {kind} as this version does, for instance of {value:?}; where that is a type, \
+             leave its columns out of hash_columns"
         ))
     }))
 }
