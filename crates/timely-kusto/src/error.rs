@@ -139,6 +139,8 @@ impl SinkError {
     pub fn exit_code(&self) -> u8 {
         match self {
             SinkError::Options(_) => 2,
+            // The next start would meet the same record.
+            SinkError::Encode { .. } => 4,
             SinkError::WriteAhead(error) => error.exit_code(),
             _ => 1,
         }

@@ -250,6 +250,39 @@ fn audit_goes_by_the_epoch_that_rows_carry_whatever_became_of_their_extents() {
     place.run(&bare, &[]).refused(2, &["_kt_epoch: long", ".alter-merge table Bare"]);
 }
 
+#[test]
+fn audit_compares_what_rows_contain_if_they_were_hashed() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let config = pipeline(&cluster, "Hashed").sink("hash_columns = [\"*\"]");
+    place.run(&config, &["-w", "2"]).expect(0);
+    let whole = audit(&place, &config).expect(0).json();
+    assert_eq!((states(&whole), &whole["not_compared"]), (BTreeSet::from(["agrees"]), &json!([])), "{whole}");
+    let sums = whole["epochs"].as_array().unwrap().iter().map(|epoch| &epoch["sum"]);
+    assert!(sums.clone().count() > 0 && sums.clone().all(|sum| sum["promised"] == sum["found"]), "{whole}");
+    let file = place.write_config(&config);
+    let shown = place.start(command().arg("audit").arg(&file)).wait().expect(0).stdout;
+    let epochs = sums.count();
+    assert!(
+        shown.contains(&format!("of {epochs} epochs hashed, {epochs} compared, {epochs} equal")),
+        "{shown}"
+    );
+
+    cluster.ask(".set Copy <| Hashed");
+    let columns: Vec<String> =
+        cluster.ask("Copy | take 0").columns.into_iter().map(|column| column.name).collect();
+    let least = "toscalar(Copy | summarize min(EventId))";
+    let changed = format!("Copy | extend EventId = iff(EventId == {least}, EventId + 1000000, EventId)");
+    cluster.ask(&format!(".set-or-replace Hashed <| {changed} | project {}", columns.join(", ")));
+    audit(&place, &config)
+        .refused(4, &["1 epochs have as many rows as promised", "these are not what was written"]);
+
+    let wrong = pipeline(&cluster, "Wrong").sink("hash_columns = [\"Nothing\"]");
+    place.run(&wrong, &[]).refused(2, &["cannot be hashed", "no column \"Nothing\""]);
+    let other_mode = pipeline(&cluster, "Wrong").sink("mode = \"sink-v2\"").sink("hash_columns = [\"*\"]");
+    place.run(&other_mode, &[]).refused(2, &["hash_columns needs mode = \"write-ahead\""]);
+}
+
 fn resolve(place: &Place, config: &Config, decision: &[&str]) -> Outcome {
     let file = place.write_config(config);
     place.start(command().arg("resolve").arg(file).args(decision)).wait()

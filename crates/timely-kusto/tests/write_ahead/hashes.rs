@@ -175,7 +175,7 @@ fn a_value_that_the_service_would_not_read_as_its_type_ends_the_run_before_it_is
     let error = send(&hashing(&place, &["id", "text"]), 1, 30, 10).remove(0).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("text") && text.contains("timespan"), "{text}");
-    assert_eq!(place.query("Readings | count")[0][0], 0);
+    assert_eq!((error.exit_code(), &place.query("Readings | count")[0][0]), (4, &0.into()));
 }
 
 #[test]
