@@ -108,6 +108,10 @@ mod trim;
 pub use audit::{Audit, EpochAudit, EpochState, LoggedRows};
 pub use collections::{CollectionWrittenAhead, Reader, ReaderMade};
 pub use error::WriteAheadError;
+/// Places where a process dies on request.
+pub mod failpoints {
+    pub use super::failpoint::{COMMITTING, START_STEPS, STARTING, STEPS, places};
+}
 pub use handle::{WriteAheadHandle, WriteAheadLimits};
 pub use init::Initialized;
 pub use log::PositionAt;
