@@ -60,6 +60,11 @@ impl Budget {
         self.used() >= self.limit.saturating_mul(2)
     }
 
+    /// Whether less than half of the first mark is in use: a chunk may outgrow its share, and leaves the others theirs.
+    pub(crate) fn is_half_free(&self) -> bool {
+        self.used() < self.limit / 2
+    }
+
     /// Whether `bytes` of buffers without rows may be kept: together with the rows they take up to a quarter more than
     /// the limit. That is enough to use the buffer of a chunk for the next but one; where compressed chunks pile up
     /// before a slow network, the memory is theirs.

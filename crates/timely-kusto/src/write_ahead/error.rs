@@ -102,8 +102,8 @@ pub enum WriteAheadError {
     },
     /// One epoch has more chunks than a commit can name.
     #[error(
-        "epoch {epoch} has more than {most} chunks on this worker, and a commit takes an epoch as a whole: make epochs \
-         shorter (`checkpoint_interval`), or chunks larger (`batch_bytes`, `batch_rows`). Nothing is lost; the next start \
+        "epoch {epoch} has more than {most} chunks in this process, and a commit takes an epoch as a whole: make epochs \
+         shorter (`checkpoint_interval`), or chunks larger (`batch_bytes`, `batch_rows`, and the `memory` that they share). Nothing is lost; the next start \
          reads its rows again"
     )]
     EpochTooLarge {
