@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use commit_protocol::Stop;
-use kusto_client::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 use crate::SinkError;
@@ -234,7 +233,8 @@ impl WriteAheadError {
                 _ => 1,
             },
             WriteAheadError::EpochsGone { .. } => 4,
-            WriteAheadError::Service { source, .. } if source.kind() == ErrorKind::Forbidden => 2,
+            // Storage that refuses this network may let the next start through.
+            WriteAheadError::Service { source, .. } if source.lacks_role() => 2,
             WriteAheadError::Elsewhere { exit_code, .. } => *exit_code,
             _ => 1,
         }
