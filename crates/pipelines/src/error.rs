@@ -90,6 +90,12 @@ impl Error {
         self
     }
 
+    /// The same with another meaning for the caller.
+    pub(crate) fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
     /// Keeps the cause. It must hold no secret.
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());

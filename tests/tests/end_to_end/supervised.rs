@@ -124,7 +124,8 @@ fn bad_configuration_and_what_needs_a_person_are_not_started_again() {
     place.write("bad.csv", "a\n1\nx\n");
     let narrow = pipeline(&cluster).existing_table().table("Narrow");
     let misfit = Config::new(cluster.url()).file("bad.csv").existing_table();
-    for (config, code) in [(narrow, 2), (misfit, 4)] {
+    let nowhere = Config::new(cluster.url()).file("no-such.csv");
+    for (config, code) in [(narrow, 2), (nowhere, 2), (misfit, 4)] {
         let outcome = start(&place, &config, &[]).wait();
         outcome.refused(code, &[]);
         assert_eq!((outcome.json()["exit_code"].clone(), outcome.number("restarts")), (code.into(), 0));
