@@ -46,6 +46,8 @@ pub enum ErrorKind {
     Sink,
     /// A worker, or the network between processes, broke down.
     Worker,
+    /// The other processes of the pipeline did not come in time.
+    Apart,
     /// A newer start of the same pipeline has taken over.
     Fenced,
     /// What is kept, here or in the service, does not allow a decision.
