@@ -219,3 +219,20 @@ fn a_principal_that_cannot_create_tables_is_told_so_before_anything_is_asked() {
     let error = runtime.block_on(ask(service, DATABASE, &asked, std::future::pending(), |_| {})).unwrap_err();
     assert_eq!(error.kind(), kusto_client::ErrorKind::Forbidden, "{error}");
 }
+
+#[test]
+fn rows_of_direct_ingestion_that_are_not_listed_at_once_cost_time() {
+    let answer = with(|_| ()).ask_one("direct-ingestion");
+    assert_eq!(answer.verdict, Verdict::Holds, "{answer}");
+    let late = with(|_| ());
+    let stale = FaultRule::new(Endpoint::Management, Fault::Stale { behind: 1 }).operation(".show table");
+    late.handle().add_fault(stale);
+    let answer = late.ask_one("direct-ingestion");
+    assert_eq!(answer.verdict, Verdict::Costs, "{answer}");
+    let cluster = with(|_| ());
+    let refused = Fault::Fail { status: 400, retry_after: None };
+    cluster.handle().add_fault(FaultRule::new(Endpoint::Management, refused).operation(".ingest into"));
+    let answer = cluster.ask_one("direct-ingestion");
+    assert_eq!(answer.verdict, Verdict::Breaks, "{answer}");
+    assert!(!format!("{answer:?}").contains("sig="), "{answer:?}");
+}

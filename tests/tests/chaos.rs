@@ -6,7 +6,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use timely_kusto_tests::{Config, Outcome, Place, Process, Signal, command, until};
+use timely_kusto_tests::{Config, Outcome, Pid, Place, Process, Signal, command, until};
 
 /// A pipeline whose cluster and state a walk must not touch.
 fn file(place: &Place) -> PathBuf {
@@ -109,4 +109,31 @@ fn ctrl_c_ends_a_walk_and_leaves_nothing_behind() {
     walk.signal(Signal::INT);
     walk.wait().expect(130);
     left_nothing(&place);
+}
+
+#[test]
+fn processes_of_a_walk_that_is_killed_end_with_it_also_if_they_are_stopped() {
+    let place = Place::new();
+    let walk = start(&place, &["--seed", "1", "--minutes", "60"]);
+    let children = until("processes", || Some(walk.children()).filter(|children| !children.is_empty()));
+    // One that is stopped hears of no broken connection. It may have ended meanwhile.
+    let _ = rustix::process::kill_process(children[0], Signal::STOP);
+    let all: Vec<_> = children.into_iter().chain(walk.children()).collect();
+    walk.kill();
+    until("their end", || {
+        let ended = |child: &Pid| {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", child.as_raw_nonzero()));
+            status.map_or(true, |status| status.contains("State:\tZ"))
+        };
+        all.iter().all(ended).then_some(())
+    });
+    unmount(&place);
+}
+
+/// What nobody is left to unmount.
+fn unmount(place: &Place) {
+    for round in std::fs::read_dir(temporary(place)).unwrap().map(|it| it.unwrap().path()) {
+        let disks = round.join("round-1/disks");
+        let _ = std::process::Command::new("umount").arg(disks).output(); // where it could be mounted
+    }
 }

@@ -181,6 +181,12 @@ impl Error {
         self.0.code.as_deref()
     }
 
+    /// Whether the cluster refused a command or a query for want of a role, which somebody has to grant. Storage that refuses
+    /// (a network rule, a signature) does not count: it may let a later start through.
+    pub fn lacks_role(&self) -> bool {
+        self.0.kind == ErrorKind::Forbidden && matches!(self.operation(), "run a command" | "run a query")
+    }
+
     /// What was being done, as a verb phrase.
     pub fn operation(&self) -> &str {
         &self.0.operation

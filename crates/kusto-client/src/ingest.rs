@@ -167,7 +167,7 @@ impl Ingest {
 
     /// Data management refused to lend anything: here the table is known for which the right is missing.
     fn name_right(&self, error: Error, ingestion: &Ingestion) -> Error {
-        if error.kind() != ErrorKind::Forbidden || error.operation() != "run a command" {
+        if !error.lacks_role() {
             return error;
         }
         let role = Role::TableIngestor { table: ingestion.table.clone() };

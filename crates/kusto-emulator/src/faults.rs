@@ -17,6 +17,7 @@
 //! | fault | effect | the client sees |
 //! |---|---|---|
 //! | `Fail`, `Throttle` | none | an error in the form of the endpoint |
+//! | `Quote` | none | an error whose message has the whole command or query in it |
 //! | `Refuse` | none | the connection closes without an answer |
 //! | `LoseAnswer` | yes | the connection closes without an answer |
 //! | `FailAfter` | yes | an error in the form of the endpoint |
@@ -66,6 +67,12 @@ pub enum Fault {
     },
     /// The connection is closed before anything happens.
     Refuse,
+    /// Answered with this status before anything happens, with a message that quotes the whole text of the request, whatever
+    /// secrets are in it. For queries and commands; others fail as by `Fail`.
+    Quote {
+        /// An HTTP error status.
+        status: u16,
+    },
     /// The request takes effect, and the connection is closed instead of an answer.
     LoseAnswer,
     /// The request takes effect, and the answer says that it failed.

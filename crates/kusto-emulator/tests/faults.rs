@@ -40,6 +40,7 @@ async fn faults_before_the_effect_leave_nothing_and_faults_behind_it_leave_every
     for (fault, status, rows) in [
         (json!({"Fail": {"status": 503}}), Some(503), 0),
         (json!({"Throttle": {"retry_after": 3}}), Some(429), 0),
+        (json!({"Quote": {"status": 400}}), Some(400), 0),
         (json!("Refuse"), None, 0),
         (json!("LoseAnswer"), None, 1),
         (json!({"FailAfter": {"status": 500}}), Some(500), 1),
@@ -50,6 +51,16 @@ async fn faults_before_the_effect_leave_nothing_and_faults_behind_it_leave_every
         assert_eq!((append(&cluster, 1).await, cluster.count("T").await), (status, rows), "{fault}");
         assert_eq!((append(&cluster, 2).await, cluster.count("T").await), (Some(200), rows + 1), "only once");
     }
+}
+
+#[tokio::test]
+async fn a_refusal_that_quotes_has_the_text_of_the_request_in_its_message() {
+    let cluster = Cluster::start();
+    rule(&cluster, of_append(json!({"Quote": {"status": 400}}))).await;
+    let body = json!({"db": DATABASE, "csl": ".append T <| print n = 7, s = 'as it is'"});
+    let answer = cluster.request(Method::POST, "/v1/rest/mgmt").json(&body).send().await.unwrap();
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("print n = 7, s = 'as it is'"), "{text}");
 }
 
 #[tokio::test]

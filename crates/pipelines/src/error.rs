@@ -46,6 +46,8 @@ pub enum ErrorKind {
     Sink,
     /// A worker, or the network between processes, broke down.
     Worker,
+    /// The other processes of the pipeline did not come in time.
+    Apart,
     /// A newer start of the same pipeline has taken over.
     Fenced,
     /// What is kept, here or in the service, does not allow a decision.
@@ -87,6 +89,12 @@ impl Error {
     /// Adds what a person can do about it.
     pub fn with_advice(mut self, advice: impl Into<String>) -> Self {
         self.0.advice = Some(advice.into());
+        self
+    }
+
+    /// The same with another meaning for the caller.
+    pub(crate) fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
         self
     }
 

@@ -116,6 +116,14 @@ impl FileSource {
         Ok(FileSource { options })
     }
 
+    /// Looks for the files before they are read for the first time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Options`] with the first path that leads to no file.
+    pub(crate) fn find(&self) -> Result<()> {
+        self.options.paths.iter().try_for_each(|path| input::find(path))
+    }
+
     /// What is read.
     pub fn options(&self) -> &FileOptions {
         &self.options

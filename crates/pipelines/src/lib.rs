@@ -36,6 +36,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use options::PipelineOptions;
 pub use pipeline::Pipeline;
 pub use runner::{
-    EncodedSinkV2, EncodedWriteAhead, Gauge, Job, Monitor, PipelineSink, Progress, Reading, Report,
-    RetriedFor, RunOptions, SinkReading, Stage, StopHandle, Times, Topology, Unchanged, run, tell_others,
+    EncodedSinkV2, EncodedWriteAhead, Gauge, Job, Milestone, Monitor, PipelineSink, Progress, Reading,
+    Report, RetriedFor, RunOptions, SinkReading, Stage, StopHandle, Times, Topology, Unchanged, run,
+    tell_others,
 };

@@ -22,7 +22,7 @@ use crate::runner::{
 use crate::sample::{Sample, SourceField};
 use crate::schema::{Prepared, TableSchema};
 use crate::source::Source;
-use crate::state::Identity;
+use crate::state::{self, Identity};
 use crate::types::ColumnType;
 
 /// The column that `epoch_column` and `hash_columns` ask for.
@@ -54,13 +54,17 @@ impl Pipeline {
     /// `cluster` names the cluster in the state directory: its URL, without anything secret.
     ///
     /// # Errors
-    /// [`ErrorKind::Options`] and [`ErrorKind::Schema`] for what a person has to mend, [`ErrorKind::Source`] and
-    /// [`ErrorKind::Record`] when the source cannot be sampled, [`ErrorKind::Sink`] when the service refuses.
+    /// [`ErrorKind::Options`] and [`ErrorKind::Schema`] for what a person has to mend, such as a path without a file where no
+    /// pipeline has run in the state directory yet; [`ErrorKind::Source`] and [`ErrorKind::Record`] when the source cannot be
+    /// sampled, [`ErrorKind::Sink`] when the service refuses.
     pub async fn prepare(options: PipelineOptions, service: &dyn Service, cluster: &str) -> Result<Self> {
         options.validate()?;
         let (source, sample) = match &options.source {
             SourceOptions::File(file) => {
                 let source = FileSource::new(file.clone())?;
+                if !state::is_used(&options.job.state) {
+                    source.find()?;
+                }
                 let sample = Sample::of(&source)?;
                 (Bound::File(source), sample)
             }

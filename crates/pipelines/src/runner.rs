@@ -60,7 +60,7 @@ mod throttle;
 mod write_ahead;
 
 pub use convert::{Stage, Unchanged};
-pub use monitor::{Monitor, Reading, SinkReading};
+pub use monitor::{Milestone, Monitor, Reading, SinkReading};
 pub use report::{Progress, Report, RetriedFor, Times};
 pub use sink::{Gauge, PipelineSink};
 pub use sink_v2::EncodedSinkV2;
@@ -193,6 +193,7 @@ where
         shared.stopped(true);
         return Ok(report());
     };
+    options.monitor.tell(Milestone::Together);
     let guards = execute_from(builders, threads, WorkerConfig::default(), move |worker| {
         guarded(worker, &workers_job, &workers_shared);
     });
@@ -296,6 +297,7 @@ where
             Some(session) => {
                 let parts = assemble::dataflow(worker, job, shared, session);
                 drive::drive(worker, parts, shared);
+                shared.worked();
             }
             // What was built to open the sink has told the others.
             None => drive::drop_all(worker),

@@ -36,6 +36,15 @@ pub(crate) use lock::StateLock;
 const FORMAT: &str = "timely-kusto positions";
 const VERSION: u32 = 1;
 
+/// Where an embedded cluster keeps its data, beside what a pipeline does.
+const CLUSTER: &str = "cluster";
+
+/// Whether a pipeline has run in this directory before: it has left its lock, positions or epoch files there.
+pub(crate) fn is_used(dir: &Path) -> bool {
+    let kept = fs::read_dir(dir).into_iter().flatten().flatten();
+    kept.map(|entry| entry.file_name()).any(|name| name != CLUSTER)
+}
+
 /// Which pipeline positions belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

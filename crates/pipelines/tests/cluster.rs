@@ -164,7 +164,7 @@ fn a_process_that_does_not_come_is_named_and_waited_for_no_longer_than_said() {
         let hosts = hosts(2);
         let error =
             alone(number, &hosts, Duration::from_millis(100), &StopHandle::new(), |_| {}).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Worker);
+        assert_eq!(error.kind(), ErrorKind::Apart);
         let named = format!("process {missing} ({})", hosts[missing]);
         assert!(error.to_string().contains(&named), "{error}");
     }

@@ -15,6 +15,9 @@ pub(crate) enum Exit {
     /// The same while it was being stopped, perhaps by a signal to another process: what a supervised run tells its supervisor,
     /// which does not start it again, and ends as [`Failed`](Self::Failed).
     FailedStopping,
+    /// The same where the other processes did not come: what a supervised run tells its supervisor, which ends as
+    /// [`Failed`](Self::Failed), or well where the run before was complete.
+    FailedAlone,
     /// Configuration or arguments cannot work.
     BadConfiguration,
     /// A newer start of the same pipeline has taken over.
@@ -42,6 +45,7 @@ impl Exit {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::FailedStopping => 75,
+            Exit::FailedAlone => 76,
             Exit::BadConfiguration => 2,
             Exit::Fenced => 3,
             Exit::NeedsPerson => 4,
@@ -88,6 +92,7 @@ impl From<pipelines::Error> for Stop {
             kind if kind.is_configuration() => Exit::BadConfiguration,
             kind if kind.needs_person() => Exit::NeedsPerson,
             pipelines::ErrorKind::Fenced => Exit::Fenced,
+            pipelines::ErrorKind::Apart => Exit::FailedAlone,
             // Asked by a signal, here or of another process.
             pipelines::ErrorKind::Unfinished => Exit::Signalled(Signal::Terminate),
             _ => Exit::Failed,

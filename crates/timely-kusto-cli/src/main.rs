@@ -39,7 +39,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     quiet_panics();
     let done = start_log(&arguments.log).and_then(|()| match &arguments.command {
-        Command::Run(arguments) => run::run(arguments),
+        Command::Run(arguments) => {
+            chaos::end_with_walk();
+            run::run(arguments)
+        }
         Command::Emulator(arguments) => emulator::emulator(arguments),
         Command::Query(arguments) => query::query(arguments),
         Command::Assumptions(arguments) => assumptions::assumptions(arguments),

@@ -27,14 +27,27 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Stop> {
         None => {}
         Some(_) => supervise::end_with_supervisor(),
     }
-    let monitor = Monitor::new();
-    let outcome = run_pipeline(arguments, &monitor);
+    let monitor = match arguments.restarts {
+        Some(_) => Monitor::telling(supervise::tell),
+        None => Monitor::new(),
+    };
+    let mut outcome = run_pipeline(arguments, &monitor);
+    if let Err(stop) = &mut outcome
+        && stop.exit == Exit::FailedAlone
+        && arguments.restarts.is_none()
+    {
+        stop.exit = Exit::Failed; // the difference is for a supervisor
+    }
     if arguments.report == ReportForm::Json {
         println!("{}", outcome.as_ref().map_or_else(failure_json, success_json));
     }
     let stopping = || monitor.read().is_some_and(|reading| reading.report.stopped);
     match outcome {
-        Err(mut stop) if stop.exit == Exit::Failed && arguments.restarts.is_some() && stopping() => {
+        Err(mut stop)
+            if matches!(stop.exit, Exit::Failed | Exit::FailedAlone)
+                && arguments.restarts.is_some()
+                && stopping() =>
+        {
             stop.exit = Exit::FailedStopping;
             Err(stop)
         }
@@ -221,5 +234,6 @@ fn asked_by(mut stop: Stop, signal: Option<Signal>) -> Stop {
 
 fn failure_json(stop: &Stop) -> Value {
     let outcome = if matches!(stop.exit, Exit::Signalled(_)) { "stopped" } else { "failed" };
-    json!({ "outcome": outcome, "exit_code": stop.exit.code(), "error": stop.to_string() })
+    let exit = if stop.exit == Exit::FailedAlone { Exit::Failed } else { stop.exit };
+    json!({ "outcome": outcome, "exit_code": exit.code(), "error": stop.to_string() })
 }

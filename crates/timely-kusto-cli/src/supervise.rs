@@ -4,7 +4,7 @@
 //!  supervisor ── SIGINT, SIGTERM ──► run (child)
 //!      │  ▲                            │
 //!      │  └── exit code, stdout ◄──────┘   stderr is the supervisor's own
-//!      └── a pipe that never says anything: its end tells the child that the supervisor is gone
+//!      └── a line: its end tells the child that the supervisor is gone; the child tells when it is complete (`words.rs`)
 //! ```
 //!
 //! 1. **A process of its own.** After a failure threads, sockets and locks of the run are in whatever state; the end of its
@@ -17,11 +17,16 @@
 //! 5. **Bounded.** Restarts in a row are limited, and the pauses between them grow, each by chance a little different, so that
 //!    the processes of a cluster, which end together, do not all call at once. A child that ran for [`STEADY`] begins
 //!    a new row.
-//! 6. **Where the end itself would be restarted** (`--stay`), one that is not to be is put off until a signal comes.
+//! 6. **A run that was complete need not be repeated.** Processes of a cluster end together or not at all, but for one that is
+//!    killed when everything is delivered: those beside it end well. It is started again, since they may have failed at the
+//!    last moment, too; where they do not come within `--join-timeout`, its end is what the run before was to end with.
+//! 7. **Where the end itself would be restarted** (`--stay`), one that is not to be is put off until a signal comes.
 
 use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -34,6 +39,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::args::{ReportForm, RunArguments};
 use crate::exit::{Exit, Signal, Stop};
 use crate::runtime::runtime;
+
+mod words;
+
+use words::LastWord;
+pub(crate) use words::tell;
 
 /// The variable that tells a child that it is one, and how many came before it.
 pub(crate) const CHILD: &str = "TIMELY_KUSTO_RESTARTS";
@@ -52,15 +62,19 @@ const PAUSES: Backoff = Backoff { initial: Duration::from_secs(1), max: Duration
 pub(crate) fn supervise(arguments: &RunArguments) -> Result<Exit, Stop> {
     let runtime = runtime()?;
     let asked = watch_signals(&runtime)?;
-    let mut restarts = Restarts::default();
+    let (mut restarts, last_word) = (Restarts::default(), LastWord::default());
     loop {
         let started = Instant::now();
-        let child = match Child::start(restarts.all, &asked)? {
+        let child = match Child::start(restarts.all, &asked, &last_word)? {
             Ok(child) => child,
             Err(signal) => return Ok(Exit::Signalled(signal)),
         };
         let (ended, output) = child.wait(&asked)?;
-        let is_over = exit_of(ended) != Exit::Failed || asked.lock().first.is_some();
+        if let (Exit::FailedAlone, Some(exit)) = (exit_of(ended), last_word.complete()) {
+            return Ok(end(complete_before(exit, restarts.all, arguments.report), arguments.stay, &asked));
+        }
+        let may_again = matches!(exit_of(ended), Exit::Failed | Exit::FailedAlone);
+        let is_over = !may_again || asked.lock().first.is_some();
         if is_over || !restarts.another(ended, started.elapsed(), arguments.max_restarts, &asked) {
             print_report(&output, restarts.all, arguments.report);
             return Ok(end(exit_of(ended), arguments.stay, &asked));
@@ -70,10 +84,21 @@ pub(crate) fn supervise(arguments: &RunArguments) -> Result<Exit, Stop> {
 
 /// How the supervisor ends after a child that ended like this; with `stay` not before a signal, where it matters.
 fn end(exit: Exit, stay: bool, asked: &Asked) -> Exit {
-    let exit = if exit == Exit::FailedStopping { Exit::Failed } else { exit };
+    let exit = if matches!(exit, Exit::FailedStopping | Exit::FailedAlone) { Exit::Failed } else { exit };
     if stay && matches!(exit.code(), 0 | 2 | 3 | 4) {
         eprintln!("exit code {}; staying until a signal comes (--stay)", exit.code());
         asked.wait(Duration::MAX);
+    }
+    exit
+}
+
+/// The run before was complete, so that nothing is left to do; its report is lost.
+fn complete_before(exit: Exit, restarts: u32, form: ReportForm) -> Exit {
+    let note = "the run before had delivered everything that was read when it was killed, and the other processes have ended";
+    eprintln!("{note}: nothing is left to do");
+    if form == ReportForm::Json {
+        let outcome = if exit == Exit::Done { "done" } else { "stopped" };
+        println!("{}", serde_json::json!({ "outcome": outcome, "restarts": restarts, "note": note }));
     }
     exit
 }
@@ -135,6 +160,7 @@ fn exit_of(ended: ExitStatus) -> Exit {
         (Some(3), _) => Exit::Fenced,
         (Some(4), _) => Exit::NeedsPerson,
         (Some(code), _) if code == Exit::FailedStopping.code() => Exit::FailedStopping,
+        (Some(code), _) if code == Exit::FailedAlone.code() => Exit::FailedAlone,
         (Some(130), _) | (_, Some(INTERRUPT)) => Exit::Signalled(Signal::Interrupt),
         (Some(143), _) | (_, Some(TERMINATE)) => Exit::Signalled(Signal::Terminate),
         _ => Exit::Failed,
@@ -143,6 +169,7 @@ fn exit_of(ended: ExitStatus) -> Exit {
 
 fn said(ended: ExitStatus, ran: Duration) -> String {
     let how = match (ended.code(), ended.signal()) {
+        (Some(code), _) if code == Exit::FailedAlone.code() => "ended without the other processes".to_owned(),
         (Some(code), _) => format!("ended with exit code {code}"),
         (_, Some(signal)) => format!("was killed by signal {signal}"),
         _ => "ended".to_owned(),
@@ -206,13 +233,14 @@ struct Child {
     process: std::process::Child,
     id: Pid,
     /// Held open for as long as the child may live.
-    _alive: Option<ChildStdin>,
+    _alive: UnixStream,
+    words: JoinHandle<()>,
     output: JoinHandle<Vec<u8>>,
 }
 
 impl Child {
     /// Starts it with the arguments of this process, unless a signal came first.
-    fn start(restarts: u32, asked: &Asked) -> Result<Result<Self, Signal>, Stop> {
+    fn start(restarts: u32, asked: &Asked, last_word: &LastWord) -> Result<Result<Self, Signal>, Stop> {
         let failed =
             |error| Stop::failed(format!("the run could not be started as a process of its own: {error}"));
         let program = std::env::current_exe().map_err(failed)?;
@@ -220,19 +248,21 @@ impl Child {
         if let Some(signal) = state.first {
             return Ok(Err(signal));
         }
+        let (alive, its_end) = UnixStream::pair().map_err(failed)?;
+        let heard = alive.try_clone().map_err(failed)?;
         let mut process = Command::new(program)
             .args(std::env::args_os().skip(1))
             .env(CHILD, restarts.to_string())
-            .stdin(Stdio::piped())
+            .stdin(Stdio::from(OwnedFd::from(its_end)))
             .stdout(Stdio::piped())
             .process_group(0) // so that Ctrl-C reaches it once: from here
             .spawn()
             .map_err(failed)?;
         let id = Pid::from_child(&process);
         state.child = Some(id);
-        let (alive, stdout) = (process.stdin.take(), process.stdout.take());
+        let stdout = process.stdout.take();
         let output = std::thread::spawn(move || stdout.map(read_all).unwrap_or_default());
-        Ok(Ok(Child { process, id, _alive: alive, output }))
+        Ok(Ok(Child { process, id, _alive: alive, words: last_word.listen(heard), output }))
     }
 
     /// Waits for its end; how it ended, and what it wrote on stdout.
@@ -247,6 +277,7 @@ impl Child {
         }
         asked.lock().child = None;
         let ended = self.process.wait().map_err(failed)?;
+        let _ = self.words.join(); // all that it said is heard
         Ok((ended, self.output.join().unwrap_or_default()))
     }
 }

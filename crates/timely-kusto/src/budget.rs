@@ -1,12 +1,13 @@
 //! How much memory the rows on their way may take, counted per process and sink.
 //!
 //! Every buffer that holds rows (an open chunk, a chunk that waits for its compression, a body that is being uploaded)
-//! holds a [`Reservation`]; dropping it gives the bytes back. Two marks act on the sum:
+//! holds a [`Reservation`]; dropping it gives the bytes back. So does what a dataflow itself keeps until an epoch ends, as
+//! bytes *kept*: no request frees them, only the dataflow. Two marks act on the sum:
 //!
 //! 1. From the limit on, the sink is *full*: sources that look at
 //!    [`SinkHandle::is_full`](crate::SinkHandle::is_full) are not polled.
 //! 2. From twice the limit on, the operator holds its worker until bytes are given back: the bound for dataflows whose
-//!    input nobody holds back.
+//!    input nobody holds back. Bytes kept do not count here: the worker that is held is the one that gives them back.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -24,10 +25,18 @@ pub(crate) struct Budget {
 #[derive(Default)]
 struct State {
     used: usize,
+    /// Of these.
+    kept: usize,
     peak: usize,
     held: usize,
     closed: bool,
     wake: Vec<SyncActivator>,
+}
+
+impl State {
+    fn is_over(&self, limit: usize) -> bool {
+        self.used - self.kept >= limit.saturating_mul(2)
+    }
 }
 
 impl Budget {
@@ -37,7 +46,12 @@ impl Budget {
 
     /// A reservation of no bytes, to be grown with [`Reservation::resize`].
     pub(crate) fn reserve(self: &Arc<Self>) -> Reservation {
-        Reservation { budget: Arc::clone(self), bytes: 0 }
+        Reservation { budget: Arc::clone(self), bytes: 0, kept: false }
+    }
+
+    /// The same for bytes that the dataflow gives back, and no request.
+    pub(crate) fn keep(self: &Arc<Self>) -> Reservation {
+        Reservation { budget: Arc::clone(self), bytes: 0, kept: true }
     }
 
     /// Bytes in use.
@@ -57,7 +71,12 @@ impl Budget {
 
     /// Whether the second mark is reached.
     pub(crate) fn is_over(&self) -> bool {
-        self.used() >= self.limit.saturating_mul(2)
+        self.lock().is_over(self.limit)
+    }
+
+    /// Whether less than half of the first mark is in use: a chunk may outgrow its share, and leaves the others theirs.
+    pub(crate) fn is_half_free(&self) -> bool {
+        self.used() < self.limit / 2
     }
 
     /// Whether `bytes` of buffers without rows may be kept: together with the rows they take up to a quarter more than
@@ -69,7 +88,7 @@ impl Budget {
 
     /// Blocks until less than twice the limit is in use, or the budget is closed.
     pub(crate) fn wait(&self) {
-        let over = |state: &mut State| !state.closed && state.used >= self.limit.saturating_mul(2);
+        let over = |state: &mut State| !state.closed && state.is_over(self.limit);
         let mut state = self.lock();
         state.held += 1;
         let mut state = self.freed.wait_while(state, over).unwrap_or_else(PoisonError::into_inner);
@@ -79,7 +98,7 @@ impl Budget {
     /// As [`wait`](Self::wait), but no longer than this: for rows whose room is made by somebody who may need this very
     /// thread.
     pub(crate) fn wait_at_most(&self, longest: Duration) {
-        let over = |state: &mut State| !state.closed && state.used >= self.limit.saturating_mul(2);
+        let over = |state: &mut State| !state.closed && state.is_over(self.limit);
         let waited = self.freed.wait_timeout_while(self.lock(), longest, over);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
@@ -101,8 +120,11 @@ impl Budget {
         self.lock().wake.push(activator);
     }
 
-    fn resize(&self, from: usize, to: usize) {
+    fn resize(&self, from: usize, to: usize, kept: bool) {
         let mut state = self.lock();
+        if kept {
+            state.kept = state.kept - from + to;
+        }
         let before = state.used;
         state.used = before - from + to;
         state.peak = state.peak.max(state.used);
@@ -136,6 +158,7 @@ impl fmt::Debug for Budget {
 pub(crate) struct Reservation {
     budget: Arc<Budget>,
     bytes: usize,
+    kept: bool,
 }
 
 impl Reservation {
@@ -147,7 +170,7 @@ impl Reservation {
     /// Takes or gives back bytes so that `bytes` are held.
     pub(crate) fn resize(&mut self, bytes: usize) {
         if bytes != self.bytes {
-            self.budget.resize(self.bytes, bytes);
+            self.budget.resize(self.bytes, bytes, self.kept);
             self.bytes = bytes;
         }
     }
@@ -158,3 +181,6 @@ impl Drop for Reservation {
         self.resize(0);
     }
 }
+
+#[cfg(test)]
+mod tests;

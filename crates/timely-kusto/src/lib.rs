@@ -45,6 +45,8 @@ pub use sink_v2::{
     Clock, EncodedRowsToKusto, InsertOnlyToKusto, RowsToKusto, SinkHandle, SinkV2, Undelivered,
 };
 pub use stats::SinkStats;
+#[doc(hidden)] // names of places, for whoever kills processes at them
+pub use write_ahead::failpoints;
 pub use write_ahead::{
     Audit, Clocks, CollectionWrittenAhead, Deadlines, EncodedRowsWrittenAhead, EpochAudit, EpochState,
     Initialized, LoggedRows, Pause, PositionAt, Reader, ReaderMade, Resume, RowsWrittenAhead, Staging,

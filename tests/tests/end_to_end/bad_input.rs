@@ -227,12 +227,20 @@ fn a_column_that_the_table_lacks_is_named_with_those_it_has_and_the_table_is_lef
 }
 
 #[test]
+fn a_source_file_that_is_away_after_a_first_run_is_a_failure_that_may_pass() {
+    let fixture = Fixture::new();
+    fixture.place.run(&fixture.config(), &[]).expect(0);
+    std::fs::remove_file(fixture.place.path().join("rows.csv")).unwrap();
+    fixture.refuses(&fixture.config(), FAILED, &["rows.csv", "No such file"]);
+}
+
+#[test]
 fn a_source_file_that_cannot_be_read_is_named() {
     let fixture = Fixture::new();
     let missing = fixture.config().file("no-such.csv");
-    fixture.refuses(&missing, FAILED, &["no-such.csv", "No such file", "`path`"]);
+    fixture.refuses(&missing, BAD_CONFIGURATION, &["no-such.csv", "No such file", "`path`"]);
     std::fs::create_dir(fixture.place.path().join("dir.csv")).unwrap();
-    fixture.refuses(&fixture.config().file("dir.csv"), FAILED, &["dir.csv", "no regular file"]);
+    fixture.refuses(&fixture.config().file("dir.csv"), BAD_CONFIGURATION, &["dir.csv", "no regular file"]);
     let whole = fixture.place.write_gzip("cut.csv.gz", "name,n\na,1\n".repeat(1000));
     let bytes = std::fs::read(&whole).unwrap();
     std::fs::write(&whole, &bytes[..bytes.len() / 2]).unwrap();

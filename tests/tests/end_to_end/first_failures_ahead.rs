@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use kusto_emulator::{Emulator, Grant};
+use kusto_emulator::{Emulator, Endpoint, Fault, FaultRule, Grant};
 use timely_kusto_tests::{Config, Outcome, Place, command, until};
 
 use crate::bad_input::{TinyDisk, skipped};
 use crate::first_failures::{APP, Case, TENANT, as_application, cluster, config, least_rights, open, run};
 
-pub(crate) const CASES: [Case; 10] = [
+pub(crate) const CASES: [Case; 11] = [
     ("ahead-no-admin", |place| {
         let emulator = cluster(&least_rights());
         as_application(place, &ahead(&emulator))
@@ -20,6 +20,17 @@ pub(crate) const CASES: [Case; 10] = [
         let drop = format!(".drop table {stage} admins ('aadapp={APP};{TENANT}')");
         emulator.handle().command("Samples", &drop).unwrap();
         as_application(place, &ahead(&emulator))
+    }),
+    ("ahead-firewall", |place| {
+        let emulator = open();
+        let refused = Fault::Fail { status: 403, retry_after: None };
+        emulator.handle().add_fault(FaultRule::new(Endpoint::Blob, refused));
+        let refused = run(place, &ahead(&emulator));
+        // What the row advises, and what a supervisor then does.
+        emulator.handle().clear_faults();
+        run(place, &ahead(&emulator)).unwrap().expect(0);
+        has_both_rows(&emulator);
+        refused
     }),
     ("ahead-table-missing", |place| {
         let emulator = open();

@@ -243,9 +243,12 @@ fn no_secret_that_was_in_play_is_in_any_output_or_file_whatever_goes_wrong() {
 fn by_commands(place: &Place, made: &Made, tap: &Tap) {
     let handle = made.emulator.handle();
     let refused = Fault::Fail { status: 400, retry_after: None };
-    for (table, fault, code) in
-        [("W0", None, 0), ("W1", Some(refused), 1), ("W2", Some(Fault::LoseAnswer), 0)]
-    {
+    for (table, fault, code) in [
+        ("W0", None, 0),
+        ("W1", Some(refused), 1),
+        ("W2", Some(Fault::LoseAnswer), 0),
+        ("W3", Some(Fault::Quote { status: 400 }), 1),
+    ] {
         handle.clear_faults();
         handle.command("Samples", &format!(".create table {table} (name: string, n: long)")).unwrap();
         let grants = [Grant::table("Samples", table, "admins"), Grant::database("Samples", "users")];

@@ -21,7 +21,10 @@ use crate::secrets::{
 const ROWS: u64 = 20;
 
 /// Tables to write to, one for each pipeline.
-const TABLES: usize = 12;
+const TABLES: usize = 24;
+
+/// Pipelines of one way of staging, at most.
+const RUNS: usize = 12;
 
 /// A cluster to which all kinds of principals may write ahead, each into any table.
 fn cluster_of_admins() -> Made {
@@ -49,15 +52,25 @@ fn more_trouble(emulator: &Emulator) {
         (".append kt_epochs", Fault::FailAfter { status: 500 }),
         (".move extents", Fault::Garble),
         (".show table kt_stage", Fault::Truncate { bytes: 9 }),
+        (".ingest into", Fault::Quote { status: 500 }),
     ] {
         let rule = FaultRule::new(Endpoint::Management, fault).operation(operation).times(1);
         emulator.handle().add_fault(rule);
     }
 }
 
-fn written_ahead(tap: &Tap, auth: &str, number: usize) -> Config {
+/// The ways in which chunks come into the staging table, as they are set, and what goes wrong there and does not pass. A
+/// command that pulls a blob has its signature in it, and the service may quote the command.
+fn ways() -> [(&'static str, Vec<FaultRule>); 2] {
+    let [forbidden, refused, _, _, revoked, _] = disasters();
+    let quoted =
+        |status| FaultRule::new(Endpoint::Management, Fault::Quote { status }).operation(".ingest into");
+    [("queued", disasters().into()), ("direct", vec![forbidden, refused, revoked, quoted(400), quoted(500)])]
+}
+
+fn written_ahead(tap: &Tap, auth: &str, number: usize, staging: &str) -> Config {
     let config = config(tap, auth, &format!("state-{number}")).sink("mode = \"write-ahead\"");
-    config.table(&format!("T{number}"))
+    config.table(&format!("T{number}")).sink(&format!("staging = \"{staging}\""))
 }
 
 /// Everything that the pipelines left in the service, as text in a file beside the outputs: rows, tags, descriptions.
@@ -105,32 +118,39 @@ fn no_secret_is_in_epoch_files_state_or_rows_of_the_service_whatever_goes_wrong(
     let handle = made.emulator.handle();
     // Those that present something of their own, or get a token here.
     let kinds = &KINDS[..5];
-    for (number, auth) in kinds.iter().enumerate() {
-        trouble(&made.emulator);
-        more_trouble(&made.emulator);
-        let outcome = start(&place, &written_ahead(&tap, auth, number), &made, "").wait();
-        assert!(outcome.stderr.contains("TRACE"), "nothing was logged: {}", outcome.stderr);
-        assert_eq!(outcome.expect(0).number("rows_delivered"), ROWS, "{auth}");
-        handle.clear_faults();
-    }
-    for (number, disaster) in disasters().into_iter().enumerate() {
-        let hits = handle.add_fault(disaster);
-        let config = written_ahead(&tap, kinds[number % 4], kinds.len() + number);
-        let mut process = start(&place, &config, &made, "");
-        // What may pass is waited for, without an end.
-        until("trouble", || (hits.count() >= 3 || !process.runs()).then_some(()));
-        match process.runs() {
-            true => drop(process), // by SIGKILL
-            false => assert_ne!(process.wait().code, Some(0)),
+    let mut began = Vec::new();
+    for (way, (staging, disasters)) in ways().into_iter().enumerate() {
+        let mut numbers = way * RUNS..(way + 1) * RUNS;
+        for auth in kinds {
+            let number = numbers.next().unwrap();
+            began.push(number);
+            trouble(&made.emulator);
+            more_trouble(&made.emulator);
+            let outcome = start(&place, &written_ahead(&tap, auth, number, staging), &made, "").wait();
+            assert!(outcome.stderr.contains("TRACE"), "nothing was logged: {}", outcome.stderr);
+            assert_eq!(outcome.expect(0).number("rows_delivered"), ROWS, "{auth}");
+            handle.clear_faults();
         }
-        handle.clear_faults();
+        for (disaster, auth) in disasters.into_iter().zip(kinds[..4].iter().cycle()) {
+            let number = numbers.next().unwrap();
+            began.push(number);
+            let hits = handle.add_fault(disaster);
+            let mut process = start(&place, &written_ahead(&tap, auth, number, staging), &made, "");
+            // What may pass is waited for, without an end.
+            until("trouble", || (hits.count() >= 3 || !process.runs()).then_some(()));
+            match process.runs() {
+                true => drop(process), // by SIGKILL
+                false => assert_ne!(process.wait().code, Some(0)),
+            }
+            assert!(hits.count() > 0, "{staging}: nothing went wrong");
+            handle.clear_faults();
+        }
     }
-    let states =
-        (0..kinds.len() + disasters().len()).map(|number| place.path().join(format!("state-{number}")));
+    let states = began.iter().map(|number| place.path().join(format!("state-{number}")));
     let epoch_files: usize = states.filter(|state| state.exists()).map(|state| are_private(&state)).sum();
     assert!(epoch_files > 0, "no epoch file was left to look through");
     keep_what_the_service_has(&place, &made.emulator);
-    nothing_is_shown_of(&place, &made, &tap, 3 * 11 + epoch_files);
+    nothing_is_shown_of(&place, &made, &tap, 3 * began.len() + epoch_files);
 }
 
 #[test]

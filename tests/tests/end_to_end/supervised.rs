@@ -1,5 +1,8 @@
 //! `run --restart-on-failure`: what it starts again, what it does not, and that nothing is left behind.
 
+use std::time::Duration;
+
+use kusto_emulator::{Emulator, Endpoint, Fault, FaultRule};
 use timely_kusto_tests::{
     Cluster, Config, Pid, Place, Process, Signal, assert_same_rows, command, free_hosts, rows_of, storms,
     until,
@@ -115,6 +118,61 @@ fn a_cluster_whose_processes_are_supervised_comes_together_again() {
     assert_same_rows(&rows_of(&cluster.ask("T")), &storms(ROWS));
 }
 
+/// A line about the last run that a supervised process starts again: it cannot be held up by what is there no more.
+const NOTHING_LEFT: &str = "had delivered everything that was read when it was killed";
+
+#[test]
+fn a_process_that_is_killed_when_all_is_delivered_ends_well_without_those_that_have_ended() {
+    let place = Place::new();
+    let emulator = Emulator::builder().database("Samples").start().unwrap();
+    let config = Config::new(emulator.cluster_url()).storms(ROWS).source("partitions = 4");
+    let config = config.sink("mode = \"write-ahead\"").sink("poll_interval = \"20ms\"");
+    // A query after the run keeps the process that is to be killed.
+    let long = Fault::Delay(Duration::from_secs(3600));
+    let asked = emulator.handle().add_fault(FaultRule::new(Endpoint::Query, long).operation("T | take 1"));
+    let hosts = free_hosts(&place, 3);
+    let one = |number: usize| {
+        let own = config.clone().state(&format!("state-{number}"));
+        let process = number.to_string();
+        let which = ["--processes", "3", "--process", &process, "--hosts", hosts.to_str().unwrap()];
+        let query: &[&str] =
+            if number == 1 { &["--query", "T | take 1", "--join-timeout", "1s"] } else { &[] };
+        start(&place, &own, &[&which, query].concat())
+    };
+    let mut all: Vec<Process> = (0..3).map(one).collect();
+    until("the query after the run", || {
+        assert!(all[1].runs(), "it ended: {}", all[1].stderr());
+        (asked.count() > 0).then_some(())
+    });
+    for other in [0, 2] {
+        assert_eq!(all[other].wait().expect(0).number("restarts"), 0);
+    }
+    kill(child(&mut all[1]));
+    let outcome = all[1].wait().expect(0);
+    assert!(outcome.stderr.contains(NOTHING_LEFT), "{}", outcome.stderr);
+    assert_eq!((outcome.json()["outcome"].clone(), outcome.number("restarts")), ("done".into(), 1));
+    let rows = emulator.handle().query("Samples", "T | count").unwrap();
+    assert_eq!(rows[0][0], ROWS);
+}
+
+#[test]
+fn a_process_whose_peer_is_gone_before_all_is_delivered_goes_on_waiting_for_it() {
+    let place = Place::new();
+    let cluster = Cluster::start(&place);
+    let mut all = start_all(&place, &pipeline(&cluster), 2);
+    wait_for_rows(&mut all[0], &cluster, 0);
+    let (mut stays, gone) = (all.remove(1), all.remove(0));
+    gone.kill();
+    until("the wait for the other", || {
+        assert!(stays.runs(), "it ended: {}", stays.stderr());
+        let said = stays.stderr();
+        let restart = said.find("restart 1 of")?;
+        said[restart..].contains("waiting for 1 of 2 processes").then_some(())
+    });
+    assert!(!stays.stderr().contains(NOTHING_LEFT), "{}", stays.stderr());
+    stays.kill();
+}
+
 #[test]
 fn bad_configuration_and_what_needs_a_person_are_not_started_again() {
     let place = Place::new();
@@ -124,7 +182,8 @@ fn bad_configuration_and_what_needs_a_person_are_not_started_again() {
     place.write("bad.csv", "a\n1\nx\n");
     let narrow = pipeline(&cluster).existing_table().table("Narrow");
     let misfit = Config::new(cluster.url()).file("bad.csv").existing_table();
-    for (config, code) in [(narrow, 2), (misfit, 4)] {
+    let nowhere = Config::new(cluster.url()).file("no-such.csv");
+    for (config, code) in [(narrow, 2), (nowhere, 2), (misfit, 4)] {
         let outcome = start(&place, &config, &[]).wait();
         outcome.refused(code, &[]);
         assert_eq!((outcome.json()["exit_code"].clone(), outcome.number("restarts")), (code.into(), 0));

@@ -7,49 +7,10 @@
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
+use timely_kusto::failpoints::{COMMITTING, STEPS, places};
 use timely_kusto_tests::{Cluster, Config, Nasty, Outcome, Place, Process, command, free_hosts};
 
 use crate::support::*;
-
-/// Actions of a start in their order, and of a run; each has a place before and one after it.
-const ACTIONS: [&str; 15] = [
-    "names",
-    "create",
-    "rename",
-    "claim",
-    "read",
-    "start-row",
-    "logs",
-    "stage",
-    "prepare",
-    "intent",
-    "open",
-    "list-staging",
-    "list-target",
-    "move",
-    "committed",
-];
-const STEPS: [&str; 13] = [
-    "after epochs made",
-    "after tables made",
-    "before append",
-    "after append",
-    "before seal",
-    "after seal",
-    "after upload",
-    "after queue",
-    "after staged",
-    "after unlink",
-    "after discard",
-    "before sweep",
-    "after sweep",
-];
-
-/// In this order the first pipeline of the database is the one that dies while it makes `kt_epochs`.
-fn places() -> Vec<String> {
-    let around = ACTIONS.iter().flat_map(|action| [format!("before {action}"), format!("after {action}")]);
-    STEPS.map(str::to_owned).into_iter().chain(around).collect()
-}
 
 /// Where a start must have died before another one comes to a place, if it comes there only to finish what was left.
 fn comes_after(place: &str) -> Option<&'static str> {
@@ -64,19 +25,7 @@ fn comes_after(place: &str) -> Option<&'static str> {
 
 /// Whether a run comes to a place again and again; else each start does so once.
 fn recurs(place: &str) -> bool {
-    let of_a_run = [
-        "append",
-        "seal",
-        "upload",
-        "queue",
-        "staged",
-        "unlink",
-        "intent",
-        "list-staging",
-        "move",
-        "committed",
-    ];
-    of_a_run.iter().any(|step| place.ends_with(step))
+    STEPS.contains(&place) || COMMITTING.iter().any(|action| place.ends_with(action))
 }
 
 /// How a start is laid out.
@@ -143,7 +92,7 @@ impl Matrix {
     fn dies_at(&mut self, config: &Config, at: &str) -> bool {
         let size = self.size();
         // The coordinator's places are process 0's.
-        let of_workers = STEPS[2..10].iter().any(|step| at.starts_with(step));
+        let of_workers = STEPS.contains(&at.split('#').next().unwrap());
         let victim = if of_workers { self.chance.random_range(0..size.processes) } else { 0 };
         println!("  {at}: process {victim} of {size:?}");
         let mut all = self.start(config, size, Some((victim, at)));
@@ -178,7 +127,8 @@ const TRIES: usize = 8;
 #[test]
 fn a_crash_at_any_durable_step_loses_no_row_and_repeats_none() {
     let mut matrix = Matrix::new();
-    for (number, at) in places().into_iter().enumerate() {
+    // The first place is where `kt_epochs` is made, which only the first pipeline of a database does.
+    for (number, at) in places().enumerate() {
         println!("{at}");
         let came_there = (0..TRIES).any(|again| {
             let config = matrix.pipeline(&format!("Once{number}_{again}"));
@@ -210,7 +160,7 @@ fn a_crash_on_a_chunks_way_by_commands_loses_no_row_and_repeats_none() {
 #[test]
 fn a_second_crash_while_the_first_is_being_recovered_from_loses_no_row_and_repeats_none() {
     let mut matrix = Matrix::new();
-    let all = places();
+    let all: Vec<String> = places().collect();
     let pairs: Vec<(String, String)> = if std::env::var("KT_CRASHES").is_ok_and(|which| which == "all") {
         all.iter().flat_map(|one| all.iter().map(|other| (one.clone(), other.clone()))).collect()
     } else {

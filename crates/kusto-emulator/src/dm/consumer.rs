@@ -278,7 +278,7 @@ impl DataManagement {
         request: IngestRequest,
     ) -> Result<IngestOutcome, IngestFailure> {
         match fault {
-            Some(Fault::Fail { status, .. }) => return Err(spoiled(status)),
+            Some(Fault::Fail { status, .. } | Fault::Quote { status }) => return Err(spoiled(status)),
             Some(Fault::Throttle { .. } | Fault::Refuse) => return Err(spoiled(503)),
             Some(Fault::RevokeRoles) => self.engine.forget_principal(&request.principal),
             _ => {}

@@ -148,6 +148,7 @@ impl Front {
                 effect.await
             }
             Some(Fault::Fail { status, retry_after }) => self.spoiled(endpoint, status, retry_after),
+            Some(Fault::Quote { status }) => self.quoted(&request, status),
             Some(Fault::Throttle { retry_after }) => self.spoiled(endpoint, throttled(endpoint), retry_after),
             Some(Fault::Refuse) => cut(),
             Some(Fault::LoseAnswer) => {
@@ -175,6 +176,16 @@ impl Front {
             // The others work from within, or wait.
             _ => effect.await,
         }
+    }
+
+    /// An error whose message has the request's text in it.
+    fn quoted(&self, request: &Request, status: u16) -> Response<Body> {
+        if !matches!(request.endpoint, Endpoint::Query | Endpoint::Management) {
+            return self.spoiled(request.endpoint, status, None);
+        }
+        let ids = RequestIds { client: String::new(), activity: self.storage.new_id() };
+        let detail = format!("A fault rule refused this request: {}", request.operation);
+        error::answer(&EngineError { detail, ..fault_error(status) }, &ids, self.clock.now())
     }
 
     /// The error that a fault asks for, in the form of the endpoint.

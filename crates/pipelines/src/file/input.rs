@@ -1,6 +1,6 @@
 //! The text of a file: opened, told apart, decompressed.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -20,15 +20,30 @@ pub(super) struct Input {
     text: Box<dyn Read + Send>,
 }
 
+/// Looks whether there is a file at a path that has not been opened before; if not, the path is wrong.
+pub(super) fn find(path: &Path) -> Result<()> {
+    let found = match std::fs::metadata(path) {
+        Ok(metadata) => must_be_file(path, &metadata),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(io_error("open", path, error)),
+        Err(_) => Ok(()), // said when it is opened
+    };
+    found.map_err(|error| error.of_kind(ErrorKind::Options))
+}
+
+fn must_be_file(path: &Path, metadata: &Metadata) -> Result<()> {
+    if metadata.is_file() {
+        return Ok(());
+    }
+    let text = format!("could not open {}: it is no regular file", path.display());
+    Err(Error::new(ErrorKind::Source, text)
+        .with_advice("name a file: positions of directories, pipes and devices cannot be kept"))
+}
+
 impl Input {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let failed = |error| io_error("open", path, error);
         let mut stored = File::open(path).map_err(failed)?;
-        if !stored.metadata().map_err(failed)?.is_file() {
-            let text = format!("could not open {}: it is no regular file", path.display());
-            return Err(Error::new(ErrorKind::Source, text)
-                .with_advice("name a file: positions of directories, pipes and devices cannot be kept"));
-        }
+        must_be_file(path, &stored.metadata().map_err(failed)?)?;
         let (len, fingerprint) = fingerprint(&mut stored).map_err(|error| io_error("read", path, error))?;
         let plain = stored.try_clone().map_err(failed)?;
         let text: Box<dyn Read + Send> = match is_gzip(path) && len > 0 {

@@ -11,7 +11,24 @@ use super::report::Report;
 /// Reads a run. Made before it, given to it ([`RunOptions::monitor`](super::RunOptions::monitor)), and readable from then
 /// on, also when it is over: then it stays at what was last. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Monitor(Arc<Mutex<Watched>>);
+pub struct Monitor {
+    watched: Arc<Mutex<Watched>>,
+    tell: Option<Arc<dyn Fn(Milestone) + Send + Sync>>,
+}
+
+/// What a run has come to, told as it happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Milestone {
+    /// All processes of the pipeline are together, and workers start.
+    Together,
+    /// Everything that was read, by all processes, is delivered as the sink promises. No process of the pipeline ends well
+    /// before all have come here.
+    Complete {
+        /// Whether the reading was stopped before its end.
+        stopped: bool,
+    },
+}
 
 #[derive(Default)]
 enum Watched {
@@ -57,8 +74,19 @@ impl Monitor {
         Self::default()
     }
 
+    /// One that tells of milestones, on a thread of the run.
+    pub fn telling(tell: impl Fn(Milestone) + Send + Sync + 'static) -> Self {
+        Monitor { tell: Some(Arc::new(tell)), ..Self::default() }
+    }
+
+    pub(super) fn tell(&self, milestone: Milestone) {
+        if let Some(tell) = &self.tell {
+            tell(milestone);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Watched> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the run is at; absent before its workers are started.

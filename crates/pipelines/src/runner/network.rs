@@ -202,7 +202,7 @@ impl<'a> Meeting<'a> {
             patience.as_secs(),
             missing.collect::<Vec<_>>().join("; ")
         );
-        Error::new(ErrorKind::Worker, text).with_advice(
+        Error::new(ErrorKind::Apart, text).with_advice(
             "look into the log of what is missing, it may have ended with an error; then start all processes again",
         )
     }

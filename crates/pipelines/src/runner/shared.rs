@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use timely::scheduling::activate::SyncActivator;
 use timely_kusto::{RetryCause, SinkStats};
 
+use super::monitor::Milestone;
 use super::network::Lines;
 use super::report::{Progress, Report, RetriedFor, Times};
 use super::{RunOptions, StopHandle};
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     pub(super) lines: Lines,
     /// Workers of this process that still read.
     readers: AtomicUsize,
+    /// Workers of this process whose dataflow is not complete.
+    working: AtomicUsize,
     /// Whether a worker was stopped before its partitions ended.
     stopped: AtomicBool,
     rows_read: AtomicU64,
@@ -61,6 +64,7 @@ impl Shared {
     pub(super) fn new(options: RunOptions, stop: StopHandle, observe: Observer) -> Self {
         Shared {
             readers: AtomicUsize::new(options.topology.workers),
+            working: AtomicUsize::new(options.topology.workers),
             stopped: AtomicBool::new(false),
             options,
             stop,
@@ -133,6 +137,15 @@ impl Shared {
 
     pub(super) fn reader_ended(&self) {
         self.readers.fetch_sub(1, SeqCst);
+    }
+
+    /// The dataflow of a worker is complete, and what it keeps is written. Its connections are still open: no other process
+    /// ends before this one has told.
+    pub(super) fn worked(&self) {
+        if self.working.fetch_sub(1, SeqCst) == 1 && !self.has_failed() {
+            let stopped = self.stopped.load(SeqCst);
+            self.options.monitor.tell(Milestone::Complete { stopped });
+        }
     }
 
     pub(super) fn stopped(&self, before_its_end: bool) {

@@ -1,4 +1,4 @@
-//! Starts of the pipeline: processes of `timely-kusto run`, which do not outlive their value.
+//! Starts of the pipeline: processes of `timely-kusto run`, which do not outlive their value, nor the walk, however it ends.
 
 use std::fs::File;
 use std::io;
@@ -10,6 +10,22 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::walk::Shape;
+
+/// The variable that tells a process which walk it belongs to, by the id of its process.
+const WALK: &str = "TIMELY_KUSTO_WALK";
+
+/// In a process of a walk: from now on the system kills it when the walk is gone, also by SIGKILL and also while it is
+/// stopped. Elsewhere this does nothing, and so it does on systems other than Linux.
+pub(crate) fn end_with_walk() {
+    let walk = std::env::var(WALK).ok().and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
+    let Some(walk) = walk else { return };
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)); // the walk ends its processes anyway
+    // It may have ended before that.
+    if rustix::process::test_kill_process(walk).is_err() {
+        std::process::exit(crate::exit::Exit::Failed.code());
+    }
+}
 
 /// What a start needs to know.
 #[derive(Debug)]
@@ -117,6 +133,8 @@ impl Process {
             command.arg("--processes").arg(start.shape.processes.to_string());
             command.arg("--process").arg(number.to_string()).arg("--hosts").arg(hosts);
         }
+        // The parent of a process is the thread that starts it: here the walk's main one.
+        command.env(WALK, std::process::id().to_string());
         command.env_remove("TIMELY_KUSTO_CRASH_AT").env_remove("RUST_BACKTRACE");
         if let Some((process, place)) = start.failpoint
             && process == number

@@ -24,7 +24,7 @@
 //!    failures and hangs fail the walk at once.
 //! 3. The rows that are expected never saw the sink ([`oracle`]).
 //! 4. Neither the user's file, cluster nor state is touched ([`own_file`]); directories, mounts and processes of the walk are
-//!    gone afterwards, unless it failed ([`place`], [`children`]).
+//!    gone afterwards, unless it failed ([`place`], [`children`]). Of a walk that is killed the directories and mounts stay.
 //!
 //! | file | what |
 //! |---|---|
@@ -68,6 +68,7 @@ use crate::runtime::runtime;
 use crate::signals;
 
 pub(crate) use self::args::{ChaosArguments, EXAMPLES};
+pub(crate) use self::children::end_with_walk;
 
 /// Between two looks at the processes.
 const TICK: Duration = Duration::from_millis(4);

@@ -7,25 +7,9 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
+use timely_kusto::failpoints::{COMMITTING, STARTING, STEPS};
 
 use super::weather::{Doubts, Weather};
-
-/// Actions of the coordinator, which is in the first process, in a start; places are before and after each.
-const STARTING: [&str; 9] =
-    ["names", "rename", "claim", "read", "start-row", "logs", "prepare", "stage", "open"];
-/// Those of a commit, and so of a start that adopts.
-const COMMITTING: [&str; 5] = ["intent", "list-staging", "list-target", "move", "committed"];
-/// Places of every process.
-const STEPS: [&str; 8] = [
-    "before append",
-    "after append",
-    "before seal",
-    "after seal",
-    "after upload",
-    "after queue",
-    "after staged",
-    "after unlink",
-];
 
 /// One start of the pipeline, and how it ends.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -177,6 +161,7 @@ impl Ending {
         Ending::Kill { processes, at: Moment::draw(chance) }
     }
 
+    /// The coordinator is in the first process.
     fn failpoint(chance: &mut StdRng, shape: Shape) -> Self {
         let side = if chance.random() { "before" } else { "after" };
         let action = |action: &str| (0, format!("{side} {action}"));

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use kusto_client::{
     Backoff, Blob, Effect, Error, ErrorKind, Ingestion, IngestionState, IngestionStatus, Report, Result,
-    Service, Table, Ticket, UploadedBlob, quote_string,
+    Service, Table, Ticket, UploadedBlob, ingest_command, quote_string,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -142,6 +142,16 @@ impl<'a> Desk<'a> {
 
     pub(super) async fn queue(&self, table: &str, blob: &UploadedBlob, tag: &str) -> Result<Ticket> {
         self.service.queue(&self.ingestion(table, tag), blob).await
+    }
+
+    /// Has the engine pull these lines: whether its answer has errors; `None` if it refuses.
+    pub(super) async fn ingest_lines(&self, table: &str, lines: &str, tag: &str) -> Result<Option<bool>> {
+        let blob = self.upload_lines(lines).await?;
+        let command = ingest_command(&self.ingestion(table, tag), &blob);
+        match self.try_command(&command).await? {
+            Some(answer) => crate::delivery::stage::has_errors(&answer).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn ingestion(&self, table: &str, tag: &str) -> Ingestion {

@@ -17,6 +17,7 @@
 //! The principal needs Database User (it creates tables, and is then their admin) and the right to ingest into them.
 
 mod desk;
+mod direct;
 mod ingestion;
 mod moves;
 mod names;
@@ -162,6 +163,11 @@ const QUESTIONS: &[Question] = &[
         name: "gzip-members",
         asks: "Is a gzip blob of several members read to the end?",
         ask: |desk| ingestion::gzip_members(desk).boxed(),
+    },
+    Question {
+        name: "direct-ingestion",
+        asks: "Are rows of `.ingest into` there, with their tag, when it answers, and does it tell of errors?",
+        ask: |desk| direct::answers(desk).boxed(),
     },
     Question {
         name: "ingest-if-not-exists",

@@ -119,11 +119,16 @@ impl Courier {
     }
 }
 
-/// An answer with an extent that has errors is a failure that left something.
-fn without_errors(answer: Table) -> kusto_client::Result<()> {
+/// Whether the answer of `.ingest into` has an extent with errors.
+pub(crate) fn has_errors(answer: &Table) -> kusto_client::Result<bool> {
     let errors = answer.position("HasErrors")?;
     let failed = |row: &Vec<serde_json::Value>| row.get(errors).is_some_and(|cell| cell == true || cell == 1);
-    match answer.rows.iter().any(failed) {
+    Ok(answer.rows.iter().any(failed))
+}
+
+/// An answer with an extent that has errors is a failure that left something.
+fn without_errors(answer: Table) -> kusto_client::Result<()> {
+    match has_errors(&answer)? {
         false => Ok(()),
         true => {
             let (operation, why) = ("ingest a blob", "a part of it could not be ingested");

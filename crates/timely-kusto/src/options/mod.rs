@@ -188,8 +188,12 @@ impl WriteOptions {
     /// The bytes at which one of `local_workers` workers of this process closes its chunk: `batch_bytes`, or less where
     /// [`memory`](WriteOptions::memory) does not hold two chunks per worker (one that grows, one on its way).
     pub fn chunk_bytes(&self, local_workers: usize) -> usize {
-        let share = self.values.memory / local_workers.max(1).saturating_mul(2);
-        self.values.batch_bytes.min(share).max(1)
+        self.values.batch_bytes.min(self.chunk_share(local_workers)).max(1)
+    }
+
+    /// The memory that the chunk of one of so many workers may have.
+    pub(crate) fn chunk_share(&self, local_workers: usize) -> usize {
+        self.values.memory / local_workers.max(1).saturating_mul(2)
     }
 
     /// The mapping that blobs of rows with these columns are queued with: the table's own by name when

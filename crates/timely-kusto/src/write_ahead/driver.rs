@@ -131,10 +131,9 @@ impl Driver {
             if self.process.is_over() && !matches!(action, Action::Closed) {
                 return Err(WriteAheadError::Ended);
             }
-            let name = name(&action);
-            failpoint::reach(&format!("before {name}"));
+            reach("before", &action);
             let Some(fact) = self.perform(&coordinator, &action).await? else { return Ok(()) };
-            failpoint::reach(&format!("after {name}"));
+            reach("after", &action);
             action = match coordinator.decide(fact) {
                 Ok(action) => action,
                 Err(stop) => return Err(self.explained(stop).await),
@@ -201,6 +200,13 @@ impl Driver {
                 Err(Stop::StagingGone { expected }.into())
             }
         }
+    }
+}
+
+/// A failpoint beside an action, unless it is one that only waits.
+fn reach(side: &str, action: &Action) {
+    if !matches!(action, Action::Wait | Action::Closed) {
+        failpoint::reach(&format!("{side} {}", name(action)));
     }
 }
 

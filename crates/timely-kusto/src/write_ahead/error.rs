@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use commit_protocol::Stop;
-use kusto_client::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 use crate::SinkError;
@@ -102,8 +101,8 @@ pub enum WriteAheadError {
     },
     /// One epoch has more chunks than a commit can name.
     #[error(
-        "epoch {epoch} has more than {most} chunks on this worker, and a commit takes an epoch as a whole: make epochs \
-         shorter (`checkpoint_interval`), or chunks larger (`batch_bytes`, `batch_rows`). Nothing is lost; the next start \
+        "epoch {epoch} has more than {most} chunks in this process, and a commit takes an epoch as a whole: make epochs \
+         shorter (`checkpoint_interval`), or chunks larger (`batch_bytes`, `batch_rows`, and the `memory` that they share). Nothing is lost; the next start \
          reads its rows again"
     )]
     EpochTooLarge {
@@ -234,7 +233,8 @@ impl WriteAheadError {
                 _ => 1,
             },
             WriteAheadError::EpochsGone { .. } => 4,
-            WriteAheadError::Service { source, .. } if source.kind() == ErrorKind::Forbidden => 2,
+            // Storage that refuses this network may let the next start through.
+            WriteAheadError::Service { source, .. } if source.lacks_role() => 2,
             WriteAheadError::Elsewhere { exit_code, .. } => *exit_code,
             _ => 1,
         }

@@ -24,7 +24,7 @@ pub struct WriteAheadHandle {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriteAheadLimits {
-    /// Bytes of memory that rows take, and the limit at which sources are to pause.
+    /// Bytes of memory that rows take, and, by an estimate, changes of collections whose epoch is open; and the limit at which sources are to pause.
     pub memory: (usize, usize),
     /// Bytes of epoch files, and the limit at which sources are to pause.
     pub log_bytes: (u64, u64),
@@ -48,7 +48,7 @@ impl WriteAheadHandle {
     }
 
     /// Whether a limit is reached: give the sink no more rows until [`wake_when_room`](Self::wake_when_room) says so. Epochs
-    /// must go on ending meanwhile: what is committed makes room.
+    /// must go on ending meanwhile: what is committed makes room, and changes of a collection are kept until their epoch ends.
     pub fn is_full(&self) -> bool {
         self.process.pressure.is_full()
     }
@@ -83,7 +83,7 @@ impl WriteAheadHandle {
         self.process.courier.counters.read()
     }
 
-    /// Bytes of memory that rows take at the moment.
+    /// Bytes of memory that rows take at the moment, and, by an estimate, changes of collections whose epoch is open.
     pub fn held_bytes(&self) -> usize {
         self.process.budget.used()
     }

@@ -27,6 +27,7 @@ use timely::progress::Timestamp;
 use tokio::sync::oneshot;
 
 use super::WriteAheadError;
+use super::epoch_chunks::Size;
 use super::process::Process;
 use super::scribe::{Job, Scribe, Sealed};
 use super::sink::Session;
@@ -111,8 +112,6 @@ struct Logger<T: Timestamp, D, E> {
     epochs: Rc<dyn Fn(&T) -> u64>,
     scribe: Option<Rc<Scribe>>,
     open: BTreeMap<u64, Open>,
-    /// Chunks of each epoch that is not sealed.
-    chunks: BTreeMap<u64, u64>,
     /// Where partitions stand, of each epoch that is not sealed: the last word of each counts.
     standing: BTreeMap<u64, BTreeMap<String, Vec<u8>>>,
     /// The earliest time with a row or a position, of each epoch that is not sealed.
@@ -124,8 +123,8 @@ struct Logger<T: Timestamp, D, E> {
     layout: Option<Arc<Layout>>,
     /// What rows are hashed over, if they are.
     hash: Option<RowHash>,
-    /// Bytes at which a chunk is closed; looked up once per container.
-    chunk_bytes: usize,
+    /// When the open chunk is closed; looked up once per container, and for each chunk.
+    closes_at: Size,
     rows_taken: u64,
     long_values: u64,
 }
@@ -155,7 +154,6 @@ where
             epochs,
             scribe,
             open: BTreeMap::new(),
-            chunks: BTreeMap::new(),
             standing: BTreeMap::new(),
             earliest: BTreeMap::new(),
             held,
@@ -163,7 +161,7 @@ where
             sealing: None,
             layout: None,
             hash,
-            chunk_bytes: 0,
+            closes_at: Size::default(),
             rows_taken: 0,
             long_values: 0,
         }
@@ -225,7 +223,7 @@ where
         };
         self.note(epoch, time);
         self.encoder.in_epoch(epoch).map_err(|source| self.unwritable(source))?;
-        self.chunk_bytes = self.process().chunk_bytes();
+        self.closes_at = self.process().chunk_size(epoch, self.session.peers);
         for record in records {
             let copies = self.encoder.copies(&record).map_err(|source| self.unwritable(source))?;
             for _ in 0..copies {
@@ -256,12 +254,12 @@ where
         };
         open.rows += rows;
         self.rows_taken += rows;
-        let most = self.chunk_bytes;
+        let Size { bytes: most, rows: most_rows } = self.closes_at;
         if open.raw.len() > Buffers::SMALL && !open.is_spacious {
             open.is_spacious = true;
             process.courier.buffers.move_to_whole(&mut open.raw, most);
         }
-        let rows_reached = process.courier.options.batch_rows().is_some_and(|most| open.rows >= most);
+        let rows_reached = most_rows.is_some_and(|most| open.rows >= most);
         if open.raw.len() >= most || rows_reached { self.close(epoch) } else { Ok(()) }
     }
 
@@ -272,7 +270,9 @@ where
             return Ok(());
         };
         memory.resize(raw.len());
-        self.count_chunk(epoch)?;
+        let process = &self.session.process;
+        process.count_chunk(epoch, self.session.peers)?;
+        self.closes_at = process.chunk_size(epoch, self.session.peers);
         let layout = self.layout()?;
         let (tell, packed) = oneshot::channel();
         let courier = Arc::clone(&self.process().courier);
@@ -301,14 +301,6 @@ where
             let misfit = |it: Misfit| SinkError::Encode { row: first_row + it.row, table, source: it.into() };
             Ok(Some(RowSum { over, sum: summer.sum(raw).map_err(misfit)? }))
         }
-    }
-
-    /// A commit takes an epoch as a whole, and names all of its chunks in one command.
-    fn count_chunk(&mut self, epoch: u64) -> Result<(), WriteAheadError> {
-        let most = self.process().options.chunks_per_worker(self.session.peers);
-        let chunks = self.chunks.entry(epoch).or_default();
-        *chunks += 1;
-        if *chunks > most { Err(WriteAheadError::EpochTooLarge { epoch, most }) } else { Ok(()) }
     }
 
     fn give(&self, job: Job) {
@@ -431,7 +423,6 @@ where
         self.sealed_to = to;
         self.process().standing.sealed(self.session.index, to);
         self.earliest = self.earliest.split_off(&to);
-        self.chunks = self.chunks.split_off(&to);
         self.session.unsealed(self.earliest.len());
         self.hold(frontier.as_ref());
     }

@@ -48,6 +48,7 @@
 //! | `log.rs`, `scribe.rs` | LOG, and the thread that writes its files |
 //! | `stage.rs`, `staging.rs`, `shelf.rs` | STAGE, a chunk's attempts, where bodies are |
 //! | `early.rs` | uploads of bodies whose epoch is still open |
+//! | `epoch_chunks.rs` | how many chunks an epoch has, and how large they get |
 //! | `commit.rs`, `trim.rs` | COMMIT, and what follows C on every worker |
 //! | `pressure.rs`, `standing.rs` | limits, and what the sink waits for in words; how far it is, for who watches |
 //! | `operator.rs`, `handle.rs` | what users call and hold |
@@ -65,7 +66,8 @@
 //!   is bounded where the listing contradicts the status.
 //! - A rename that took effect late, when another start had taken the table, ends the late start with exit code 1, so that a
 //!   supervisor starts it again with a generation of its own: it holds the table, and the other start ends as fenced.
-//! - An epoch has at most [`WriteAheadOptions::CHUNKS_PER_EPOCH`] chunks, since its intent and its move are one command each.
+//! - An epoch has at most [`WriteAheadOptions::CHUNKS_PER_EPOCH`] chunks, since its intent and its move are one command each:
+//!   they get larger as it comes near.
 //! - A stop may end before the last commit ([`WriteAheadHandle::give_up`]): what is sealed is left to the next start.
 //! - Rows whose fields have no names (tuples) are logged with the columns that the target has at the start, in their order.
 //!   JSON rows without names are logged without columns: a later start cannot tell whether they still fit.
@@ -82,6 +84,7 @@ mod commit;
 mod contents;
 mod driver;
 mod early;
+mod epoch_chunks;
 mod error;
 pub(crate) mod failpoint;
 mod guards;
@@ -108,6 +111,10 @@ mod trim;
 pub use audit::{Audit, EpochAudit, EpochState, LoggedRows, SumAudit};
 pub use collections::{CollectionWrittenAhead, Reader, ReaderMade};
 pub use error::WriteAheadError;
+/// Places where a process dies on request.
+pub mod failpoints {
+    pub use super::failpoint::{COMMITTING, START_STEPS, STARTING, STEPS, places};
+}
 pub use handle::{WriteAheadHandle, WriteAheadLimits};
 pub use init::Initialized;
 pub use log::PositionAt;

@@ -137,8 +137,11 @@ impl WriteAheadOptions {
         self
     }
 
-    /// The most chunks of one epoch over all workers, each of which may have its share: an epoch is committed as a whole, so
-    /// one with more stops the sink before it is sealed. Default [`CHUNKS_PER_EPOCH`](Self::CHUNKS_PER_EPOCH).
+    /// The most chunks of one epoch over all processes, each of which may have as large a part as it has of the workers. An
+    /// epoch is committed as a whole, and no pause ends it sooner. So from half of its part on chunks get larger than
+    /// [`batch_bytes`](WriteOptions::batch_bytes) and [`batch_rows`](WriteOptions::batch_rows), twice with each sixteenth, as
+    /// far as [`memory`](WriteOptions::memory) goes; where that is not enough, the sink stops before the epoch is sealed.
+    /// Default [`CHUNKS_PER_EPOCH`](Self::CHUNKS_PER_EPOCH).
     pub fn chunks_per_epoch(self, chunks: usize) -> Self {
         WriteAheadOptions { chunks_per_epoch: chunks.max(1), ..self }
     }
@@ -271,9 +274,10 @@ impl WriteAheadOptions {
         self.long_values
     }
 
-    /// The most chunks that one of so many workers may have in an epoch.
-    pub(super) fn chunks_per_worker(&self, workers: usize) -> u64 {
-        (self.chunks_per_epoch / workers.max(1)).max(1) as u64
+    /// The most chunks that a process with so many of all workers may have in an epoch.
+    pub(super) fn chunks_of_process(&self, workers: usize, peers: usize) -> u64 {
+        let (workers, peers) = (workers.clamp(1, peers.max(1)), peers.max(1));
+        (self.chunks_per_epoch as u64 * workers as u64 / peers as u64).max(1)
     }
 
     /// The log of a lineage, in the file system that was chosen.

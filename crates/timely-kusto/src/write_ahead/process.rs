@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::early::Early;
+use super::epoch_chunks::EpochChunks;
 use super::error::Told;
 use super::message::{Message, Opened};
 use super::pressure::{Pressure, STAGING};
@@ -51,6 +52,7 @@ pub(crate) struct Process {
     pub(super) log: epoch_log::Log,
     pub(super) shelf: Shelf,
     pub(super) early: Early,
+    pub(super) epoch_chunks: EpochChunks,
     pub(super) standing: Standing,
     /// Bodies that are read and uploaded at a time.
     pub(super) uploads: Semaphore,
@@ -139,6 +141,7 @@ impl Process {
             log,
             shelf: Shelf::default(),
             early: Early::default(),
+            epoch_chunks: EpochChunks::default(),
             standing: Standing::default(),
             uploads,
             bodies,
@@ -271,9 +274,14 @@ impl Process {
         MAX_STAGING.saturating_sub(self.staging.available_permits()) as u64
     }
 
-    /// Bytes at which a chunk is closed.
-    pub(super) fn chunk_bytes(&self) -> usize {
-        self.courier.options.chunk_bytes(*lock(&self.operators))
+    /// LOG operators in this process.
+    pub(super) fn operators(&self) -> usize {
+        *lock(&self.operators)
+    }
+
+    /// Workers of this process, once they have all joined.
+    pub(super) fn workers(&self) -> usize {
+        lock(&self.agents).len()
     }
 
     /// Runs `task` on the sink's threads; after shutdown it is dropped. If it panics, the sink fails: others wait for

@@ -397,6 +397,7 @@ impl Session {
             sealed.pop_front();
         }
         drop(sealed);
+        self.process.epoch_chunks.forget_below(bound);
         self.count();
     }
 

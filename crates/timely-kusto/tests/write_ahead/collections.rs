@@ -15,7 +15,7 @@ use timely::dataflow::operators::vec::ToStream;
 use timely::worker::Worker;
 use timely_kusto::{
     CollectionWrittenAhead, Reader, SinkError, WriteAhead, WriteAheadHandle, WriteAheadOptions,
-    WriteAheadSink,
+    WriteAheadSink, WriteOptionsBuilder,
 };
 
 use crate::support::{DATABASE, Place, on_workers, write};
@@ -95,9 +95,13 @@ impl Scene {
     }
 
     fn ahead(&self) -> WriteAhead {
+        self.ahead_with(write())
+    }
+
+    fn ahead_with(&self, write: WriteOptionsBuilder) -> WriteAhead {
         let options = WriteAheadOptions::new("entries", self.state.path()).drop_replayed(true);
         let connection = Place::connection_to(&self.emulator);
-        WriteAhead::connect(&connection, &write().table("Entries").build().unwrap(), options).unwrap()
+        WriteAhead::connect(&connection, &write.table("Entries").build().unwrap(), options).unwrap()
     }
 
     fn query(&self, query: &str) -> Vec<serde_json::Value> {
@@ -461,5 +465,45 @@ fn a_view_that_is_made_late_begins_with_all_that_the_table_has() {
         assert!(scene.ahead().init_reader(&reader).unwrap().made_view);
         well(feed(&scene, 1, &steps, None, same));
         assert_eq!(scene.read(), sum(&steps), "{mode:?}");
+    }
+}
+
+#[test]
+fn changes_of_an_open_epoch_make_the_sink_full_until_the_epoch_ends() {
+    const LIMIT: usize = 1 << 20;
+    for mode in Mode::ALL {
+        let scene = Scene::new(mode);
+        let ahead = scene.ahead_with(write().memory(LIMIT));
+        let fed = on_workers(1, move |worker| {
+            let sink = WriteAheadSink::open(worker, &ahead)?;
+            let (mut input, handle) = worker.dataflow::<u64, _, _>(|scope| {
+                let (input, entries) = scope.new_collection::<Entry, isize>();
+                let positions = Vec::new().to_stream(scope);
+                (input, attach(mode, entries, &sink, positions, same).1)
+            });
+            let mut key = 0;
+            while !handle.is_full() && handle.error().is_none() {
+                assert!(key < 20_000, "{:?}: the sink takes all there is", handle.limits());
+                for _ in 0..100 {
+                    input.insert(Entry { key, value: 0, text: "x".repeat(1000) });
+                    key += 1;
+                }
+                input.flush();
+                worker.step();
+            }
+            let limits = handle.limits();
+            assert!(limits.memory.0 >= LIMIT && limits.paused_for.is_some(), "{limits:?}");
+            input.advance_to(1);
+            input.flush();
+            while handle.is_full() && handle.error().is_none() {
+                worker.step_or_park(Some(std::time::Duration::from_millis(20)));
+            }
+            input.close();
+            handle.drive(worker).map(|_| key)
+        });
+        let fed = fed.into_iter().next().unwrap().unwrap_or_else(|error: Arc<SinkError>| panic!("{error}"));
+        // A thousand bytes of text each, and the places beside them: no more than the memory holds.
+        assert!((300..=1100).contains(&fed), "{mode:?}: {fed} records fill a mebibyte");
+        assert_eq!(scene.query("Entries | count")[0][0], fed);
     }
 }

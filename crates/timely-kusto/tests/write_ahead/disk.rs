@@ -88,18 +88,40 @@ fn a_disk_that_is_too_small_for_an_epoch_stops_the_sink_and_the_next_start_with_
     place.holds(0..60);
 }
 
+fn limited(place: &Place, chunks: usize) -> WriteAhead {
+    place.ahead_with(write().batch_rows(1), |options| options.chunks_per_epoch(chunks))
+}
+
 #[test]
 fn an_epoch_with_more_chunks_than_a_commit_may_name_is_refused_before_it_is_sealed() {
     let place = Place::new();
-    let limited = |most| place.ahead_with(write().batch_rows(1), |options| options.chunks_per_epoch(most));
-    // Two workers: ten for each.
-    let error = send(&limited(20), 2, 60, 20).remove(0).unwrap_err();
+    let error = send(&limited(&place, 2), 2, 60, 20).remove(0).unwrap_err();
     assert_eq!(error.exit_code(), 2, "{error}");
     let text = error.to_string();
-    assert!(text.contains("epoch 0 has more than 10 chunks") && text.contains("batch_rows"), "{text}");
+    assert!(text.contains("epoch 0 has more than 2 chunks") && text.contains("batch_rows"), "{text}");
     assert!(place.ids().is_empty());
-    all_well(&send(&limited(120), 2, 60, 20));
+    all_well(&send(&limited(&place, 120), 2, 60, 20));
     place.holds(0..60);
+}
+
+#[test]
+fn chunks_of_an_epoch_get_larger_as_it_comes_near_their_limit() {
+    let place = Place::new();
+    all_well(&send(&limited(&place, 20), 1, 60, 20));
+    place.holds(0..60);
+    let blobs = place.handle().statistics().blobs;
+    // Ten of one row each, and then two, four, eight.
+    assert!((11..20).contains(&blobs), "{blobs} chunks");
+}
+
+#[test]
+fn a_worker_that_has_all_rows_may_have_all_chunks_of_its_process() {
+    let place = Place::new();
+    // Three partitions: five of eight workers have none.
+    all_well(&send(&limited(&place, 48), 8, 60, 20));
+    place.holds(0..60);
+    let blobs = place.handle().statistics().blobs;
+    assert!(blobs > 18, "{blobs} chunks, more than three workers' shares");
 }
 
 #[test]

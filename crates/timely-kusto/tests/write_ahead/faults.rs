@@ -180,12 +180,13 @@ fn an_attempt_after_one_that_was_throttled_keeps_to_retry_after() {
 }
 
 #[test]
-fn a_status_that_the_caller_may_not_read_stops_the_sink() {
+fn a_status_that_storage_refuses_stops_the_sink_for_a_later_start() {
     let place = Place::new();
     let refused = Fault::Fail { status: 403, retry_after: None };
     place.handle().add_fault(FaultRule::new(Endpoint::Table, refused).operation("GetEntity"));
     let outcome = send(&place.ahead(), 1, ROWS, ROWS).remove(0);
-    let error = outcome.unwrap_err().to_string();
-    assert!(error.contains("reading the status of"), "{error}");
+    let error = outcome.unwrap_err();
+    assert!(error.to_string().contains("reading the status of"), "{error}");
+    assert_eq!(error.exit_code(), 1, "{error}");
     assert!(place.ids().is_empty());
 }

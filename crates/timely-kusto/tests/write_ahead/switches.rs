@@ -2,7 +2,8 @@
 //! either answer, or a test here shows what breaks, and `docs/exactly-once.md` says so.
 //!
 //! The default answers hold in all other tests. With each of the others a pipeline is put through an [`ordeal`]: answers are
-//! lost, messages are lost and repeated, extents merged, a run vanishes, another goes on as a zombie with a move on its way.
+//! lost, messages are lost and repeated, extents merged, a run vanishes, another goes on as a zombie with a move on its way. Once
+//! with queued staging, once with direct.
 
 use std::thread;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use kusto_emulator::{
     UnknownSize, WeakReads,
 };
 use tempfile::TempDir;
-use timely_kusto::{Deadlines, WriteAheadOptions};
+use timely_kusto::{Deadlines, Staging, WriteAheadOptions};
 
 use crate::support::*;
 
@@ -23,7 +24,7 @@ type Change = fn(&mut Assumptions);
 
 /// What is done about a switch.
 enum Done {
-    /// An ordeal with each of these answers: every row once.
+    /// An ordeal with each of these answers, in either way of staging: every row once.
     Ordeals(&'static [Change]),
     /// The mode never asks what it is about; the ordeal is passed all the same.
     Unasked(#[expect(dead_code, reason = "for readers")] &'static str, Change),
@@ -78,23 +79,13 @@ const SWITCHES: [(&str, Done); 26] = [
     ),
     ("blobs_visible", Ordeals(&[|it| it.blobs_visible = BlobsVisible::InTwoSteps])),
     ("extents_per_ingestion", Ordeals(&[|it| it.extents_per_ingestion = 3])),
-    (
-        "failed_sources",
-        Unasked("nothing is ingested by `.ingest into` unless staging is direct", |it| {
-            it.failed_sources = FailedSources::VoidTheCommand;
-        }),
-    ),
+    ("failed_sources", Ordeals(&[|it| it.failed_sources = FailedSources::VoidTheCommand])),
     ("ragged_records", Ordeals(&[|it| it.ragged_records = RaggedRecords::BestEffort])),
     ("gzip_members", Ordeals(&[|it| it.gzip_members = GzipMembers::FirstOnly])),
     ("unknown_size", Ordeals(&[|it| it.unknown_size = UnknownSize::Estimated])),
     ("repeated_messages", Ordeals(&[|it| it.repeated_messages = RepeatedMessages::IngestedOnce])),
     ("default_batch_items", Ordeals(&[|it| it.default_batch_items = 1])),
-    (
-        "direct_managed_identity",
-        Unasked("nothing is ingested by `.ingest into` unless staging is direct", |it| {
-            it.direct_managed_identity = DirectManagedIdentity::Refused;
-        }),
-    ),
+    ("direct_managed_identity", Ordeals(&[|it| it.direct_managed_identity = DirectManagedIdentity::Refused])),
     ("undocumented", Ordeals(&[|it| it.undocumented = Undocumented::Refused])),
     (
         "operation_columns",
@@ -133,17 +124,19 @@ fn changes(done: &Done) -> &[Change] {
 
 #[test]
 fn with_either_answer_to_each_open_question_every_row_is_there_once() {
-    let cases =
-        SWITCHES.iter().flat_map(|(field, done)| changes(done).iter().map(move |change| (field, change)));
+    let cases = SWITCHES.iter().flat_map(|(field, done)| {
+        let ways = [Staging::Queued, Staging::Direct];
+        changes(done).iter().flat_map(move |change| ways.map(|staging| (field, change, staging)))
+    });
     let waiting = std::sync::Mutex::new(cases);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                while let Some((field, change)) = { waiting.lock().unwrap().next() } {
-                    println!("{field}");
+                while let Some((field, change, staging)) = { waiting.lock().unwrap().next() } {
+                    println!("{field}, {staging:?}");
                     let mut doubts = Assumptions::default();
                     change(&mut doubts);
-                    ordeal(field, doubts);
+                    ordeal(field, doubts, staging);
                 }
             });
         }
@@ -165,20 +158,24 @@ fn trouble(place: &Place) {
         rule(Endpoint::Queue, twice, "PutMessage"),
         rule(Endpoint::Queue, Fault::LoseMessage, "PutMessage").skip(1),
         rule(Endpoint::Ingestion, Fault::Half { status: 500 }, "Ingest").skip(2),
+        // With direct staging.
+        rule(Endpoint::Management, Fault::LoseAnswer, ".ingest into"),
+        rule(Endpoint::Management, Fault::Half { status: 500 }, ".ingest into").skip(1),
+        rule(Endpoint::Management, Fault::Refuse, ".ingest into").skip(2),
     ] {
         place.handle().add_fault(rule);
     }
 }
 
 /// A pipeline's life: a run in trouble, one that vanishes, one that becomes a zombie, one that takes over, one more.
-fn ordeal(field: &str, doubts: Assumptions) {
+fn ordeal(field: &str, doubts: Assumptions, staging: Staging) {
     let place = Place::new();
     let handle = place.handle();
     handle.assume(doubts);
     let on = |state: &TempDir| {
         let soon = Deadlines { whole: Duration::from_millis(400), ..Deadlines::default() };
         let write = write().poll_timeout(Duration::from_millis(600)).retain_blob_on_success(true);
-        let options = WriteAheadOptions::new("numbers", state.path()).deadlines(soon);
+        let options = WriteAheadOptions::new("numbers", state.path()).deadlines(soon).staging(staging);
         timely_kusto::WriteAhead::connect(&place.connection(), &write.build().unwrap(), options).unwrap()
     };
     trouble(&place);
@@ -197,11 +194,13 @@ fn ordeal(field: &str, doubts: Assumptions) {
     all_well(&send(&on(&elsewhere), 1, 300, 50));
     handle.release_all();
     let zombie = zombie.join().unwrap().remove(0);
-    assert_eq!(zombie.unwrap_err().exit_code(), 3, "{field}");
+    assert_eq!(zombie.unwrap_err().exit_code(), 3, "{field}, {staging:?}");
     handle.settle_blocking();
     all_well(&send(&on(&elsewhere), 2, 400, 50));
     let differences = place.differences(0..400);
-    assert!(differences.is_empty(), "{field}: {differences:?}");
+    assert!(differences.is_empty(), "{field}, {staging:?}: {differences:?}");
+    let commands = handle.requests().iter().filter(|it| it.operation.starts_with(".ingest into")).count();
+    assert_eq!(commands > 0, staging == Staging::Direct, "{field}");
     let asked = |request: &kusto_emulator::Request| {
         request.operation.split_whitespace().take(3).any(|it| it == "async")
     };

@@ -1,7 +1,8 @@
 //! From changes as they come to the rows of whole epochs.
 //!
 //! A worker holds one capability per epoch that is not complete, at the earliest time of its changes, so that rows come out within
-//! the epoch. What is held is consolidated whenever it has doubled: a record that comes and goes costs nothing for long.
+//! the epoch. What is held is consolidated whenever it has doubled: a record that comes and goes costs nothing for long. It counts
+//! as memory of the sink, so that sources pause; they go on ending epochs, which is what frees it.
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
@@ -18,7 +19,9 @@ use timely::progress::Timestamp;
 
 use super::super::sink::Session;
 use super::upsert::Keys;
+use super::weight::Weight;
 use crate::SinkError;
+use crate::budget::Reservation;
 
 /// Changes of an epoch below which consolidating them is not worth the sort.
 const FEW: usize = 1024;
@@ -42,7 +45,7 @@ where
     // What is dropped anyway is not worth holding.
     let drops_replayed = session.process.options.drops_replayed();
     let first_epoch = if drops_replayed { session.opened.first_epoch } else { 0 };
-    let fold = Fold { session: Rc::clone(session), epochs, first_epoch, open: BTreeMap::new() };
+    let fold = Fold::new(session, epochs, first_epoch);
     let route = |(record, _, _): &(D, T, isize)| record.hashed().into();
     let finish = |epoch, changes: Vec<(D, isize)>| {
         Ok(changes.into_iter().map(move |(record, net)| (record, epoch, net)).collect())
@@ -65,7 +68,7 @@ where
     let key = Rc::new(key);
     let key_of = Rc::clone(&key);
     let mut keys = Keys::new(session.process.courier.table());
-    let fold = Fold { session: Rc::clone(session), epochs, first_epoch: 0, open: BTreeMap::new() };
+    let fold = Fold::new(session, epochs, 0);
     let route = move |(record, _, _): &(D, T, isize)| key_of(record).hashed().into();
     let finish = move |epoch, changes: Vec<((K, T, D), isize)>| {
         let last = keys.fold(changes)?;
@@ -99,9 +102,18 @@ struct Fold<T: Timestamp, I> {
     /// Changes of epochs below are dropped.
     first_epoch: u64,
     open: BTreeMap<u64, Open<T, I>>,
+    /// What records are like.
+    weight: Weight,
+    memory: Reservation,
 }
 
 impl<T: Timestamp + TotalOrder, I: Ord + 'static> Fold<T, I> {
+    fn new(session: &Rc<Session>, epochs: Rc<dyn Fn(&T) -> u64>, first_epoch: u64) -> Self {
+        let memory = session.process.budget.keep();
+        let (session, open) = (Rc::clone(session), BTreeMap::new());
+        Fold { session, epochs, first_epoch, open, weight: Weight::default(), memory }
+    }
+
     /// Builds the operator: `item` is what changes are consolidated by, `finish` makes rows of a complete epoch's.
     fn operator<'scope, D: ExchangeData, R: Clone + 'static>(
         mut self,
@@ -117,6 +129,7 @@ impl<T: Timestamp + TotalOrder, I: Ord + 'static> Fold<T, I> {
                     let capability = capability.retain(0);
                     for (record, time, difference) in containers.flat_map(|changes| changes.drain(..)) {
                         if self.takes(&time) {
+                            self.weight.see(&record);
                             self.take(&capability, &time, difference, || item(record, time.clone()));
                         }
                     }
@@ -135,7 +148,7 @@ impl<T: Timestamp + TotalOrder, I: Ord + 'static> Fold<T, I> {
                         }
                     }
                 }
-                self.session.folding(self.open.len());
+                self.count();
             }
         })
     }
@@ -155,6 +168,13 @@ impl<T: Timestamp + TotalOrder, I: Ord + 'static> Fold<T, I> {
             open.at = capability.delayed(time);
         }
         open.push(item(), difference);
+    }
+
+    /// Says what is held: the epochs, and the memory that they take.
+    fn count(&mut self) {
+        self.session.folding(self.open.len());
+        let held = self.open.values().map(|open| self.weight.of(&open.changes));
+        self.memory.resize(held.fold(0, usize::saturating_add));
     }
 
     /// Takes out the first epoch, if it is below the bound; without one all are complete.

@@ -14,9 +14,10 @@
 //! What it promises, beyond what the sink does:
 //! 1. The rows of an epoch are its net changes: what was inserted and retracted within it leaves no trace. `_kt_time` is the
 //!    epoch, since nothing finer becomes visible: it is the time where times are epochs, as by default in a pipeline.
-//! 2. In memory are the changes of epochs that are not complete, consolidated whenever they have doubled; in upsert also a hash
-//!    of the value of each key that is present (64 bits beside the key). Open epochs count against
-//!    [`open_epochs`](super::WriteAheadOptions::open_epochs).
+//! 2. In memory are the changes of epochs that are not complete, consolidated whenever they have doubled. By an estimate
+//!    (`weight.rs`) they count against [`memory`](crate::WriteOptions::memory), and as open epochs against
+//!    [`open_epochs`](super::WriteAheadOptions::open_epochs). In upsert a hash of the value of each key that is present (64 bits
+//!    beside the key) is kept for the whole run, and counts against nothing.
 //! 3. A collection that does not fit its mode (a retraction where rows are only inserted, two values of one key) stops the sink:
 //!    the error on the handle shows the record or the key, the clocks stay, and nothing of the epoch is written.
 //! 4. Epochs below the resume bound that come again on purpose ([`drop_replayed`](super::WriteAheadOptions::drop_replayed)) make
@@ -26,6 +27,7 @@ mod fold;
 mod reader;
 mod rows;
 mod upsert;
+mod weight;
 
 use std::rc::Rc;
 
