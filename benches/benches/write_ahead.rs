@@ -27,6 +27,9 @@ struct Arguments {
     /// What each command takes longer in the runs with slow commands
     #[arg(long, default_value = "2s", value_parser = timely_kusto::parse_duration)]
     command_delay: Duration,
+    /// Numbers of epochs of 100 rows to look at memory with; the last two are compared
+    #[arg(long, value_delimiter = ',', default_values_t = AheadOptions::default().epochs)]
+    epochs: Vec<u64>,
     /// How long rows come at the steady pace
     #[arg(long, default_value = "30s", value_parser = timely_kusto::parse_duration)]
     time: Duration,
@@ -41,9 +44,17 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Arguments { rows, rounds, workers, command_delay, time, state, set: settings, common } =
+    let Arguments { rows, rounds, workers, command_delay, epochs, time, state, set: settings, common } =
         Arguments::parse();
-    let options =
-        AheadOptions { rounds, workers, command_delay, time, state, settings, ..AheadOptions::of_rows(rows) };
+    let options = AheadOptions {
+        rounds,
+        workers,
+        command_delay,
+        epochs,
+        time,
+        state,
+        settings,
+        ..AheadOptions::of_rows(rows)
+    };
     common.run(|helpers| measure_ahead(&options, helpers, tell))
 }

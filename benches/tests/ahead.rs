@@ -23,6 +23,14 @@ fn options() -> AheadOptions {
     }
 }
 
+#[test]
+fn the_directory_for_epoch_files_is_made_and_nothing_is_left_in_it() {
+    let place = tempfile::TempDir::new().unwrap();
+    let state = place.path().join("not/yet/there");
+    report(&AheadOptions { state: Some(state.clone()), ..options() });
+    assert_eq!(std::fs::read_dir(state).unwrap().count(), 0);
+}
+
 fn report(options: &AheadOptions) -> AheadReport {
     measure_ahead(options, &Helpers::InProcess, |_| {}).unwrap()
 }
@@ -111,8 +119,10 @@ fn options_that_cannot_work_are_named() {
     let few = AheadOptions { rows: 999, ..options() };
     assert_eq!(wrong(few), "rows is 999: it must be at least 1,000 in the write-ahead mode");
     assert_eq!(wrong(AheadOptions { workers: 0, ..options() }), "workers is 0: it must be 1 to 1024");
-    let nowhere = AheadOptions { state: Some("/nonexistent/place".into()), ..options() };
-    assert!(wrong(nowhere).contains("a directory for epoch files"));
+    let nowhere = AheadOptions { state: Some("/dev/null/place".into()), ..options() };
+    assert!(wrong(nowhere).contains("a directory for epoch files in /dev/null/place"));
+    let no_epochs = AheadOptions { epochs: vec![10, 0], ..options() };
+    assert_eq!(wrong(no_epochs), "epochs is 0: it must be at least 1");
     let helpers = Helpers::Processes { executable: "/bin/true".into(), arguments: Vec::new() };
     let silent = measure_ahead(&options(), &helpers, |_| {}).unwrap_err();
     assert!(matches!(silent, Error::HelperFailed { .. }));

@@ -1,7 +1,7 @@
 //! What a run asked of the cluster's engine, by the cluster's own list of requests.
 //!
-//! A run's commands are those behind the last look of its start, at the columns of the target. Then come a listing (a sweep
-//! of what older starts left), three commands for each commit (listing, intent, move), and at the end the intent that
+//! A run's commands are those behind the opening intent of its start, the first after the last look at the tables' columns.
+//! Then come a listing (a sweep of what older starts left), three commands for each commit (listing, intent, move), and at the end the intent that
 //! settles the last commit with the look that it counts. Every 64th commit sweeps again: two more. Where nothing is
 //! committed for half a minute, there is a look whether another start has taken over.
 
@@ -34,7 +34,10 @@ impl Commands {
         let asked = |endpoint| matches!(endpoint, Endpoint::Management | Endpoint::Query);
         let requests = handle.requests();
         let requests: Vec<_> = requests.iter().filter(|request| asked(request.endpoint)).collect();
-        let opened = requests.iter().rposition(|request| request.operation.contains(" schema as json"))?;
+        let aligned = requests.iter().rposition(|request| request.operation.contains(" schema as json"))?;
+        let is_intent = |text: &str| text.starts_with(".append kt_epochs");
+        let opened =
+            aligned + requests[aligned..].iter().position(|request| is_intent(&request.operation))?;
         let mut commands = Commands::default();
         for request in &requests[opened + 1..] {
             let text = request.operation.as_str();

@@ -53,7 +53,7 @@ pub struct AheadOptions {
     pub rows_per_epoch: u64,
     /// Rows of an epoch, to count commands with. Default: 10^3 to 10^7.
     pub epoch_sizes: Vec<u64>,
-    /// Numbers of epochs (of 100 rows), to look at memory with. Default: 10^2 to 10^4.
+    /// Numbers of epochs (of 100 rows), to look at memory with; the last two are compared. Default: 10^2 to 10^4.
     pub epochs: Vec<u64>,
     /// What each command takes longer in the runs with slow commands. Default: 2 s.
     pub command_delay: Duration,
@@ -72,7 +72,8 @@ pub struct AheadOptions {
     pub workers: usize,
     /// Write options that are not to have their default.
     pub settings: Vec<(String, String)>,
-    /// Where directories for epoch files are made. Default: the system's directory for temporary files.
+    /// Where directories for epoch files are made; made itself if need be. Default: the system's directory for temporary
+    /// files.
     pub state: Option<PathBuf>,
 }
 
@@ -118,6 +119,9 @@ impl AheadOptions {
         }
         if !(1..=1024).contains(&self.workers) {
             return wrong("workers", self.workers.to_string(), "1 to 1024");
+        }
+        if self.epochs.contains(&0) {
+            return wrong("epochs", "0".to_owned(), "at least 1");
         }
         if self.command_delay > Duration::from_secs(10) {
             return wrong("command-delay", format!("{:?}", self.command_delay), "at most 10 s");

@@ -64,8 +64,9 @@ impl Round {
 }
 
 impl Written {
-    /// Rows per second of wall time until all are in the staging table. What is left then is one commit, which takes as
-    /// long for many rows as for few.
+    /// Rows per second of wall time from the moment that the sink is open until all are in the staging table. What is left
+    /// then is one commit, which takes as long for many rows as for few; what was before is the start, whose seconds stand
+    /// beside the rate.
     pub fn rows_per_second(&self) -> f64 {
         self.sent.rows as f64 / self.staged_seconds.max(f64::MIN_POSITIVE)
     }

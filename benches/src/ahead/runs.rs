@@ -20,11 +20,16 @@ impl Place {
     pub(super) fn new(options: &AheadOptions) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("timely-kusto-bench-");
-        let made = match &options.state {
-            Some(directory) => builder.tempdir_in(directory),
-            None => builder.tempdir(),
+        let (made, parent) = match &options.state {
+            Some(parent) => {
+                let made = std::fs::create_dir_all(parent).and_then(|()| builder.tempdir_in(parent));
+                (made, parent.clone())
+            }
+            None => (builder.tempdir(), std::env::temp_dir()),
         };
-        made.map(Place).map_err(|error| Error::Sink(format!("a directory for epoch files: {error}")))
+        let parent = parent.display();
+        made.map(Place)
+            .map_err(|error| Error::Sink(format!("a directory for epoch files in {parent}: {error}")))
     }
 
     pub(super) fn state(&self) -> PathBuf {

@@ -27,13 +27,16 @@ impl Display for AheadReport {
 impl AheadReport {
     fn rounds(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "\n{:<34}{:>14}{:>14}", "in turn, the same rows", "rows/CPU s", "wall: rows/s")?;
-        writeln!(f, "{:>10}{:>9}", "seconds", "peak MB")?;
+        writeln!(f, "{:>10}{:>9}{:>9}", "seconds", "peak MB", "start s")?;
         for round in &self.rounds {
             let rate = |sent: &Sent| sent.rows as f64 / sent.seconds;
             line(f, "SinkV2", &round.sink_v2, rate(&round.sink_v2))?;
-            line(f, "write-ahead", &round.write_ahead.sent, round.write_ahead.rows_per_second())?;
-            let name = format!("write-ahead, +{:?}/command", self.command_delay);
-            line(f, &name, &round.slow.sent, round.slow.rows_per_second())?;
+            writeln!(f)?;
+            let slow = format!("write-ahead, +{:?}/command", self.command_delay);
+            for (name, run) in [("write-ahead", &round.write_ahead), (&slow, &round.slow)] {
+                line(f, name, &run.sent, run.rows_per_second())?;
+                writeln!(f, "{:>9.2}", run.open_seconds)?;
+            }
         }
         let (median, least, most) = spread(self.rounds.iter().map(|round| 100.0 * round.ratio()).collect());
         writeln!(f, "rows per CPU second beside SinkV2: {median:.1} % ({least:.1} to {most:.1} %)")
@@ -108,7 +111,7 @@ impl AheadReport {
 fn line(f: &mut Formatter<'_>, name: &str, sent: &Sent, rate: f64) -> fmt::Result {
     let cpu = grouped(sent.rows_per_cpu_second());
     write!(f, "{name:<34}{cpu:>14}{:>14}", grouped(rate))?;
-    writeln!(f, "{:>10.1}{:>9}", sent.seconds, megabytes(sent.peak_memory_bytes))
+    write!(f, "{:>10.1}{:>9}", sent.seconds, megabytes(sent.peak_memory_bytes))
 }
 
 fn megabytes(bytes: Option<u64>) -> String {

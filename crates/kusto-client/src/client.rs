@@ -81,6 +81,10 @@ impl Service for Client {
         self.0.options.principal()
     }
 
+    fn prepare(&self) -> BoxFuture<'_, Result<()>> {
+        self.0.ingest.prepare().boxed()
+    }
+
     fn query<'a>(&'a self, database: &'a str, query: &'a str) -> BoxFuture<'a, Result<Vec<Table>>> {
         self.0.rest.query(database, query).boxed()
     }

@@ -53,6 +53,11 @@ impl Ingest {
         Ingest { options, http, lender, ranking: Mutex::default(), started: Instant::now() }
     }
 
+    /// Has data management lend what uploads and messages need.
+    pub(crate) async fn prepare(&self) -> Result<()> {
+        self.lender.prepare().await
+    }
+
     /// Stores a blob in one of the cluster's containers.
     pub(crate) async fn upload(&self, blob: &Blob) -> Result<UploadedBlob> {
         let put = |resources: Arc<Resources>| async move {

@@ -52,6 +52,12 @@ pub trait Service: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Gets beforehand what every upload and message needs (addresses, signatures, a token), so that the first of them
+    /// need not wait for it. They do without: a failure says nothing about them.
+    fn prepare(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Runs a query and returns its primary results, in order.
     fn query<'a>(&'a self, database: &'a str, query: &'a str) -> BoxFuture<'a, Result<Vec<Table>>>;
 }

@@ -268,8 +268,11 @@ pub(crate) struct BenchArguments {
     /// In the write-ahead mode: what each command takes longer, for the lines that show what slow commands cost
     #[arg(long, default_value = "2s", value_name = "DURATION", value_parser = duration)]
     pub(crate) command_delay: Duration,
-    /// In the write-ahead mode: where directories for epoch files are made, on the disk to measure; the system's directory
-    /// for temporary files by default
+    /// In the write-ahead mode: numbers of epochs of 100 rows to look at memory with; the last two are compared
+    #[arg(long, value_delimiter = ',', default_value = "100,1_000,10_000", value_name = "NUMBERS", value_parser = count)]
+    pub(crate) epochs: Vec<u64>,
+    /// In the write-ahead mode: where directories for epoch files are made, on the disk to measure (made itself if need be);
+    /// the system's directory for temporary files by default
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// A write option of the sink that is not to have its default, such as memory=256MiB (may be repeated)

@@ -41,6 +41,7 @@ fn sink_v2(arguments: &BenchArguments) -> Options {
 fn write_ahead(arguments: &BenchArguments) -> AheadOptions {
     AheadOptions {
         command_delay: arguments.command_delay,
+        epochs: arguments.epochs.clone(),
         workers: arguments.workers,
         settings: arguments.set.clone(),
         state: arguments.state.clone(),

@@ -161,6 +161,11 @@ impl Lender {
         Lender { rest, secure, resources, identity, replaced: Mutex::default() }
     }
 
+    /// Asks for both, unless they are there.
+    pub(crate) async fn prepare(&self) -> Result<()> {
+        futures::try_join!(self.resources(), self.identity()).map(drop)
+    }
+
     /// Does `work` with the resources, and once more with fresh ones when storage refuses theirs.
     pub(crate) async fn with_resources<T, F>(&self, work: impl Fn(Arc<Resources>) -> F) -> Result<T>
     where

@@ -68,6 +68,7 @@ pub(crate) struct Courier {
     pub(crate) watch: OnceLock<Watch>,
     compressors: Arc<Semaphore>,
     uploads: Semaphore,
+    messages: Semaphore,
     looks: Semaphore,
     ingestions: Semaphore,
 }
@@ -97,6 +98,11 @@ impl Courier {
     /// of the cluster, which all clients share.
     const LOOKS: usize = 8;
 
+    /// Status rows and messages written at the same time. Each takes a connection, so as many chunks of small epochs as may
+    /// wait would take as many descriptors (1,024 is all that a process may have by default), and some 50 kB of memory each.
+    /// At 20 ms a request this is 800 messages a second.
+    const MESSAGES: usize = 32;
+
     /// `.ingest into` commands at the same time. The cluster's capacity for ingestion is a share of its cores, which data
     /// management and all others use, too (`MicrosoftDocs/dataexplorer-docs
     /// data-explorer/kusto/management/capacity-policy.md`).
@@ -112,6 +118,7 @@ impl Courier {
             ingestions: Semaphore::new(Self::INGESTIONS),
             compressors: Arc::new(Semaphore::new(options.compressors())),
             uploads: Semaphore::new(options.uploads()),
+            messages: Semaphore::new(Self::MESSAGES),
             looks: Semaphore::new(Self::LOOKS),
             watch: OnceLock::new(),
             service,

@@ -21,7 +21,12 @@ impl Courier {
             (Again::AfterPause, Effect::Unknown) => Again::AtOnce,
             (again, _) => again,
         };
-        let ticket = retry(self, "queue", again, || self.service.queue(ingestion, blob)).await;
+        let post = || async {
+            // Never closed; held for an attempt and not for the pauses between attempts.
+            let _permit = self.messages.acquire().await;
+            self.service.queue(ingestion, blob).await
+        };
+        let ticket = retry(self, "queue", again, post).await;
         self.counters.queued(started.elapsed());
         ticket.map_err(|given_up| self.undelivered(rows, given_up))
     }

@@ -82,6 +82,9 @@ impl Agent {
             Order::ListLogs if first => self.work(id, move || list_logs(&process)),
             Order::ListLogs => answer(&process, id, Answer::Logs { directories: vec![], held: vec![] }),
             Order::Prepare { start } => {
+                if first {
+                    prepare_service(&process);
+                }
                 let (index, peers) = (self.index, self.peers);
                 self.work(id, move || prepare(&process, start, index, peers));
             }
@@ -110,6 +113,7 @@ impl Agent {
     /// The start is over: what is older is removed.
     fn open(&self, opened: Opened) {
         let process = Arc::clone(&self.process);
+        process.pressure.share_chunks(process.workers(), self.peers);
         process.shelf.keep_only(opened.staging.start);
         let old = std::mem::take(&mut lock(&process.logs).adopted);
         process.spawn_blocking(move || old.into_iter().for_each(discard));
@@ -164,6 +168,16 @@ fn listed(process: &Process, log: &epoch_log::Adopted) -> Result<Listed, WriteAh
         ListedFile::of(file)
     });
     Ok(Listed { start, worker: *worker, files: files.collect(), place })
+}
+
+/// Has what uploads and messages need asked for while the rest of the start goes on.
+fn prepare_service(process: &Arc<Process>) {
+    let here = Arc::clone(process);
+    process.spawn(async move {
+        if let Err(error) = here.courier.service.prepare().await {
+            tracing::debug!("the first upload asks for storage again: {error}");
+        }
+    });
 }
 
 /// Makes the directory of a worker, unless an earlier attempt did.

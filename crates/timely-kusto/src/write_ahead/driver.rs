@@ -17,7 +17,7 @@ mod run;
 
 use std::sync::Arc;
 
-use commit_protocol::{Action, Coordinator, Fact, News, Nonce, Setup, Standing, StartId, Stop};
+use commit_protocol::{Action, Column, Coordinator, Fact, News, Nonce, Setup, Standing, StartId, Stop};
 use crossbeam_channel::Sender;
 use timely::scheduling::activate::SyncActivator;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -59,6 +59,8 @@ pub(super) struct Driver {
     /// Of all workers.
     processes: std::collections::BTreeSet<u64>,
     pace: Pace,
+    /// The target's columns as the staging table has got them.
+    columns: Option<Vec<Column>>,
     news: News,
     /// The bound that was told last.
     told: u64,
@@ -90,6 +92,7 @@ impl Driver {
             next_order: 0,
             processes: Default::default(),
             pace,
+            columns: None,
             news: News::default(),
             told: 0,
             ended: false,

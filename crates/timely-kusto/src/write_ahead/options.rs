@@ -72,6 +72,10 @@ pub struct Deadlines {
     /// The disk of the epoch files is full and no commit can make room, since nothing that is sealed waits for one. Default 5
     /// minutes, for somebody who makes room; then the sink stops. While commits can make room it is waited for without end.
     pub disk_full: Duration,
+    /// A materialized view for readers has not taken in what the table holds. Default 1 hour, in which a backfill of some
+    /// hundred million rows is over; then [`init_reader`](super::WriteAhead::init_reader) ends with an error, and the service
+    /// goes on making the view.
+    pub view: Duration,
 }
 
 impl Default for Deadlines {
@@ -82,6 +86,7 @@ impl Default for Deadlines {
             refused: Duration::from_secs(300),
             name_learned: Duration::from_secs(600),
             disk_full: Duration::from_secs(300),
+            view: Duration::from_secs(3600),
         }
     }
 }

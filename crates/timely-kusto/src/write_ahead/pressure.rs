@@ -70,6 +70,8 @@ pub(super) struct Pressure {
     open: AtomicU64,
     /// Sealed chunks of this process that wait for their commit.
     chunks: AtomicUsize,
+    /// How many that may be: all, until it is known how many workers there are.
+    most_chunks: AtomicUsize,
     disk_full: AtomicBool,
     waiting: Mutex<Waiting>,
 }
@@ -106,9 +108,9 @@ struct Stalled {
 /// Uploads, messages and statuses, as a kind of request.
 pub(super) const STAGING: &str = "staging";
 
-/// Sealed chunks of a process that may wait for their commit: some 20 MB of memory, and 15 MB of each listing of the
-/// staging table, whose answer the service cuts at 64 MB (`MicrosoftDocs/dataexplorer-docs
-/// data-explorer/kusto/concepts/query-limits.md`).
+/// Sealed chunks of all processes together that may wait for their commit: some 20 MB of memory, and 15 MB of each listing of
+/// the staging table, whose answer the service cuts at 64 MB (`MicrosoftDocs/dataexplorer-docs
+/// data-explorer/kusto/concepts/query-limits.md`). Each process has a share by its workers.
 const MOST_CHUNKS: usize = 100_000;
 
 /// A pause of the service that is shorter is not worth a line.
@@ -122,6 +124,7 @@ impl Pressure {
             most_open,
             open: AtomicU64::new(0),
             chunks: AtomicUsize::new(0),
+            most_chunks: AtomicUsize::new(MOST_CHUNKS),
             disk_full: AtomicBool::new(false),
             waiting: Mutex::default(),
         }
@@ -142,7 +145,7 @@ impl Pressure {
         if self.open.load(SeqCst) > self.most_open {
             return Some(Pause::OpenEpochs);
         }
-        if self.chunks.load(SeqCst) > MOST_CHUNKS {
+        if self.chunks.load(SeqCst) > self.most_chunks.load(SeqCst) {
             return Some(Pause::Chunks);
         }
         self.memory.is_full().then_some(Pause::Memory)
@@ -188,9 +191,15 @@ impl Pressure {
     /// Sealed chunks of this process that wait for their commit.
     pub(super) fn set_chunks(&self, chunks: usize) {
         let before = self.chunks.swap(chunks, SeqCst);
-        if before > MOST_CHUNKS && chunks <= MOST_CHUNKS {
+        let most = self.most_chunks.load(SeqCst);
+        if before > most && chunks <= most {
             self.wake();
         }
+    }
+
+    /// This process has so many of all workers; called before there are operators.
+    pub(super) fn share_chunks(&self, workers: usize, of_all: usize) {
+        self.most_chunks.store((MOST_CHUNKS * workers / of_all.max(1)).max(1), SeqCst);
     }
 
     pub(super) fn set_disk_full(&self, full: bool) {
@@ -254,3 +263,6 @@ impl Pressure {
         self.lock().longest().map(|stalled| stalled.since.elapsed())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -229,6 +229,11 @@ impl Process {
         lock(&self.agents).push(agent);
     }
 
+    /// Workers of this process, all of which have an agent by the end of the start.
+    pub(super) fn workers(&self) -> usize {
+        lock(&self.agents).len()
+    }
+
     pub(super) fn wake_agents(&self) {
         for agent in lock(&self.agents).iter() {
             let _ = agent.activate(); // a worker that is gone has nothing to say

@@ -85,10 +85,14 @@ impl WriteAhead {
     ///
     /// # Errors
     /// When the target lacks a column of the mode or of the key; when a function or a view of that name is somebody else's; when
-    /// a right is missing, with the command that grants it: Database User for a function, Database Admin for a view.
+    /// a right is missing, with the command that grants it: Database User for a function, Database Admin for a view; when the
+    /// view is not complete within [`Deadlines::view`](super::Deadlines::view), or cannot be asked about: the service goes on
+    /// making it, as the error says, and the same call later finds it.
     pub fn init_reader(&self, reader: &Reader) -> Result<ReaderMade, SinkError> {
         let reader = reader.clone();
-        self.ask(|process| async move { process.desk.make_reader(&reader).await })
+        self.ask(
+            |process| async move { process.desk.make_reader(&reader, process.options.waits().view).await },
+        )
     }
 
     /// The rights that the caller lacks for a start, each as the error that a start would end with: who lacks which role,

@@ -1,11 +1,13 @@
 //! A service between the sink and the cluster: answers that a cluster never gives here, and defects.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kusto_client::{Blob, Client, Ingestion, IngestionStatus, Result, Service, Table, Ticket, UploadedBlob};
-use timely_kusto::{WriteAhead, WriteAheadOptions};
+use kusto_emulator::{Endpoint, Fault, FaultRule};
+use timely_kusto::{Deadlines, Reader, WriteAhead, WriteAheadOptions};
 
 use crate::support::*;
 
@@ -44,6 +46,10 @@ impl Service for Between {
         (self.before)(command);
         let answer = self.client.command(database, command);
         answer.map(|answer| answer.map(|table| (self.after)(command, table))).boxed()
+    }
+
+    fn prepare(&self) -> BoxFuture<'_, Result<()>> {
+        self.client.prepare()
     }
 
     fn query<'a>(&'a self, database: &'a str, query: &'a str) -> BoxFuture<'a, Result<Vec<Table>>> {
@@ -119,6 +125,75 @@ fn encoding_policies_that_nobody_can_copy_stop_a_start_that_needs_them_and_no_ot
     assert!(error.to_string().contains("encoding policies of the columns text, id"), "{error}");
     all_well(&send(&ahead_of(&place, |_| {}, strange, options(false)), 1, 30, 10));
     place.holds(0..30);
+}
+
+#[test]
+fn encoding_policies_are_copied_also_where_one_command_shows_all_columns_in_part_or_not_at_all() {
+    let shows: [fn(&str, Table) -> Table; 4] = [
+        |_, table| table,
+        |command, mut table| {
+            table.rows.truncate(if command.contains(".*") { 1 } else { usize::MAX });
+            table
+        },
+        |command, mut table| {
+            table.rows.truncate(if command.contains(".*") { 0 } else { usize::MAX });
+            table
+        },
+        |command, mut table| {
+            // Of another table.
+            let named = |row: &mut Vec<serde_json::Value>| {
+                row[1] = format!("[x].{}", row[1].as_str().unwrap()).into()
+            };
+            table.rows.iter_mut().filter(|_| command.contains(".*")).for_each(named);
+            table
+        },
+    ];
+    for after in shows {
+        copies_encodings(after, false);
+    }
+    copies_encodings(|_, table| table, true);
+}
+
+fn copies_encodings(after: fn(&str, Table) -> Table, refused: bool) {
+    let place = Place::new();
+    place.command(&format!(".alter column {TABLE}.id policy encoding type='Identifier'"));
+    place.command(&format!(".alter column {TABLE}.text policy encoding type='BigObject'"));
+    if refused {
+        // Those of both tables are asked for first.
+        let refuse = FaultRule::new(Endpoint::Management, Fault::Fail { status: 400, retry_after: None });
+        place.handle().add_fault(refuse.operation(".show column").times(2));
+    }
+    let options = WriteAheadOptions::new("numbers", place.state.path()).long_values(true);
+    all_well(&send(&ahead_of(&place, |_| {}, after, options), 1, 30, 10));
+    let staging =
+        &place.command(".show tables | where TableName startswith 'kt_stage_' | project TableName")[0];
+    for (column, profile) in [("id", "Identifier"), ("text", "BigObject")] {
+        let shown =
+            place.command(&format!(".show column {}.{column} policy encoding", staging[0].as_str().unwrap()));
+        assert!(shown[0][2].as_str().unwrap().contains(profile), "{shown:?}");
+    }
+}
+
+/// A view that never is complete.
+#[test]
+fn a_view_that_takes_too_long_is_told_with_what_may_have_happened_and_the_next_call_finds_it() {
+    let place = Place::new();
+    place.command(&format!(".alter-merge table {TABLE} (_kt_time: long, _kt_diff: long)"));
+    let reader = Reader::change_stream().materialized(true);
+    let hangs = |command: &str, mut table: Table| {
+        if command.starts_with(".show operations") {
+            table.rows.iter_mut().for_each(|row| row[0] = "InProgress".into());
+        }
+        table
+    };
+    let patience = Deadlines { view: Duration::ZERO, ..Deadlines::default() };
+    let options = WriteAheadOptions::new("numbers", place.state.path()).deadlines(patience);
+    let error = ahead_of(&place, |_| {}, hangs, options).init_reader(&reader).unwrap_err().to_string();
+    for part in ["not complete after 0 s: InProgress", "may be there already", ".show operations "] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+    let made = place.ahead().init_reader(&reader).unwrap();
+    assert!(!made.made_view, "it was made by the first call");
 }
 
 #[test]

@@ -237,3 +237,28 @@ fn columns_that_the_target_has_got_since_are_taken_over() {
     all_well(&send(&place.ahead(), 1, 120, 20));
     place.holds(0..120);
 }
+
+/// What a start of a pipeline without rows asks of the engine, until it is open and looks into the staging table.
+fn asked(place: &Place) -> Vec<String> {
+    let before = place.handle().requests().len();
+    all_well(&send(&place.ahead(), 1, 0, 1));
+    let engine = |endpoint| matches!(endpoint, Endpoint::Management | Endpoint::Query);
+    let requests = place.handle().requests().into_iter().skip(before);
+    let requests =
+        requests.filter(|request| engine(request.endpoint) && !request.operation.starts_with(".get "));
+    let asked = requests.map(|request| request.operation);
+    asked.take_while(|command| !command.contains(" extents ")).collect()
+}
+
+#[test]
+fn a_start_asks_a_few_commands_however_many_columns_the_target_has() {
+    for columns in [0, 40] {
+        let place = Place::new();
+        for number in 0..columns {
+            place.command(&format!(".alter-merge table {TABLE} (more_{number}:string)"));
+        }
+        let (first, second) = (asked(&place), asked(&place));
+        // Of those of a first start, 17 make its tables.
+        assert_eq!((first.len(), second.len()), (32, 16), "{first:#?}\n{second:#?}");
+    }
+}

@@ -1,8 +1,11 @@
-//! `.alter column T.C policy encoding [type = 'BigObject32']` and `.show column T.C policy encoding`.
+//! `.alter column T.C policy encoding [type = 'BigObject32']`, `.show column T.C policy encoding`, and the same for all columns
+//! of a table, `.show column T.* policy encoding`.
 //!
 //! Of an encoding, only `MaxValueSize` changes what an ingestion does: how long a string may be before it is cut, and a
 //! dynamic before it is null. The profile of a column is kept in its table's encoding policy, under the column's name.
-//! Source: `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/alter-encoding-policy.md`.
+//! Sources: `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/alter-encoding-policy.md`, and
+//! `show-encoding-policy.md`, which allows a wildcard "to denote all entities for the given EntityType" and says that references
+//! to columns have the table's name.
 
 use serde_json::{Value as Json, json};
 
@@ -33,9 +36,7 @@ impl Column {
         let table = tokens.expect_name("a table name")?;
         tokens.expect(Punct::Dot)?;
         let column = tokens.expect_name("a column name")?;
-        if !tokens.eat_word("policy") || !tokens.eat_word("encoding") {
-            return Err(tokens.unexpected("'policy encoding'").into());
-        }
+        policy_encoding(tokens)?;
         Ok(Self { table, column })
     }
 
@@ -94,14 +95,37 @@ fn profile(tokens: &mut Tokens<'_>) -> EngineResult<Option<Json>> {
     Ok(Some(profile))
 }
 
-/// `.show column T.C policy encoding`.
+fn policy_encoding(tokens: &mut Tokens<'_>) -> EngineResult<()> {
+    match tokens.eat_word("policy") && tokens.eat_word("encoding") {
+        true => Ok(()),
+        false => Err(tokens.unexpected("'policy encoding'").into()),
+    }
+}
+
+/// `.show column T.C policy encoding`, a row, and `.show column T.* policy encoding`, a row for each column.
 pub(super) fn show(session: &Session<'_>, tokens: &mut Tokens<'_>) -> EngineResult<ResultTable> {
-    let column = Column::parse(tokens)?;
+    tokens.next();
+    let table = tokens.expect_name("a table name")?;
+    tokens.expect(Punct::Dot)?;
+    let asked = match tokens.eat(Punct::Star) {
+        true => None,
+        false => Some(tokens.expect_name("a column name or *")?),
+    };
+    policy_encoding(tokens)?;
     let state = session.snapshot();
-    let (database, table) = session.table(&state, &column.table)?;
+    let (database, table) = session.table(&state, &table)?;
     session.rights(&state).on_table(database, table, TableAction::Show)?;
-    column.check(table)?;
-    let profile =
-        table.policies.get(&PolicyKind::Encoding).and_then(|encodings| encodings.get(&column.column));
-    Ok(policies::shown(Owner::Table(database, table), PolicyKind::Encoding, profile))
+    let columns = match &asked {
+        Some(column) => {
+            Column { table: table.name.clone(), column: column.clone() }.check(table)?;
+            vec![column.as_str()]
+        }
+        None => table.schema.columns.iter().map(|column| column.name.as_str()).collect(),
+    };
+    let encodings = table.policies.get(&PolicyKind::Encoding);
+    let shown = columns.into_iter().map(|column| {
+        let name = format!("[{}].[{}].[{column}]", database.name, table.name);
+        (name, encodings.and_then(|encodings| encodings.get(column)))
+    });
+    Ok(policies::shown_of_columns(PolicyKind::Encoding, shown))
 }

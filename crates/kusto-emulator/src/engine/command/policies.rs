@@ -83,6 +83,18 @@ pub(super) fn shown(owner: Owner<'_>, kind: PolicyKind, policy: Option<&Json>) -
     result(&COLUMNS, vec![row])
 }
 
+/// The same for columns, each by its whole name.
+pub(super) fn shown_of_columns<'a>(
+    kind: PolicyKind,
+    columns: impl Iterator<Item = (String, Option<&'a Json>)>,
+) -> ResultTable {
+    let row = |(name, policy): (String, Option<&Json>)| {
+        let policy = policy.map_or_else(|| "null".to_owned(), Json::to_string);
+        [kind.policy_name(), &name, &policy, "", "Column"].map(Value::from).to_vec()
+    };
+    result(&COLUMNS, columns.map(row).collect())
+}
+
 /// `.alter|.alter-merge|.delete table T|database D|cluster policy <kind> [...]`; answers with the policy as it is then.
 pub(super) fn change(
     session: &Session<'_>,

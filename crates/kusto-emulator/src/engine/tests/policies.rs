@@ -151,6 +151,12 @@ fn an_encoding_policy_of_a_column_raises_the_length_of_a_value_to_2_or_32_mb() {
     assert_eq!(row[0].as_str().unwrap().len(), 2 << 20);
     assert_eq!(row[1].as_str().unwrap().len(), 1 << 20);
     assert_eq!(row[2]["k"].as_str().unwrap().len(), 3 << 20);
+    let all = cluster.run(".show column T.* policy encoding");
+    assert_eq!(column(&all, "EntityName"), ["[db].[T].[a]", "[db].[T].[b]", "[db].[T].[d]"]);
+    let policies = column(&all, "Policy");
+    assert_eq!(policies[0], column(&shown, "Policy")[0]);
+    assert_eq!(policies[1], "null");
+    assert!(policies[2].as_str().unwrap().contains("BigObject32"));
     cluster.run(".alter column T.a policy encoding");
     assert_eq!(column(&cluster.run(".show column T.a policy encoding"), "Policy"), ["null"]);
     assert!(cluster.refused(".alter column T.a policy encoding type='Huge'").detail.contains("BigObject32"));

@@ -148,7 +148,10 @@ impl Driver {
             // Also where nothing is adopted: the target may have got columns since the last start.
             let aligned = self.process.desk.align(staging).await;
             let left = match self.replied("altering the staging table", aligned).await {
-                Ok(left) => left,
+                Ok((columns, left)) => {
+                    self.columns = Some(columns);
+                    left
+                }
                 Err(reply) => return Ok(Fact::Replied(reply)),
             };
             if !left.is_empty() && self.process.options.expects_long_values() {

@@ -41,7 +41,10 @@ impl Driver {
         permit: &OpenPermit,
     ) -> Result<Fact, WriteAheadError> {
         let Some(staging) = coordinator.staging() else { return Err(WriteAheadError::Ended) };
-        let columns = self.target_columns().await?;
+        let columns = match self.columns.take() {
+            Some(columns) => columns,
+            None => self.target_columns().await?,
+        };
         let positions = permit.positions().iter();
         let opened = Opened {
             staging: staging.into(),

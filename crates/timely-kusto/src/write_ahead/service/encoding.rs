@@ -7,10 +7,15 @@
 //! the shown policy looks like (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/show-encoding-policy.md`,
 //! `alter-encoding-policy.md`). So a profile is looked for in what is shown, by its name or by its longest value, it is set
 //! in S, and the copy counts if both columns show the same then.
+//!
+//! One command shows all columns of a table, by a wildcard. The documents allow one and show none in use, so what its answer
+//! does not name, or all if it is refused, is asked for column by column: nothing is concluded from what is not there.
+
+use std::collections::BTreeMap;
 
 use commit_protocol::{Column, StagingName};
 use futures::{StreamExt, TryStreamExt, stream};
-use kusto_client::{ErrorKind, quote_name};
+use kusto_client::{Error, ErrorKind, quote_name};
 use serde_json::Value;
 
 use super::{Asked, Desk};
@@ -19,62 +24,103 @@ use super::{Asked, Desk};
 const PROFILES: [(&str, Option<u64>); 4] =
     [("Identifier", None), ("BigObject", Some(2 << 20)), ("BigObject32", Some(32 << 20)), ("Vector16", None)];
 
-/// Columns that are asked about at a time.
+/// Columns that are asked about, or changed, at a time.
 const AT_A_TIME: usize = 8;
+
+/// What is shown of a column's policy; none where it has none of its own.
+type Shown = Option<Value>;
 
 impl Desk {
     /// Copies the policies of the target's columns. Returns the columns for which that cannot be done.
     pub(super) async fn copy_encodings(&self, staging: &str, columns: &[Column]) -> Asked<Vec<String>> {
-        let copies = columns.iter().map(|column| self.copy_encoding(staging, &column.name));
-        let copied: Vec<Option<String>> =
-            stream::iter(copies.collect::<Vec<_>>()).buffered(AT_A_TIME).try_collect().await?;
+        let target = quote_name(&self.table);
+        let (wanted, found) = futures::future::try_join(
+            self.encodings(&self.table, &target, columns),
+            self.encodings(staging, staging, columns),
+        )
+        .await?;
+        let copies: Vec<_> = columns
+            .iter()
+            .map(|column| {
+                let name = column.name.as_str();
+                self.copy_encoding(staging, name, wanted.get(name), found.get(name))
+            })
+            .collect();
+        let copied: Vec<Option<String>> = stream::iter(copies).buffered(AT_A_TIME).try_collect().await?;
         Ok(copied.into_iter().flatten().collect())
     }
 
     /// The column's name, if its policy cannot be copied.
-    async fn copy_encoding(&self, staging: &str, column: &str) -> Asked<Option<String>> {
-        let of_target = format!("{}.{}", quote_name(&self.table), quote_name(column));
-        let of_staging = format!("{staging}.{}", quote_name(column));
-        let copied: Asked<bool> = async {
-            let (wanted, found) = (self.encoding(&of_target).await?, self.encoding(&of_staging).await?);
-            if wanted == found {
-                return Ok(true);
-            }
-            let profile = match &wanted {
-                None => String::new(),
-                Some(policy) => match profile_of(policy) {
-                    Some(profile) => format!(" type='{profile}'"),
-                    None => return Ok(false),
-                },
-            };
-            self.command(&format!(".alter column {of_staging} policy encoding{profile}")).await?;
-            tracing::info!(column, "the staging table gets the encoding policy of the target's column");
-            Ok(self.encoding(&of_staging).await? == wanted)
+    async fn copy_encoding(
+        &self,
+        staging: &str,
+        column: &str,
+        wanted: Option<&Shown>,
+        found: Option<&Shown>,
+    ) -> Asked<Option<String>> {
+        let not_copied = || Ok(Some(column.to_owned()));
+        let (Some(wanted), Some(found)) = (wanted, found) else { return not_copied() };
+        if wanted == found {
+            return Ok(None);
         }
-        .await;
-        match copied {
-            Ok(true) => Ok(None),
-            Ok(false) => Ok(Some(column.to_owned())),
-            // A cluster that has no such command, answers it otherwise, or does not let the caller see policies.
-            Err(error) if !error.is_transient() && error.kind() != ErrorKind::SignIn => {
-                tracing::debug!(column, "its encoding policy cannot be read or set: {error}");
-                Ok(Some(column.to_owned()))
-            }
-            Err(error) => Err(error),
+        let profile = match wanted.as_ref().map(profile_of) {
+            None => String::new(),
+            Some(Some(profile)) => format!(" type='{profile}'"),
+            Some(None) => return not_copied(),
+        };
+        let of_staging = format!("{staging}.{}", quote_name(column));
+        let set = self.command(&format!(".alter column {of_staging} policy encoding{profile}")).await;
+        if readable(column, set)?.is_none() {
+            return not_copied();
+        }
+        tracing::info!(column, "the staging table gets the encoding policy of the target's column");
+        match readable(column, self.encoding(&of_staging).await)? {
+            Some(shown) if shown == *wanted => Ok(None),
+            _ => not_copied(),
         }
     }
 
-    /// What is shown of a column's policy; none where it has none of its own.
-    async fn encoding(&self, column: &str) -> Asked<Option<Value>> {
+    /// What is shown of each column's policy; columns of which it cannot be read are not in it.
+    async fn encodings(
+        &self,
+        table: &str,
+        quoted: &str,
+        columns: &[Column],
+    ) -> Asked<BTreeMap<String, Shown>> {
+        let mut shown = self.all_encodings(table, quoted).await?;
+        let others: Vec<_> = columns
+            .iter()
+            .filter(|column| !shown.contains_key(&column.name))
+            .map(|column| async {
+                let of_column = format!("{quoted}.{}", quote_name(&column.name));
+                let asked = readable(&column.name, self.encoding(&of_column).await)?;
+                Ok::<_, Error>(asked.map(|policy| (column.name.clone(), policy)))
+            })
+            .collect();
+        let others: Vec<_> = stream::iter(others).buffered(AT_A_TIME).try_collect().await?;
+        shown.extend(others.into_iter().flatten());
+        Ok(shown)
+    }
+
+    /// The same by one command, as far as it names columns of this table.
+    async fn all_encodings(&self, table: &str, quoted: &str) -> Asked<BTreeMap<String, Shown>> {
+        let asked = self.command(&format!(".show column {quoted}.* policy encoding")).await;
+        let Some(answer) = readable("*", asked)? else { return Ok(BTreeMap::new()) };
+        let (Ok(entity), Ok(policy)) = (answer.position("EntityName"), answer.position("Policy")) else {
+            return Ok(BTreeMap::new());
+        };
+        let of_table = format!("[{}].[{table}].[", self.database);
+        let column = |row: &Vec<Value>| {
+            let name = row.get(entity)?.as_str()?.strip_prefix(&of_table)?.strip_suffix(']')?;
+            Some((name.to_owned(), as_shown(row.get(policy)?)))
+        };
+        Ok(answer.rows.iter().filter_map(column).collect())
+    }
+
+    async fn encoding(&self, column: &str) -> Asked<Shown> {
         let answer = self.command(&format!(".show column {column} policy encoding")).await?;
         let policy = answer.position("Policy")?;
-        let text = answer.rows.first().and_then(|row| row.get(policy)?.as_str()).unwrap_or_default();
-        let shown = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
-        Ok(match &shown {
-            Value::Null => None,
-            Value::String(empty) if empty.is_empty() => None,
-            _ => Some(shown),
-        })
+        Ok(answer.rows.first().and_then(|row| as_shown(row.get(policy)?)))
     }
 
     /// The same for a staging table and all columns of the target, with a line about those that cannot be copied.
@@ -93,6 +139,30 @@ impl Desk {
             );
         }
         Ok(left)
+    }
+}
+
+/// An answer; none from a cluster that has no such command, answers it otherwise, or does not let the caller see policies.
+fn readable<T>(column: &str, answer: Asked<T>) -> Asked<Option<T>> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if !error.is_transient() && error.kind() != ErrorKind::SignIn => {
+            tracing::debug!(column, "its encoding policy cannot be read or set: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn as_shown(cell: &Value) -> Shown {
+    let shown = match cell {
+        Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| cell.clone()),
+        other => other.clone(),
+    };
+    match &shown {
+        Value::Null => None,
+        Value::String(empty) if empty.is_empty() => None,
+        _ => Some(shown),
     }
 }
 

@@ -5,9 +5,9 @@
 //! `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/create-alter-function.md`,
 //! `materialized-views/materialized-view-create.md`, `materialized-views/materialized-views-limitations.md`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use kusto_client::{ErrorKind, Role, quote_name, quote_string};
+use kusto_client::{Effect, Error, ErrorKind, Role, quote_name, quote_string};
 
 use super::tables::FOLDER;
 use super::{Asked, Desk};
@@ -18,14 +18,18 @@ use crate::write_ahead::collections::{Definition, Reader, ReaderMade};
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 impl Desk {
-    /// Makes what the reader describes, unless it is there.
-    pub(in super::super) async fn make_reader(&self, reader: &Reader) -> Result<ReaderMade, WriteAheadError> {
+    /// Makes what the reader describes, unless it is there. A view is waited for so long.
+    pub(in super::super) async fn make_reader(
+        &self,
+        reader: &Reader,
+        patience: Duration,
+    ) -> Result<ReaderMade, WriteAheadError> {
         let columns = self.target_columns().await.map_err(|error| doing("looking at the target", error))?;
         let columns: Vec<_> = columns.into_iter().map(|column| (column.name, column.kind)).collect();
         reader.check(&self.target(), &columns)?;
         let definition = reader.define(&self.table, &columns)?;
         let made_view = match &definition.view {
-            Some((name, query)) => self.make_view(name, query, definition.follows_columns).await?,
+            Some((name, query)) => self.make_view(name, query, definition.follows_columns, patience).await?,
             None => false,
         };
         self.make_function(&definition, &reader.describe(&self.target())).await?;
@@ -34,7 +38,13 @@ impl Desk {
     }
 
     /// Whether the view had to be made.
-    async fn make_view(&self, name: &str, query: &str, follows: bool) -> Result<bool, WriteAheadError> {
+    async fn make_view(
+        &self,
+        name: &str,
+        query: &str,
+        follows: bool,
+        patience: Duration,
+    ) -> Result<bool, WriteAheadError> {
         let known = self.view(name).await.map_err(|error| doing("looking at materialized views", error))?;
         if let Some((source, known)) = known {
             return if source == self.table && words(&known) == words(query) {
@@ -49,7 +59,7 @@ impl Desk {
                 })
             };
         }
-        let made = self.create_view(name, query, follows).await;
+        let made = self.create_view(name, query, follows, patience).await;
         match made {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::Forbidden => {
@@ -68,7 +78,7 @@ impl Desk {
         Ok(answer.rows.first().and_then(|row| Some((text(row, source)?, text(row, query)?))))
     }
 
-    async fn create_view(&self, name: &str, query: &str, follows: bool) -> Asked<()> {
+    async fn create_view(&self, name: &str, query: &str, follows: bool, patience: Duration) -> Asked<()> {
         let about = quote_string(&format!("for readers of {}", self.target()));
         let begun = self
             .command(&format!(
@@ -81,16 +91,34 @@ impl Desk {
             .await?;
         let id = begun.scalar().and_then(serde_json::Value::as_str);
         let id = id.ok_or_else(|| super::garbled("an async command", "it has no operation's id"))?.to_owned();
+        let asked = Instant::now();
         loop {
-            let answer = self.command(&format!(".show operations {id} | project State, Status")).await?;
-            let text =
-                |at: usize| answer.rows.first().and_then(|row| row.get(at)?.as_str()).unwrap_or_default();
-            match text(0) {
+            let (state, status) = match self.operation(&id).await {
+                Ok(found) => found,
+                Err(error) if error.is_transient() => (String::new(), error.to_string()),
+                Err(error) => return Err(under_way(name, &id, ErrorKind::Service, &error.to_string())),
+            };
+            match state.as_str() {
                 "Completed" => return Ok(()),
-                "InProgress" | "Scheduled" | "" => tokio::time::sleep(LOOK_EVERY).await,
-                _ => return Err(refusal(name, text(1))),
+                "InProgress" | "Scheduled" | "" if asked.elapsed() < patience => {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                "InProgress" | "Scheduled" | "" => {
+                    let seen = [state, status].join(" ");
+                    let why = format!("not complete after {} s: {}", patience.as_secs(), seen.trim());
+                    let why = why.trim_end_matches([':', ' ']);
+                    return Err(under_way(name, &id, ErrorKind::Timeout, why));
+                }
+                _ => return Err(refusal(name, &status)),
             }
         }
+    }
+
+    /// How far an operation is: its state, and what the service says about it; both empty where it is not known.
+    async fn operation(&self, id: &str) -> Asked<(String, String)> {
+        let answer = self.command(&format!(".show operations {id} | project State, Status")).await?;
+        let text = |at: usize| answer.rows.first().and_then(|row| row.get(at)?.as_str()).unwrap_or_default();
+        Ok((text(0).to_owned(), text(1).to_owned()))
     }
 
     async fn make_function(&self, definition: &Definition, about: &str) -> Result<(), WriteAheadError> {
@@ -150,15 +178,25 @@ fn words(query: &str) -> Vec<&str> {
     query.split_whitespace().collect()
 }
 
+/// The error where nobody waits for an operation any more: it takes effect, or has already, or fails.
+fn under_way(view: &str, operation: &str, kind: ErrorKind, why: &str) -> Error {
+    Error::new(kind, format!("make the materialized view {view}"), "the service", why)
+        .with_effect(Effect::Unknown)
+        .with_advice(format!(
+            "The service goes on by itself, and the view may be there already: look at `.show operations {operation}`. \
+             Once that says Completed, do the same again: what is there is not made twice."
+        ))
+}
+
 /// The error of an operation that failed. A missing role is told by its text only.
-fn refusal(view: &str, status: &str) -> kusto_client::Error {
+fn refusal(view: &str, status: &str) -> Error {
     let kind = match status.contains("not authorized") || status.contains("Forbidden") {
         true => ErrorKind::Forbidden,
         false => ErrorKind::BadRequest,
     };
-    kusto_client::Error::new(kind, format!("make the materialized view {view}"), "the service", status)
+    Error::new(kind, format!("make the materialized view {view}"), "the service", status)
 }
 
-fn doing(what: &str, source: kusto_client::Error) -> WriteAheadError {
+fn doing(what: &str, source: Error) -> WriteAheadError {
     WriteAheadError::Service { doing: what.to_owned(), source }
 }

@@ -5,7 +5,8 @@
 //! `MicrosoftDocs/dataexplorer-docs data-explorer/kusto/management/move-extents.md`, `create-table-command.md` and
 //! `data-ingestion/ingest-from-query.md`.
 
-use commit_protocol::{Names, StagingName, Standing};
+use commit_protocol::{StagingName, Standing};
+use futures::future::{OptionFuture, join, join_all, join3};
 use kusto_client::{ErrorKind, Role, quote_name};
 
 use super::{Asked, Desk, EPOCHS};
@@ -40,7 +41,9 @@ impl Desk {
     /// In the order in which they can be granted: roles on tables need one in the database.
     async fn missing_roles(&self) -> Result<Vec<Role>, WriteAheadError> {
         let mut missing = Vec::new();
-        let on_target = match self.roles(&format!("table {}", quote_name(&self.table))).await {
+        let target = format!("table {}", quote_name(&self.table));
+        let (on_target, there) = join(self.roles(&target), self.tables_there()).await;
+        let on_target = match on_target {
             Err(error) => return Err(self.about_target(RIGHTS, error).await),
             Ok(roles) => roles,
         };
@@ -48,7 +51,7 @@ impl Desk {
             missing.push(Role::TableAdmin { table: self.table.clone() });
         }
         let in_database = Role::DatabaseUser { database: self.database.clone() };
-        let (names, epochs) = match self.tables_there().await {
+        let (names, epochs) = match there {
             // Who may not list tables lacks the role that also creates them.
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 missing.insert(0, in_database);
@@ -60,34 +63,32 @@ impl Desk {
         if known && !epochs {
             return Err(self.epochs_gone());
         }
-        if !known {
-            let held =
-                self.roles(&format!("database {}", quote_name(&self.database))).await.map_err(asked)?;
-            if !any(&held, &["Admin", "User"]) {
-                missing.insert(0, in_database);
-            }
+        let tables: Vec<_> = names.staging.iter().map(StagingName::to_string).collect();
+        let in_whole = async { self.roles(&format!("database {}", quote_name(&self.database))).await };
+        let on_staging = tables.iter().map(async |table| self.roles(&format!("table {table}")).await);
+        let on_epochs = async { self.roles(&format!("table {EPOCHS}")).await };
+        let (in_whole, on_staging, on_epochs) = join3(
+            OptionFuture::from((!known).then_some(in_whole)),
+            join_all(on_staging),
+            OptionFuture::from(epochs.then_some(on_epochs)),
+        )
+        .await;
+        if in_whole.transpose().map_err(asked)?.is_some_and(|held| !any(&held, &["Admin", "User"])) {
+            missing.insert(0, in_database);
         }
-        for staging in names.staging.iter().map(StagingName::to_string) {
-            let on_staging = match self.roles(&format!("table {staging}")).await {
+        for (staging, held) in tables.into_iter().zip(on_staging) {
+            let held = match held {
                 Err(error) if Desk::is_gone(&error) => continue, // renamed meanwhile: the start finds out
-                roles => roles.map_err(asked)?,
+                held => held.map_err(asked)?,
             };
-            if !any(&on_staging, &["Admin"]) {
+            if !any(&held, &["Admin"]) {
                 missing.push(Role::TableAdmin { table: staging });
             }
         }
-        if epochs {
-            let on_epochs = self.roles(&format!("table {EPOCHS}")).await.map_err(asked)?;
-            if !any(&on_epochs, &["Admin", "Ingestor"]) {
-                missing.push(Role::TableIngestor { table: EPOCHS.to_owned() });
-            }
+        if on_epochs.transpose().map_err(asked)?.is_some_and(|held| !any(&held, &["Admin", "Ingestor"])) {
+            missing.push(Role::TableIngestor { table: EPOCHS.to_owned() });
         }
         Ok(missing)
-    }
-
-    /// The tables of the lineage, and whether `kt_epochs` is there.
-    async fn tables_there(&self) -> Asked<(Names, bool)> {
-        Ok((self.names().await?, self.has_epochs().await?))
     }
 
     /// The caller's roles on an entity; none where it may not even ask.

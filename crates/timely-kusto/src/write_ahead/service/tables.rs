@@ -7,6 +7,7 @@
 //! data-explorer/kusto/management/merge-policy.md`, `retention-policy.md`, `batching-policy.md`).
 
 use commit_protocol::{Column, CreatePermit, Names, RenamePermit, StagingName};
+use futures::future::{join_all, join3, try_join};
 use kusto_client::{ErrorKind, quote_name, quote_string};
 use serde::Deserialize;
 
@@ -48,6 +49,16 @@ impl Desk {
         Ok(Names::parse(self.lineage, found.iter().map(String::as_str)))
     }
 
+    /// The tables of the lineage, and whether `kt_epochs` is there.
+    pub(super) async fn tables_there(&self) -> Asked<(Names, bool)> {
+        let (lineage, epochs) = (quote_string(&self.lineage.to_string()), quote_string(EPOCHS));
+        let filter =
+            format!("where TableName contains {lineage} or TableName == {epochs} | project TableName");
+        let found = self.tables(&filter).await?;
+        let names = Names::parse(self.lineage, found.iter().map(String::as_str));
+        Ok((names, found.iter().any(|name| name == EPOCHS)))
+    }
+
     async fn tables(&self, filter: &str) -> Asked<Vec<String>> {
         let answer = self.command(&format!(".show tables | {filter}")).await?;
         let name = answer.position("TableName")?;
@@ -86,15 +97,14 @@ impl Desk {
     pub(in super::super) async fn create(&self, permit: &CreatePermit) -> Asked<()> {
         let names = permit.first_names();
         let (stage, anchor) = (names.stage(), names.anchor());
-        self.make_epochs(&format!("{stage}_epochs")).await?;
-        let columns = columns_text(&self.target_columns().await?);
-        let about = format!("staging table of pipeline {} for {}", self.pipeline, self.target());
-        self.make(&stage, &columns, &about).await?;
-        self.policy(&stage, "merge", NO_MERGE).await?;
-        self.policy(&stage, "ingestionbatching", QUICK_BATCHES).await?;
-        let about =
-            format!("tells that pipeline {} for {} exists; never renamed", self.pipeline, self.target());
-        self.make(&anchor, "Lineage:string", &about).await?;
+        // All to its end, also where one fails: nothing is left that comes into being later.
+        let (epochs, staged, anchored) = join3(
+            self.make_epochs(&format!("{stage}_epochs")),
+            self.make_stage(&stage),
+            self.make_anchor(&anchor),
+        )
+        .await;
+        epochs.and(staged).and(anchored)?;
         failpoint::reach("after tables made");
         let rename = format!(".rename tables {} = {stage}, {} = {anchor}", permit.staging(), permit.anchor());
         let renamed = self.command(&rename).await;
@@ -105,12 +115,25 @@ impl Desk {
         renamed.map(drop)
     }
 
+    async fn make_stage(&self, name: &str) -> Asked<()> {
+        let columns = columns_text(&self.target_columns().await?);
+        let about = format!("staging table of pipeline {} for {}", self.pipeline, self.target());
+        let policies = [("merge", NO_MERGE), ("ingestionbatching", QUICK_BATCHES)];
+        self.make(name, &columns, &about, &policies).await
+    }
+
+    async fn make_anchor(&self, name: &str) -> Asked<()> {
+        let about =
+            format!("tells that pipeline {} for {} exists; never renamed", self.pipeline, self.target());
+        self.make(name, "Lineage:string", &about, &[]).await
+    }
+
     /// Makes `kt_epochs` unless it is there, under another name first, so that it never is without its policies.
     async fn make_epochs(&self, beside: &str) -> Asked<()> {
         if self.has_epochs().await? {
             return Ok(());
         }
-        self.make(beside, EPOCHS_COLUMNS, "claims, starts and intents of write-ahead pipelines").await?;
+        self.make(beside, EPOCHS_COLUMNS, "claims, starts and intents of write-ahead pipelines", &[]).await?;
         failpoint::reach("after epochs made");
         let renamed = self.command(&format!(".rename table {beside} to {EPOCHS}")).await;
         if renamed.is_err() {
@@ -122,13 +145,15 @@ impl Desk {
         }
     }
 
-    async fn make(&self, name: &str, columns: &str, about: &str) -> Asked<()> {
+    /// Makes a table with these policies and those of all tables of the lineage.
+    async fn make(&self, name: &str, columns: &str, about: &str, policies: &[(&str, &str)]) -> Asked<()> {
         let about = quote_string(about);
         let folder = quote_string(FOLDER);
         self.command(&format!(".create table {name} ({columns}) with (docstring={about}, folder={folder})"))
             .await?;
-        self.policy(name, "retention", NO_AGE).await?;
-        self.policy(name, "streamingingestion", r#"{"IsEnabled":false}"#).await
+        let always = [("retention", NO_AGE), ("streamingingestion", r#"{"IsEnabled":false}"#)];
+        let set = always.iter().chain(policies).map(|(kind, policy)| self.policy(name, kind, policy));
+        join_all(set).await.into_iter().collect()
     }
 
     async fn policy(&self, table: &str, kind: &str, policy: &str) -> Asked<()> {
@@ -143,16 +168,17 @@ impl Desk {
     }
 
     /// Gives the staging table, which is empty but for what nobody claims, the target's columns and their encoding policies.
-    /// Returns the columns whose policies cannot be copied.
-    pub(in super::super) async fn align(&self, staging: StagingName) -> Asked<Vec<String>> {
+    /// Returns these columns, and those whose policies cannot be copied.
+    pub(in super::super) async fn align(&self, staging: StagingName) -> Asked<(Vec<Column>, Vec<String>)> {
         let name = staging.to_string();
-        let (of_target, of_staging) = (self.target_columns().await?, self.columns(&name).await?);
+        let (of_target, of_staging) = try_join(self.target_columns(), self.columns(&name)).await?;
         if of_target != of_staging {
             let columns = columns_text(&of_target);
             tracing::info!(staging = name, columns, "the staging table gets the target's columns");
             self.command(&format!(".alter table {name} ({columns})")).await?;
         }
-        self.align_encodings(staging, &of_target).await
+        let left = self.align_encodings(staging, &of_target).await?;
+        Ok((of_target, left))
     }
 
     /// Whether an error says that a table is gone.
