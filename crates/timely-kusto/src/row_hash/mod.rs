@@ -37,5 +37,5 @@ mod tests;
 pub(crate) use definition::{DefinitionError, RowHash, Unhashable};
 pub(crate) use kind::Kind;
 pub(crate) use misfit::Misfit;
-pub(crate) use probe::{Deviation, Probe};
+pub(crate) use probe::{Deviation, Probe, Trial};
 pub(crate) use summer::Summer;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::support::{Cluster, Source, encode, fields, name, over_all, seed, table, texts};
 use crate::options::Format;
-use crate::row_hash::{Deviation, Kind, RowHash};
+use crate::row_hash::{Deviation, Kind, RowHash, Trial};
 
 const FORMATS: [Format; 2] = [Format::Csv, Format::Json];
 
@@ -141,4 +141,21 @@ fn a_probe_asks_for_the_types_in_use_only() {
     assert!(probe.query().contains("kt_string") && !probe.query().contains("kt_real"));
     let cluster = Cluster::new(&table());
     assert_eq!(probe.deviations(&answer(&cluster.query(probe.query()))), []);
+}
+
+/// What the trial finds when its rows are ingested as `change` leaves them.
+fn tried(change: impl FnOnce(String) -> String) -> Vec<Deviation> {
+    let Trial { columns, rows, count, probe } = Trial::new("Tried");
+    let cluster = Cluster::new(&table());
+    cluster.command(&format!(".create table Tried ({columns})"));
+    cluster.command(&format!(".ingest inline into table Tried <|\n{}", change(rows)));
+    assert_eq!(cluster.query("Tried | count")[0][0].as_u64(), Some(count));
+    probe.deviations(&answer(&cluster.query(probe.query())))
+}
+
+#[test]
+fn a_trial_finds_what_ingestion_makes_of_a_value() {
+    assert_eq!(tried(|rows| rows), []);
+    let rounded = tried(|rows| rows.replace("9007199254740993", "9007199254740994"));
+    assert_eq!(rounded, [Deviation { kind: "real", value: "9007199254740993".to_owned() }]);
 }
