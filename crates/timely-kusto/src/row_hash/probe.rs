@@ -3,6 +3,7 @@
 use kusto_client::quote_string;
 
 use super::kql::number_of;
+use super::real::power;
 use super::summer::number;
 use super::value::{self, Given, digits};
 use super::{Kind, RowHash};
@@ -223,7 +224,7 @@ impl Kind {
     }
 }
 
-/// Common ones, those that need 17 digits, and both sides of each band's end.
+/// Common ones, those that need 17 digits, and the least and the greatest powers of two of each range, with all digits.
 fn reals() -> Vec<String> {
     let common = [
         "",
@@ -246,9 +247,9 @@ fn reals() -> Vec<String> {
         "Infinity",
         "-Infinity",
     ];
-    let ends = (-8..8).flat_map(|band| {
-        let end = super::real::power(128 * band + 62);
-        [end.next_down(), end]
+    let ends = (0..15).flat_map(|range| {
+        let end = 128 * range - 891;
+        [power(end).next_down(), power(end), power(end + 1), power(end + 1).next_up()]
     });
     common.into_iter().map(str::to_owned).chain(ends.map(|end| format!("{end:e}"))).collect()
 }
