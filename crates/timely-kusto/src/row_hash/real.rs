@@ -47,8 +47,16 @@ pub(super) fn write(value: f64, out: &mut Vec<u8>) {
 }
 
 /// Which power of two brings a magnitude near one.
+#[inline]
 fn range(magnitude: f64) -> i32 {
-    if magnitude > 0.0 { ((magnitude.log2() + 1018.3) / 128.0) as i32 } else { 0 }
+    let of = |logarithm: f64| ((logarithm + 1018.3) / 128.0) as i32;
+    // The logarithm lies between two whole numbers, which mostly are of one range.
+    let exponent = (magnitude.to_bits() >> 52) as i32 - 1023;
+    match magnitude > 0.0 {
+        true if exponent > -1023 && of(exponent.into()) == of((exponent + 1).into()) => of(exponent.into()),
+        true => of(magnitude.log2()),
+        false => 0,
+    }
 }
 
 /// Two to the power of `exponent`, from -1022 to 1023: nothing but an exponent.
