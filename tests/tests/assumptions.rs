@@ -7,7 +7,7 @@ use std::time::Duration;
 use kusto_client::{Client, ConnectionOptions, Service};
 use kusto_emulator::{
     Assumptions, Emulator, Endpoint, Fault, FaultRule, Handle, HoldPoint, IngestIfNotExists, MissingExtents,
-    ResolvedNames,
+    ResolvedNames, Undocumented,
 };
 use timely_kusto::assumptions::{Answer, AskOptions, Report, Verdict, ask, questions};
 use timely_kusto_tests::until;
@@ -218,4 +218,13 @@ fn a_principal_that_cannot_create_tables_is_told_so_before_anything_is_asked() {
     let service: &dyn Service = &client;
     let error = runtime.block_on(ask(service, DATABASE, &asked, std::future::pending(), |_| {})).unwrap_err();
     assert_eq!(error.kind(), kusto_client::ErrorKind::Forbidden, "{error}");
+}
+
+#[test]
+fn values_that_are_hashed_otherwise_are_named_by_their_types() {
+    let answer = with(|switches| switches.undocumented = Undocumented::Refused).ask_one("row-hash");
+    assert_eq!(answer.verdict, Verdict::Costs, "{answer}");
+    assert!(answer.found.contains("real") && answer.found.contains("string"), "{answer}");
+    let answer = with(|_| ()).ask_one("row-hash");
+    assert_eq!(answer.verdict, Verdict::Holds, "{answer}");
 }

@@ -1,5 +1,6 @@
 //! The sum here is the sum of a cluster, and a probe finds out where it would not be.
 
+use kusto_emulator::Undocumented;
 use serde_json::Value;
 
 use super::support::{Cluster, Source, encode, fields, name, over_all, seed, table, texts};
@@ -139,6 +140,14 @@ fn a_probe_names_the_type_that_is_written_otherwise() {
     let mut lacking = answer(&cluster.query(probe.query()));
     lacking.retain(|(kind, ..)| kind != "hash");
     assert_eq!(probe.deviations(&lacking), [Deviation { kind: "hash", value: "World".to_owned() }]);
+}
+
+#[test]
+fn a_probe_finds_a_cluster_that_reads_no_hexadecimal_digits() {
+    let cluster = Cluster::that_assumes(&table(), |it| it.undocumented = Undocumented::Refused);
+    let probe = over_all().probe();
+    let deviations = probe.deviations(&answer(&cluster.query(probe.query())));
+    assert_eq!(deviations[0], Deviation { kind: "hash", value: "World".to_owned() });
 }
 
 #[test]
