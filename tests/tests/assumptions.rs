@@ -7,7 +7,7 @@ use std::time::Duration;
 use kusto_client::{Client, ConnectionOptions, Service};
 use kusto_emulator::{
     Assumptions, Emulator, Endpoint, Fault, FaultRule, Handle, HoldPoint, IngestIfNotExists, MissingExtents,
-    ResolvedNames,
+    ResolvedNames, Undocumented,
 };
 use timely_kusto::assumptions::{Answer, AskOptions, Report, Verdict, ask, questions};
 use timely_kusto_tests::until;
@@ -235,4 +235,13 @@ fn rows_of_direct_ingestion_that_are_not_listed_at_once_cost_time() {
     let answer = cluster.ask_one("direct-ingestion");
     assert_eq!(answer.verdict, Verdict::Breaks, "{answer}");
     assert!(!format!("{answer:?}").contains("sig="), "{answer:?}");
+}
+
+#[test]
+fn values_that_are_hashed_otherwise_are_named_by_their_types() {
+    let answer = with(|switches| switches.undocumented = Undocumented::Refused).ask_one("row-hash");
+    assert_eq!(answer.verdict, Verdict::Costs, "{answer}");
+    assert!(answer.found.contains("real") && answer.found.contains("string"), "{answer}");
+    let answer = with(|_| ()).ask_one("row-hash");
+    assert_eq!(answer.verdict, Verdict::Holds, "{answer}");
 }

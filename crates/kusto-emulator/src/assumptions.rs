@@ -289,11 +289,11 @@ switch! {
 }
 
 switch! {
-    /// Whether things are understood that no document tells of, only connectors' code.
+    /// Whether things are understood that no document tells of, only connectors' code and queries in the wild.
     Undocumented {
         /// Default: yes.
         Known,
-        /// They are syntax errors, or properties that nobody knows.
+        /// They are syntax errors, or properties that nobody knows; hexadecimal digits in a text are no number.
         Refused,
     }
 }

@@ -34,6 +34,8 @@ fn the_files_that_the_documents_link_to_are_there() {
         "docs/exactly-once.md",
         "docs/many-hosts.md",
         "docs/metrics.md",
+        "docs/assumptions.md",
+        "docs/row-hash.md",
     ];
     let mut checked = 0;
     for document in documents.iter().map(|name| repository().join(name)).filter(|path| path.exists()) {

@@ -272,7 +272,8 @@ fn audit_compares_what_rows_contain_if_they_were_hashed() {
     let columns: Vec<String> =
         cluster.ask("Copy | take 0").columns.into_iter().map(|column| column.name).collect();
     let least = "toscalar(Copy | summarize min(EpisodeId))";
-    let changed = format!("Copy | extend EpisodeId = iff(EpisodeId == {least}, EpisodeId + 1000000, EpisodeId)");
+    let changed =
+        format!("Copy | extend EpisodeId = iff(EpisodeId == {least}, EpisodeId + 1000000, EpisodeId)");
     cluster.ask(&format!(".set-or-replace Hashed <| {changed} | project {}", columns.join(", ")));
     audit(&place, &config)
         .refused(4, &["epochs have as many rows as promised", "these are not what was written"]);

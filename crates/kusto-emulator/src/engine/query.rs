@@ -10,6 +10,7 @@ use super::error::{EngineError, EngineResult};
 use super::extent::Extent;
 use super::roles::{DatabaseAction, Rights};
 use super::{Engine, RequestContext, RequestProperties};
+use crate::assumptions::Undocumented;
 use crate::data::{ColumnData, ResultTable, Schema, Value};
 use crate::kql::{
     self, Answer, Catalog, ErrorKind, ExtentBatch, Function, KqlError, Options, Query, TableSource,
@@ -190,6 +191,10 @@ impl Catalog for View<'_> {
 
     fn seed(&self) -> u64 {
         u64::from_le_bytes(self.engine.queries.bytes())
+    }
+
+    fn reads_hexadecimal(&self) -> bool {
+        self.engine.assumptions().undocumented == Undocumented::Known
     }
 
     fn cluster(&self) -> Option<String> {

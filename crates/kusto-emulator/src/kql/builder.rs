@@ -95,6 +95,10 @@ impl Catalog for Frozen {
     fn cluster(&self) -> Option<String> {
         self.env.cluster.clone()
     }
+
+    fn reads_hexadecimal(&self) -> bool {
+        self.env.hexadecimal
+    }
 }
 
 /// Builds relations in a database, among some names.

@@ -33,9 +33,8 @@ pub(super) fn column(from: &ColumnData, to: ColumnType) -> ColumnData {
         (_, ColumnType::String) => text_column(from),
         (Values::String(v), _) => {
             let mut built = ColumnBuilder::with_capacity(to, v.len());
-            v.iter().for_each(|text| match hexadecimal(text, to) {
-                Some(number) => built.push_value(&number),
-                None => drop(built.push_text(text)),
+            v.iter().for_each(|text| {
+                built.push_text(text);
             });
             built.finish()
         }
@@ -44,6 +43,39 @@ pub(super) fn column(from: &ColumnData, to: ColumnType) -> ColumnData {
             (0..from.len()).for_each(|row| built.push_value(&value(&from.value(row), to)));
             built.finish()
         }
+    }
+}
+
+/// The same for the `to..()` functions of a query.
+pub(super) fn of_query(from: &ColumnData, to: ColumnType, reads_hexadecimal: bool) -> ColumnData {
+    let (Values::String(texts), true) = (from.values(), reads_hexadecimal) else { return column(from, to) };
+    if !matches!(to, ColumnType::Int | ColumnType::Long) {
+        return column(from, to);
+    }
+    let mut built = ColumnBuilder::with_capacity(to, texts.len());
+    texts.iter().for_each(|text| match hexadecimal(text, to) {
+        Some(number) => built.push_value(&number),
+        None => drop(built.push_text(text)),
+    });
+    built.finish()
+}
+
+/// The number that hexadecimal digits behind `0x` spell, for `tolong()` and `toint()`. The documents have the form for literals
+/// only (`data-explorer/kusto/query/scalar-data-types/long.md`); queries in the wild lean on the functions reading it too.
+/// Ingestion does not.
+fn hexadecimal(text: &str, to: ColumnType) -> Option<Value> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    match to {
+        ColumnType::Long => {
+            Some(u64::from_str_radix(digits, 16).map_or(Value::Null, |n| Value::Long(n as i64)))
+        }
+        ColumnType::Int => {
+            Some(u32::from_str_radix(digits, 16).map_or(Value::Null, |n| Value::Int(n as i32)))
+        }
+        _ => None,
     }
 }
 
@@ -68,7 +100,7 @@ pub(super) fn value(from: &Value, to: ColumnType) -> Value {
         (Value::Null, ColumnType::String) => Value::from(""),
         (Value::Null, _) => Value::Null,
         (_, ColumnType::String) => Value::string(text_of(from)),
-        (Value::String(text), _) => hexadecimal(text, to).unwrap_or_else(|| parse_text(to, text)),
+        (Value::String(text), _) => parse_text(to, text),
         (Value::Dynamic(json), _) => of_json(json, to),
         (_, ColumnType::Dynamic) => as_dynamic(from),
         (_, ColumnType::Bool) => as_f64(from).map_or(Value::Null, |n| Value::Bool(n != 0.0)),
@@ -83,25 +115,6 @@ pub(super) fn value(from: &Value, to: ColumnType) -> Value {
         }
         (Value::Long(n), ColumnType::TimeSpan) => Value::TimeSpan(*n),
         _ => Value::Null,
-    }
-}
-
-/// The number that hexadecimal digits behind `0x` spell, for `tolong()` and `toint()`. The documents have the form for literals
-/// only (`data-explorer/kusto/query/scalar-data-types/long.md`); queries in the wild lean on the functions reading it too.
-/// Ingestion is not told to.
-fn hexadecimal(text: &str, to: ColumnType) -> Option<Value> {
-    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    match to {
-        ColumnType::Long => {
-            Some(u64::from_str_radix(digits, 16).map_or(Value::Null, |n| Value::Long(n as i64)))
-        }
-        ColumnType::Int => {
-            Some(u32::from_str_radix(digits, 16).map_or(Value::Null, |n| Value::Int(n as i32)))
-        }
-        _ => None,
     }
 }
 

@@ -45,6 +45,11 @@ pub(crate) trait Catalog {
         None
     }
 
+    /// Whether `tolong()` and `toint()` read hexadecimal digits behind `0x`, which is documented for literals only.
+    fn reads_hexadecimal(&self) -> bool {
+        true
+    }
+
     /// The name of the database, for `current_database()`.
     fn database(&self) -> String {
         String::new()

@@ -30,6 +30,8 @@ pub(super) struct Env {
     pub(super) principal: String,
     pub(super) database: String,
     pub(super) cluster: Option<String>,
+    /// Whether texts of hexadecimal digits become numbers.
+    pub(super) hexadecimal: bool,
     /// When the query must be done.
     pub(super) deadline: Instant,
     pub(super) timeout: Duration,
@@ -51,6 +53,7 @@ impl Env {
             principal: catalog.principal(),
             database: catalog.database(),
             cluster: catalog.cluster(),
+            hexadecimal: catalog.reads_hexadecimal(),
             deadline: Instant::now() + timeout,
             timeout,
             exhausted: AtomicBool::new(false),
@@ -196,7 +199,7 @@ pub(super) fn eval(expr: &Typed, batch: &Batch, env: &Env) -> Operand {
         Node::Coalesce(parts) => coalesce(expr.ty, &parts.iter().map(of).collect::<Vec<_>>(), rows),
         Node::Cast(operand) => {
             let a = of(operand);
-            applied(&[&a], rows, |_| cast::column(&a.data, expr.ty))
+            applied(&[&a], rows, |_| cast::of_query(&a.data, expr.ty, env.hexadecimal))
         }
         Node::IsNull { operand, negated } => {
             let a = of(operand);

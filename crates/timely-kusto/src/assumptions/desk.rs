@@ -107,6 +107,12 @@ impl<'a> Desk<'a> {
         })
     }
 
+    /// The rows of a query's answer.
+    pub(super) async fn rows(&self, query: &str) -> Result<Vec<Vec<Value>>> {
+        let tables = self.service.query(self.database, query).await?;
+        Ok(tables.into_iter().next().map(|table| table.rows).unwrap_or_default())
+    }
+
     pub(super) async fn number(&self, query: &str) -> Result<u64> {
         let missing = || Error::new(ErrorKind::NotFound, "run a query", query, "it was refused");
         self.try_number(query).await?.ok_or_else(missing)

@@ -16,6 +16,7 @@
 //!
 //! The principal needs Database User (it creates tables, and is then their admin) and the right to ingest into them.
 
+mod contents;
 mod desk;
 mod direct;
 mod ingestion;
@@ -138,6 +139,11 @@ const QUESTIONS: &[Question] = &[
         name: "long-values",
         asks: "Does a string of 512 KiB come back whole?",
         ask: |desk| reads::long_value(desk).boxed(),
+    },
+    Question {
+        name: "row-hash",
+        asks: "Are values of each type read and written as the hash of rows expects?",
+        ask: |desk| contents::texts(desk).boxed(),
     },
     Question {
         name: "blob-at-once",

@@ -18,6 +18,7 @@ pub(crate) enum Kind {
 
 /// How a type's values are written.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the page for users is written, and compared, by a test"))]
 pub(super) struct Form {
     /// The text, in words.
     pub(super) text: &'static str,
@@ -100,31 +101,25 @@ const WHOLE: Form = Form {
 };
 
 /// A number is told exactly by whole numbers: it is multiplied with a power of two, which changes no digit, so that it has
-/// at most 62 binary digits before the point, and at most 124 behind it.
+/// at most 62 binary digits before the point, and at most 124 behind it. The logarithm only chooses the power. Where two
+/// programs' logarithms differ in their last digits, they choose alike all the same, but for numbers that are within some
+/// 10^-13 of 2^(128 *j* - 1018.3), which is no number that anybody writes.
 const REAL: Form = Form {
-    text: "`nan`, `inf`, `-inf`, or a sign (`+` for both zeros) and four whole numbers with `:` between them: *k*, and of the \
-           magnitude times 2^(-128 *k*) the whole part and twice the next 62 binary digits. *k* is the least number from -8 to \
-           8 for which the magnitude is below 2^(128 *k* + 62), or else 8; for these two the factor is 2^1000 and 2^-1000",
-    example: "+0:1:2305843009213693952:0",
+    text: "`nan`, `inf`, `-inf`, or a sign (`+` for both zeros) and four whole numbers with `:` between them: *j*, which is \
+           (log2(magnitude) + 1018.3) / 128 without its fraction, 0 for zeros; and of the magnitude times 2^(952 - 128 *j*) the \
+           whole part and twice the next 62 binary digits",
+    example: "+7:108086391056891904:0:0",
     kql: r#"
     let a = abs(x);
-    let k = case(
-        a < exp2(-962), -8, a < exp2(-834), -7, a < exp2(-706), -6, a < exp2(-578), -5, a < exp2(-450), -4,
-        a < exp2(-322), -3, a < exp2(-194), -2, a < exp2(-66), -1, a < exp2(62), 0, a < exp2(190), 1,
-        a < exp2(318), 2, a < exp2(446), 3, a < exp2(574), 4, a < exp2(702), 5, a < exp2(830), 6,
-        a < exp2(958), 7, 8);
-    let m = a * case(
-        a < exp2(-962), exp2(1000), a < exp2(-834), exp2(896), a < exp2(-706), exp2(768), a < exp2(-578), exp2(640),
-        a < exp2(-450), exp2(512), a < exp2(-322), exp2(384), a < exp2(-194), exp2(256), a < exp2(-66), exp2(128),
-        a < exp2(62), 1.0, a < exp2(190), exp2(-128), a < exp2(318), exp2(-256), a < exp2(446), exp2(-384),
-        a < exp2(574), exp2(-512), a < exp2(702), exp2(-640), a < exp2(830), exp2(-768), a < exp2(958), exp2(-896),
-        exp2(-1000));
+    let j = iff(a > 0.0, tolong((log2(a) + 1018.3) / 128.0), 0);
+    let m = a * exp2(952 - 128 * j);
     case(isnull(x), ",", isnan(x), "nan,", isinf(x), iff(x > 0.0, "inf,", "-inf,"),
-        strcat(iff(x < 0.0, "-", "+"), k, ":", tolong(m), ":", tolong((m % 1.0) * exp2(62)), ":",
+        strcat(iff(x < 0.0, "-", "+"), j, ":", tolong(m), ":", tolong((m % 1.0) * exp2(62)), ":",
             tolong(((m * exp2(62)) % 1.0) * exp2(62)), ","))
 "#,
     sources: &[
         "scalar-data-types/real.md",
+        "log2-function.md",
         "exp2-function.md",
         "numerical-operators.md",
         "toint-function.md",

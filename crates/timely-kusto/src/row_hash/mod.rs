@@ -34,4 +34,4 @@ mod tests;
 pub(crate) use definition::RowHash;
 pub(crate) use kind::Kind;
 pub(crate) use misfit::Misfit;
-pub(crate) use probe::Deviation;
+pub(crate) use probe::{Deviation, Trial};

@@ -3,9 +3,11 @@
 use kusto_client::quote_string;
 
 use super::kql::number_of;
+use super::real::power;
 use super::summer::number;
-use super::value::{self, Given};
+use super::value::{self, Given, digits};
 use super::{Kind, RowHash};
+use crate::encode::csv;
 
 /// A query without any table, and the numbers that it must answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,19 +43,78 @@ impl RowHash {
     /// A probe of the types in use: values that tell the ways apart in which one could write them.
     pub(crate) fn probe(&self) -> Probe {
         let mut probe = Probe { query: format!("{}union\n", self.functions()), expected: Vec::new() };
-        probe.ask(HASH, &[EXAMPLE.to_owned()], "Value", |value| number(value.as_bytes()));
+        let example = [EXAMPLE.to_owned()];
+        probe.part(HASH, &given(&example), "Value");
+        probe.expect(HASH, &example, |value| number(value.as_bytes()));
         for kind in self.kinds() {
             probe.query.push_str(",\n");
+            let values = kind.telling_values();
             let text = format!("{}(to{}(Value))", kind.function_name(), kind.name());
-            probe.ask(kind.name(), &kind.telling_values(), &text, |value| {
-                let mut text = Vec::new();
-                value::write(kind, Given::Text(value.as_bytes()), &mut text)
-                    .expect("what is asked for has a text");
-                number(&text)
-            });
+            probe.part(kind.name(), &given(&values), &text);
+            probe.expect(kind.name(), &values, |value| kind.number(value));
         }
         probe
     }
+}
+
+/// KQL: a table of values without any table.
+fn given(values: &[String]) -> String {
+    let row = |(row, value): (usize, &String)| format!("{row}, {}", quote_string(value));
+    let rows: Vec<String> = values.iter().enumerate().map(row).collect();
+    format!("datatable(Row: long, Value: string) [{}]", rows.join(", "))
+}
+
+/// Rows in a table of its own, to find out what ingestion makes of the same values.
+#[derive(Clone, Debug)]
+pub(crate) struct Trial {
+    /// The columns of the table, as they stand in the command that creates it.
+    pub(crate) columns: String,
+    /// The rows, in CSV.
+    pub(crate) rows: String,
+    /// How many there are.
+    pub(crate) count: u64,
+    /// Asks the table.
+    pub(crate) probe: Probe,
+}
+
+impl Trial {
+    /// A trial of all types in `table`.
+    pub(crate) fn new(table: &str) -> Trial {
+        let functions: String = Kind::ALL.into_iter().map(Kind::function).collect();
+        let mut probe = Probe { query: format!("{functions}union\n"), expected: Vec::new() };
+        let mut columns = String::from("Row: long");
+        for kind in Kind::ALL {
+            let (name, values) = (kind.name(), kind.telling_values());
+            columns.push_str(&format!(", x_{name}: {name}"));
+            let comma = if kind == Kind::ALL[0] { "" } else { ",\n" };
+            probe.query.push_str(comma);
+            let rows = format!("{table} | where Row < {}", values.len());
+            probe.part(name, &rows, &format!("{}(x_{name})", kind.function_name()));
+            probe.expect(name, &values, |value| kind.number(value));
+        }
+        let (rows, count) = rows();
+        Trial { columns, rows, count, probe }
+    }
+}
+
+/// A row has the value of each type at its place, or none.
+fn rows() -> (String, u64) {
+    let values = Kind::ALL.map(|kind| (kind, kind.telling_values()));
+    let longest = values.iter().map(|(_, values)| values.len()).max().unwrap_or(0);
+    let mut rows = Vec::new();
+    for row in 0..longest {
+        digits(row as u64, &mut rows);
+        for (kind, values) in &values {
+            rows.push(b',');
+            let value = values.get(row).map_or("", String::as_str);
+            match kind {
+                Kind::String => csv::write_string(&mut rows, value),
+                _ => rows.extend_from_slice(value.as_bytes()),
+            }
+        }
+        rows.push(b'\n');
+    }
+    (String::from_utf8(rows).expect("it is made of texts"), longest as u64)
 }
 
 impl Probe {
@@ -72,23 +133,29 @@ impl Probe {
         wrong.map(|it| Deviation { kind: it.kind, value: it.value.clone() }).collect()
     }
 
-    /// Adds a part: `text` is the KQL of a text made of `Value`.
-    fn ask(&mut self, kind: &'static str, values: &[String], text: &str, number: impl Fn(&str) -> u64) {
-        let mut rows = Vec::with_capacity(values.len());
+    /// Adds a part to the query: rows of `source`, where `text` is the KQL of a value's text.
+    fn part(&mut self, kind: &str, source: &str, text: &str) {
+        let number = number_of(text);
+        self.query.push_str(&format!("({source}\n| project Type = '{kind}', Row, Number = {number})"));
+    }
+
+    fn expect(&mut self, kind: &'static str, values: &[String], number: impl Fn(&str) -> u64) {
         for (row, value) in (0..).zip(values) {
-            rows.push(format!("{row}, {}", quote_string(value)));
             let number = number(value) as i64; // 32 bits
             self.expected.push(Expected { kind, row, value: value.clone(), number });
         }
-        self.query.push_str(&format!(
-            "(datatable(Row: long, Value: string) [{}]\n| project Type = '{kind}', Row, Number = {})",
-            rows.join(", "),
-            number_of(text)
-        ));
     }
 }
 
 impl Kind {
+    /// The number of a row of one value.
+    fn number(self, value: &str) -> u64 {
+        let mut text = Vec::new();
+        let given = Given::Text(value.as_bytes());
+        value::write(self, given, &mut text).expect("values that tell ways apart have a text");
+        number(&text)
+    }
+
     /// Texts of values at the edges of the type, and of common ones.
     pub(super) fn telling_values(self) -> Vec<String> {
         let texts: &[&str] = match self {
@@ -157,7 +224,7 @@ impl Kind {
     }
 }
 
-/// Common ones, those that need 17 digits, and both sides of each band's end.
+/// Common ones, those that need 17 digits, and the least and the greatest powers of two of each range, with all digits.
 fn reals() -> Vec<String> {
     let common = [
         "",
@@ -180,9 +247,9 @@ fn reals() -> Vec<String> {
         "Infinity",
         "-Infinity",
     ];
-    let ends = (-8..8).flat_map(|band| {
-        let end = super::real::power(128 * band + 62);
-        [end.next_down(), end]
+    let ends = (0..15).flat_map(|range| {
+        let end = 128 * range - 891;
+        [power(end).next_down(), power(end), power(end + 1), power(end + 1).next_up()]
     });
     common.into_iter().map(str::to_owned).chain(ends.map(|end| format!("{end:e}"))).collect()
 }

@@ -35,26 +35,28 @@ pub(super) fn write(value: f64, out: &mut Vec<u8>) {
         };
         return out.extend_from_slice(name);
     }
-    // Always a sign, since a band may have one too.
     out.push(if value < 0.0 { b'-' } else { b'+' });
-    let (band, scale) = band(value.abs());
-    let scaled = value.abs() * scale;
-    out.extend_from_slice(itoa::Buffer::new().format(band).as_bytes());
+    let magnitude = value.abs();
+    let range = range(magnitude);
+    let scaled = magnitude * power(952 - 128 * range);
+    digits(range as u64, out); // 0 to 15
     for part in [scaled, scaled.fract() * power(62), (scaled * power(62)).fract() * power(62)] {
         out.push(b':');
         digits(part as u64, out); // whole numbers below 2^63: the rest is cut off
     }
 }
 
-/// The band that a magnitude is in, and what brings it near one.
-fn band(magnitude: f64) -> (i32, f64) {
-    let band = (-8..8).find(|band| magnitude < power(128 * band + 62)).unwrap_or(8);
-    let exponent = match band {
-        -8 => 1000,
-        8 => -1000,
-        band => -128 * band,
-    };
-    (band, power(exponent))
+/// Which power of two brings a magnitude near one.
+#[inline]
+fn range(magnitude: f64) -> i32 {
+    let of = |logarithm: f64| ((logarithm + 1018.3) / 128.0) as i32;
+    // The logarithm lies between two whole numbers, which mostly are of one range.
+    let exponent = (magnitude.to_bits() >> 52) as i32 - 1023;
+    match magnitude > 0.0 {
+        true if exponent > -1023 && of(exponent.into()) == of((exponent + 1).into()) => of(exponent.into()),
+        true => of(magnitude.log2()),
+        false => 0,
+    }
 }
 
 /// Two to the power of `exponent`, from -1022 to 1023: nothing but an exponent.

@@ -119,11 +119,19 @@ fn whole(text: &str, value: Option<i64>, out: &mut Vec<u8>) -> Result<(), Why> {
 fn datetime(text: &str, out: &mut Vec<u8>) -> Result<(), Why> {
     let value: DateTime =
         text.parse().map_err(|_| "it must be UTC, written as 2014-05-25T08:20:03.1234567Z")?;
-    fine(text)?;
-    let start = out.len();
-    out.extend_from_slice(&value.text());
-    out[start + 10] = b' ';
-    out.pop();
+    // What most encoders write has a blank for the `T`, and no `Z`.
+    let written;
+    let digits = match text.as_bytes() {
+        canonical @ [.., b'Z'] if canonical.len() == DateTime::TEXT => canonical,
+        _ => {
+            fine(text)?;
+            written = value.text();
+            &written
+        }
+    };
+    out.extend_from_slice(&digits[..10]);
+    out.push(b' ');
+    out.extend_from_slice(&digits[11..27]);
     Ok(())
 }
 

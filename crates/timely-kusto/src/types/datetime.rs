@@ -27,9 +27,12 @@ pub struct DateTime(i64);
 const UNIX_EPOCH_TICKS: i64 = 719_162 * TICKS_PER_DAY;
 
 /// How long the text is.
-pub(crate) const TEXT: usize = "2014-05-25T08:20:03.1234567Z".len();
+const TEXT: usize = "2014-05-25T08:20:03.1234567Z".len();
 
 impl DateTime {
+    /// How long its text is.
+    pub(crate) const TEXT: usize = TEXT;
+
     /// 0001-01-01T00:00:00Z
     pub const MIN: DateTime = DateTime(0);
 

@@ -284,11 +284,6 @@ impl Process {
         *lock(&self.operators)
     }
 
-    /// Workers of this process, once they have all joined.
-    pub(super) fn workers(&self) -> usize {
-        lock(&self.agents).len()
-    }
-
     /// Runs `task` on the sink's threads; after shutdown it is dropped. If it panics, the sink fails: others wait for
     /// what it would have said.
     pub(super) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {

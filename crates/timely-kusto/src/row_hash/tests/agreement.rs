@@ -1,10 +1,11 @@
 //! The sum here is the sum of a cluster, and a probe finds out where it would not be.
 
+use kusto_emulator::Undocumented;
 use serde_json::Value;
 
 use super::support::{Cluster, Source, encode, fields, name, over_all, seed, table, texts};
 use crate::options::Format;
-use crate::row_hash::{Deviation, Kind, RowHash};
+use crate::row_hash::{Deviation, Kind, RowHash, Trial};
 
 const FORMATS: [Format; 2] = [Format::Csv, Format::Json];
 
@@ -68,19 +69,26 @@ fn the_edges_of_each_type_agree() {
     }
 }
 
-#[test]
-fn two_hundred_columns_agree() {
-    let kinds = Kind::ALL.iter().cycle().take(200);
+/// Columns of these types, and rows of them.
+fn wide(kinds: &[Kind], values: &[&str]) {
+    let kinds = kinds.iter().cycle().take(200);
     let columns: Vec<(String, String)> =
         kinds.enumerate().map(|(at, kind)| (format!("c{at}"), kind.name().to_owned())).collect();
     let cluster = Cluster::new(&columns);
     let hash = RowHash::over(&texts(&["*"]), &columns).unwrap();
-    let values = ["true", "-7", "8", "1.5", "2.50", "2024-01-01T00:00:00Z", "1.00:00:00", "", "text"];
     let line = values.iter().cycle().take(200).copied().collect::<Vec<_>>().join(",") + "\n";
     let rows = line.repeat(3);
     cluster.hold(Format::Csv, rows.as_bytes());
     let fields: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
     assert_eq!(hash.summer(Format::Csv, &fields).sum(rows.as_bytes()).unwrap(), cluster.sum(&hash));
+}
+
+#[test]
+fn two_hundred_columns_agree() {
+    let values = ["true", "-7", "8", "1.5", "2.50", "2024-01-01T00:00:00Z", "1.00:00:00", "", "text"];
+    wide(&Kind::ALL, &values);
+    wide(&[Kind::Real], &["1.5", "-0.1", "", "1e300"]);
+    wide(&[Kind::Timespan, Kind::Decimal], &["-1.00:00:00", "2.50"]);
 }
 
 #[test]
@@ -135,10 +143,35 @@ fn a_probe_names_the_type_that_is_written_otherwise() {
 }
 
 #[test]
+fn a_probe_finds_a_cluster_that_reads_no_hexadecimal_digits() {
+    let cluster = Cluster::that_assumes(&table(), |it| it.undocumented = Undocumented::Refused);
+    let probe = over_all().probe();
+    let deviations = probe.deviations(&answer(&cluster.query(probe.query())));
+    assert_eq!(deviations[0], Deviation { kind: "hash", value: "World".to_owned() });
+}
+
+#[test]
 fn a_probe_asks_for_the_types_in_use_only() {
     let hash = RowHash::over(&texts(&["word"]), &table()).unwrap();
     let probe = hash.probe();
     assert!(probe.query().contains("kt_string") && !probe.query().contains("kt_real"));
     let cluster = Cluster::new(&table());
     assert_eq!(probe.deviations(&answer(&cluster.query(probe.query()))), []);
+}
+
+/// What the trial finds when its rows are ingested as `change` leaves them.
+fn tried(change: impl FnOnce(String) -> String) -> Vec<Deviation> {
+    let Trial { columns, rows, count, probe } = Trial::new("Tried");
+    let cluster = Cluster::new(&table());
+    cluster.command(&format!(".create table Tried ({columns})"));
+    cluster.command(&format!(".ingest inline into table Tried <|\n{}", change(rows)));
+    assert_eq!(cluster.query("Tried | count")[0][0].as_u64(), Some(count));
+    probe.deviations(&answer(&cluster.query(probe.query())))
+}
+
+#[test]
+fn a_trial_finds_what_ingestion_makes_of_a_value() {
+    assert_eq!(tried(|rows| rows), []);
+    let rounded = tried(|rows| rows.replace("9007199254740993", "9007199254740994"));
+    assert_eq!(rounded, [Deviation { kind: "real", value: "9007199254740993".to_owned() }]);
 }

@@ -1,7 +1,9 @@
 //! Which columns are hashed, and how that is kept.
 
-use super::support::{over_all, table, texts};
-use crate::row_hash::{DefinitionError, Kind, RowHash, Unhashable};
+use super::support::{fields, over_all, table, texts};
+use crate::options::Format;
+use crate::row_hash::definition::{DefinitionError, Unhashable};
+use crate::row_hash::{Kind, RowHash};
 
 fn over(wanted: &[&str]) -> Result<RowHash, Unhashable> {
     RowHash::over(&texts(wanted), &table())
@@ -49,6 +51,16 @@ fn texts_and_ids_of_definitions_never_change() {
     let hash = over(&["word", "n", "real"]).unwrap();
     assert_eq!(hash.text(), r#"{"version":1,"columns":[["word","string"],["n","long"],["real","real"]]}"#);
     assert_eq!(format!("{:016x}", hash.id()), "72c94e4d411712bd");
+}
+
+/// The number was computed by another program, from the text as the page describes it:
+/// `1,1,-5,7,,+7:108086391056891904:0:0,-12.5,2024-02-29 23:59:59.1234567,1.36000000000,`
+/// `74be27de-1e4e-49d9-b579-fe0b331d3642,5:a, b.,3:ä.,`
+#[test]
+fn numbers_of_rows_never_change_within_a_version() {
+    let row = "1,true,-5,7,,1.5,-12.50,2024-02-29T23:59:59.1234567Z,1.01:00:00,\
+               74be27de-1e4e-49d9-b579-fe0b331d3642,\"a, b.\",ä.,[]\n";
+    assert_eq!(over_all().summer(Format::Csv, &fields()).sum(row.as_bytes()).unwrap(), 1_076_279_118);
 }
 
 #[test]

@@ -149,14 +149,12 @@ fn value_of(text: &str) -> f64 {
         _ => panic!("{text}"),
     };
     let parts: Vec<i64> = text.split(':').map(|part| part.parse().unwrap()).collect();
-    let [band, whole, first, second] = parts[..] else { panic!("{text}") };
-    let exponent = match band {
-        -8 => -1000,
-        8 => 1000,
-        band => 128 * band as i32,
-    };
+    let [range, whole, first, second] = parts[..] else { panic!("{text}") };
     let two = |exponent: i32| 2f64.powi(exponent);
-    sign * (whole as f64 + first as f64 * two(-62) + second as f64 * two(-124)) * two(exponent)
+    let scaled = whole as f64 + first as f64 * two(-62) + second as f64 * two(-124);
+    // In two steps, since the last may lead to a subnormal number.
+    let exponent = 128 * range as i32 - 952;
+    sign * (scaled * two(exponent / 2)) * two(exponent - exponent / 2)
 }
 
 #[test]

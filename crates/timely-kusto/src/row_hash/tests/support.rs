@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use kusto_emulator::Emulator;
+use kusto_emulator::{Assumptions, Emulator};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use serde::Serialize;
@@ -192,7 +192,17 @@ pub(super) struct Cluster(Emulator);
 
 impl Cluster {
     pub(super) fn new(columns: &[(String, String)]) -> Cluster {
-        let cluster = Cluster(Emulator::builder().database(DATABASE).start().unwrap());
+        Cluster::that_assumes(columns, |_| ())
+    }
+
+    pub(super) fn that_assumes(
+        columns: &[(String, String)],
+        change: impl FnOnce(&mut Assumptions),
+    ) -> Cluster {
+        let mut assumptions = Assumptions::default();
+        change(&mut assumptions);
+        let cluster =
+            Cluster(Emulator::builder().database(DATABASE).assumptions(assumptions).start().unwrap());
         let column = |(name, kind): &(String, String)| format!("['{}']:{kind}", name.replace('\'', "\\'"));
         let columns: Vec<String> = columns.iter().map(column).collect();
         cluster.command(&format!(".create table T ({})", columns.join(", ")));
