@@ -347,7 +347,6 @@ impl Session {
     }
 
     /// Stops the sink unless the target has the columns that the options demand.
-
     pub(super) fn check_columns(&self) {
         let table = self.process.courier.table();
         if let Err(error) = self.process.options.check_columns(&table, &self.opened.columns) {
