@@ -29,6 +29,10 @@ impl Records {
     pub(super) fn sum(&mut self, rows: &[u8], hasher: &mut Hasher) -> Result<u64, Misfit> {
         let mut reader = Reader::new();
         let (mut rest, mut row, mut sum) = (rows, 0, 0);
+        if rows.starts_with(BYTE_ORDER_MARK) {
+            let why = "it begins with a byte order mark, which may be taken away: leave it out, or put the field in quotes";
+            return Err(Misfit::of_row(row, rows, why));
+        }
         loop {
             if self.width == 1 && starts_with_empty_line(rows, rest) {
                 let why = "it is an empty line, which may be no row to the service: write an empty text as \"\", or JSON";
@@ -70,14 +74,46 @@ impl Records {
     }
 
     fn check(&self, fields: usize, row: u64, record: &[u8]) -> Result<(), Misfit> {
-        if fields == self.width {
-            return Ok(());
+        if fields != self.width {
+            let width = self.width;
+            let why =
+                format!("it has {fields} fields, and the rows have {width}: the service refuses such a blob");
+            return Err(Misfit::of_row(row, record, why));
         }
-        let why = format!(
-            "it has {fields} fields, and the rows have {}: the service refuses such a blob",
-            self.width
-        );
-        Err(Misfit::of_row(row, record, why))
+        if !quotes_stand_around_fields(record) {
+            let why = "a quote stands within a field: put the field in quotes, and double the quotes in it";
+            return Err(Misfit::of_row(row, record, why));
+        }
+        Ok(())
+    }
+}
+
+/// What some readers take away at the beginning of a blob.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Whether each field either has quotes around it, with those in it doubled, or none at all: of others it is not documented
+/// how they are read.
+fn quotes_stand_around_fields(record: &[u8]) -> bool {
+    let mut rest = record;
+    while let Some(at) = memchr::memchr(b'"', rest) {
+        let opens = rest[..at].last().is_none_or(|before| matches!(before, b',' | b'\r' | b'\n'));
+        let Some(behind) = behind_closing_quote(&rest[at + 1..]).filter(|_| opens) else { return false };
+        if !matches!(behind, [] | [b',' | b'\r' | b'\n', ..]) {
+            return false;
+        }
+        rest = behind;
+    }
+    true
+}
+
+/// What follows a field that was opened with a quote.
+fn behind_closing_quote(mut rest: &[u8]) -> Option<&[u8]> {
+    loop {
+        rest = &rest[memchr::memchr(b'"', rest)? + 1..];
+        match rest {
+            [b'"', more @ ..] => rest = more,
+            behind => return Some(behind),
+        }
     }
 }
 

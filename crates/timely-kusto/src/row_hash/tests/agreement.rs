@@ -1,6 +1,7 @@
 //! The sum here is the sum of a cluster, and a probe finds out where it would not be.
 
 use kusto_emulator::Undocumented;
+use rand::RngExt;
 use serde_json::Value;
 
 use super::support::{Cluster, Source, encode, fields, name, over_all, seed, table, texts};
@@ -36,6 +37,42 @@ fn random_rows_of_all_types_have_the_cluster_s_sum_in_both_formats() {
             agree(&cluster, &hash, format, &rows, &format!("KT_SEED={seed}"));
         }
     }
+}
+
+/// Some bytes taken away, put in, or put twice.
+fn damaged(source: &mut Source, rows: &[u8]) -> String {
+    const BYTES: &[u8] = b",\"\n\r\\ {}[]:.-+0159eEZTnulatrf\t'x";
+    let mut rows = rows.to_vec();
+    for _ in 0..source.rng().random_range(1..4) {
+        let at = source.rng().random_range(0..rows.len());
+        let byte = BYTES[source.rng().random_range(0..BYTES.len())];
+        match source.rng().random_range(0..4) {
+            0 => drop(rows.remove(at)),
+            1 => rows[at] = byte,
+            2 => rows.insert(at, byte),
+            _ => rows.insert(at, rows[at]),
+        }
+    }
+    String::from_utf8_lossy(&rows).into_owned()
+}
+
+#[test]
+fn damaged_rows_have_the_cluster_s_sum_or_none() {
+    let cluster = Cluster::new(&table());
+    let hash = over_all();
+    let seed = seed();
+    let mut source = Source::new(seed);
+    let mut sums = 0;
+    for round in 0..200 {
+        let format = FORMATS[round % 2];
+        let rows = source.rows(2);
+        let rows = damaged(&mut source, &encode(format, &rows));
+        let Ok(sum) = hash.summer(format, &fields()).sum(rows.as_bytes()) else { continue };
+        cluster.hold(format, rows.as_bytes());
+        assert_eq!(cluster.sum(&hash), sum, "KT_SEED={seed}, round {round}:\n{rows:?}");
+        sums += 1;
+    }
+    assert!(sums > 10, "KT_SEED={seed}: hardly a row was left");
 }
 
 #[test]

@@ -88,6 +88,10 @@ fn rows_that_the_service_would_refuse_or_leave_out_are_named() {
     assert_eq!(csv(b"1,a\n2,b\n3,\"c\n").row, 2);
     assert!(csv(b"3,\"c\n").why.contains("quote"));
     assert!(csv(b"1,\xff\n").why.contains("UTF-8"));
+    for rows in ["1,a\"b\n", "1,\"a\"b\n", "1,a\"\n", "1, \"a\"\n", "1,\"a\" \n", "1\",a\n"] {
+        assert!(csv(rows.as_bytes()).why.contains("quote"), "{rows}");
+    }
+    assert!(csv("\u{feff}1,a\n".as_bytes()).why.contains("byte order mark"));
     let json = |rows: &[u8]| hash.summer(Format::Json, &[]).sum(rows).unwrap_err();
     for rows in [
         &b"{}\n[]\n"[..],
@@ -100,6 +104,17 @@ fn rows_that_the_service_would_refuse_or_leave_out_are_named() {
     ] {
         assert_eq!(json(rows).row, 1, "{}", String::from_utf8_lossy(rows));
     }
+}
+
+#[test]
+fn quotes_around_fields_are_no_misfit() {
+    let hash = over_all();
+    let csv = |rows: &str| hash.summer(Format::Csv, &texts(&["n", "word"])).sum(rows.as_bytes()).unwrap();
+    let sum = csv("1,a\n2,b\n");
+    for rows in ["\"1\",\"a\"\n\"2\",\"b\"\n", "1,\"a\"\r\n\"2\",b\r\n", "1,a\n2,\"b\""] {
+        assert_eq!(csv(rows), sum, "{rows}");
+    }
+    csv("1,\"\"\"\"\n2,\"\"\"a\"\"\"\n3,\",\"\"\n,\"\n4,\"\u{feff}\"\n");
 }
 
 #[test]
