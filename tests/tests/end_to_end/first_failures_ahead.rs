@@ -8,7 +8,7 @@ use timely_kusto_tests::{Config, Outcome, Place, command, until};
 use crate::bad_input::{TinyDisk, skipped};
 use crate::first_failures::{APP, Case, TENANT, as_application, cluster, config, least_rights, open, run};
 
-pub(crate) const CASES: [Case; 11] = [
+pub(crate) const CASES: [Case; 12] = [
     ("ahead-no-admin", |place| {
         let emulator = cluster(&least_rights());
         as_application(place, &ahead(&emulator))
@@ -98,6 +98,11 @@ pub(crate) const CASES: [Case; 11] = [
         run(place, &ahead(&emulator)).unwrap().expect(0);
         has_both_rows(&emulator);
         refused
+    }),
+    ("ahead-hash-columns", |place| {
+        let emulator = open();
+        emulator.handle().command("Samples", ".alter-merge table T (_kt_epoch: long)").unwrap();
+        run(place, &ahead(&emulator).sink("hash_columns = [\"nothing\"]"))
     }),
     ("ahead-disk-full", |place| {
         let emulator = open();
