@@ -115,10 +115,15 @@ fn ctrl_c_ends_a_walk_and_leaves_nothing_behind() {
 fn processes_of_a_walk_that_is_killed_end_with_it_also_if_they_are_stopped() {
     let place = Place::new();
     let walk = start(&place, &["--seed", "1", "--minutes", "60"]);
-    let children = until("processes", || Some(walk.children()).filter(|children| !children.is_empty()));
+    let runs = |child: &Pid| {
+        let words = std::fs::read_to_string(format!("/proc/{}/cmdline", child.as_raw_nonzero()));
+        words.is_ok_and(|words| words.split('\0').nth(1) == Some("run"))
+    };
+    let started = || walk.children().into_iter().filter(runs).collect::<Vec<_>>();
+    let children = until("processes", || Some(started()).filter(|children| !children.is_empty()));
     // One that is stopped hears of no broken connection. It may have ended meanwhile.
     let _ = rustix::process::kill_process(children[0], Signal::STOP);
-    let all: Vec<_> = children.into_iter().chain(walk.children()).collect();
+    let all: Vec<_> = children.into_iter().chain(started()).collect();
     walk.kill();
     until("their end", || {
         let ended = |child: &Pid| {
@@ -133,7 +138,8 @@ fn processes_of_a_walk_that_is_killed_end_with_it_also_if_they_are_stopped() {
 /// What nobody is left to unmount.
 fn unmount(place: &Place) {
     for round in std::fs::read_dir(temporary(place)).unwrap().map(|it| it.unwrap().path()) {
-        let disks = round.join("round-1/disks");
-        let _ = std::process::Command::new("umount").arg(disks).output(); // where it could be mounted
+        for disk in std::fs::read_dir(round.join("round-1/disks")).unwrap().map(|it| it.unwrap().path()) {
+            let _ = std::process::Command::new("umount").arg(disk).output(); // where it could be mounted
+        }
     }
 }

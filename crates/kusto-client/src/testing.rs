@@ -12,6 +12,7 @@
 //! ```
 
 mod faulty;
+pub mod fuzz;
 mod gate;
 mod memory;
 mod store;

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::file::{Block, FileFormat, FileOptions, FileSource};
 use crate::source::{Budget, Polled, Position, Reader, Source};
-use crate::testing::fuzz::{Chance, fuzz};
+use crate::testing::fuzz::{Chance, JSON, fuzz};
 
 /// Damaged inputs per reader in a usual run.
 const ROUNDS: u64 = 800;

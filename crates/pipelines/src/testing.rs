@@ -2,6 +2,6 @@
 
 pub mod conformance;
 mod faulty;
-pub mod fuzz;
 
 pub use faulty::{Fault, FaultySource};
+pub use kusto_client::testing::fuzz;

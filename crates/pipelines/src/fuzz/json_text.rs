@@ -18,34 +18,15 @@ const EXAMPLES: &[&[u8]] = &[
     b"{\"a\":1e5,\"a b\":false,\"\":\"\"}",
 ];
 
+/// Words beside [`JSON`].
 const WORDS: &[&str] = &[
-    "{",
-    "}",
-    "[",
-    "]",
     "{}",
     "[]",
-    ",",
     ",,",
-    ":",
-    "\"",
     "\\\"",
-    "\\",
-    "\\u0000",
-    "\\ud800",
     "\\udc00",
     "\n",
-    "\r\n",
     " ",
-    "\0",
-    "\u{feff}",
-    "İ",
-    "𝄞",
-    "null",
-    "true",
-    "-0",
-    "1e999",
-    "18446744073709551616",
     "\"a\":",
     "{\"a\":1}",
     "{\"a\":1},",
@@ -53,6 +34,10 @@ const WORDS: &[&str] = &[
     "\x0c",
     "\"2020-01-01T00:00:00Z\"",
 ];
+
+fn words() -> Vec<&'static str> {
+    [JSON, WORDS].concat()
+}
 
 /// The objects in a block.
 fn objects(block: &Block) -> Option<Vec<String>> {
@@ -109,7 +94,7 @@ fn what_inference_says_is_converted(source: &FileSource, budget: Budget) {
 #[test]
 fn damaged_json_has_the_same_objects_in_blocks_of_every_size_and_by_serde_json() {
     let scratch = Scratch::new("f.json");
-    fuzz("json", ROUNDS, EXAMPLES, WORDS, |input, chance| {
+    fuzz("json", ROUNDS, EXAMPLES, &words(), |input, chance| {
         let source = scratch.source(FileFormat::Json, input);
         within_memory(input.len(), || splitting_keeps_all(input, &source, chance));
     });
@@ -118,7 +103,7 @@ fn damaged_json_has_the_same_objects_in_blocks_of_every_size_and_by_serde_json()
 #[test]
 fn damaged_json_that_inference_understands_is_converted() {
     let scratch = Scratch::new("f.json");
-    fuzz("json conversion", ROUNDS, EXAMPLES, WORDS, |input, chance| {
+    fuzz("json conversion", ROUNDS, EXAMPLES, &words(), |input, chance| {
         let source = scratch.source(FileFormat::Json, input);
         let budget = budgets(chance)[chance.below(3)];
         within_memory(input.len(), || what_inference_says_is_converted(&source, budget));

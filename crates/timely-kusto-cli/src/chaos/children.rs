@@ -17,14 +17,20 @@ const WALK: &str = "TIMELY_KUSTO_WALK";
 /// In a process of a walk: from now on the system kills it when the walk is gone, also by SIGKILL and also while it is
 /// stopped. Elsewhere this does nothing, and so it does on systems other than Linux.
 pub(crate) fn end_with_walk() {
-    let walk = std::env::var(WALK).ok().and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
-    let Some(walk) = walk else { return };
+    let Some(walk) = std::env::var(WALK).ok().and_then(|id| id.parse::<u32>().ok()) else { return };
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)); // the walk ends its processes anyway
-    // It may have ended before that.
-    if rustix::process::test_kill_process(walk).is_err() {
+    // It may have ended before that, and not be waited for yet.
+    if cfg!(target_os = "linux") && !is_alive(walk) {
         std::process::exit(crate::exit::Exit::Failed.code());
     }
+}
+
+/// Whether a process runs, and is no zombie.
+fn is_alive(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
 /// What a start needs to know.

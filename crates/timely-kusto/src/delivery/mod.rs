@@ -172,7 +172,7 @@ impl Courier {
                         return Err(*error);
                     }
                     self.troubles.of_ingestion(&error);
-                    self.stalls.failed(INGESTION);
+                    self.stalls.failed(INGESTION, &error);
                     retry::pause(policy, attempt).await;
                     attempt += 1;
                     self.counters.retried();

@@ -85,7 +85,7 @@ where
         }
         courier.troubles.of_request(what, &error);
         courier.counters.retried();
-        courier.stalls.failed(what);
+        courier.stalls.failed(what, &error);
         if let Some(watch) = courier.watch.get() {
             (watch.0)(&error);
         }

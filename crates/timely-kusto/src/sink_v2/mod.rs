@@ -159,7 +159,7 @@ impl SinkV2 {
     /// How long the service has not done what it was asked: since the first failure of an operation that did not go
     /// through since.
     pub fn stalled_for(&self) -> Option<std::time::Duration> {
-        self.shared.courier.stalls.longest()
+        self.shared.courier.stalls.longest().map(|stall| stall.since.elapsed())
     }
 
     /// The options it writes with.

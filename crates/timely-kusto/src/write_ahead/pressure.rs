@@ -11,11 +11,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use timely::scheduling::activate::SyncActivator;
 
 use crate::budget::Budget;
+use crate::delivery::stall::Stalls;
 
 /// A limit at which sources are to pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +74,8 @@ pub(super) struct Pressure {
     /// How many that may be: all, until it is known how many workers there are.
     most_chunks: AtomicUsize,
     disk_full: AtomicBool,
+    /// By kind of request.
+    stalls: Stalls,
     waiting: Mutex<Waiting>,
 }
 
@@ -81,28 +84,12 @@ struct Waiting {
     wake: Vec<SyncActivator>,
     open: BTreeMap<u32, u64>,
     doing: String,
-    /// By kind of request: what succeeds beside it does not end a stall.
-    stalled: BTreeMap<&'static str, Stalled>,
-}
-
-impl Waiting {
-    fn longest(&self) -> Option<&Stalled> {
-        self.stalled.values().min_by_key(|stalled| stalled.since)
-    }
 }
 
 impl std::fmt::Debug for Waiting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Waiting").field("doing", &self.doing).field("stalled", &self.stalled).finish()
+        f.debug_struct("Waiting").field("doing", &self.doing).finish_non_exhaustive()
     }
-}
-
-/// Since when the service does not do what it is asked, and what it says.
-#[derive(Clone, Debug)]
-struct Stalled {
-    since: Instant,
-    told: bool,
-    reason: String,
 }
 
 /// Uploads, messages and statuses, as a kind of request.
@@ -126,6 +113,7 @@ impl Pressure {
             chunks: AtomicUsize::new(0),
             most_chunks: AtomicUsize::new(MOST_CHUNKS),
             disk_full: AtomicBool::new(false),
+            stalls: Stalls::default(),
             waiting: Mutex::default(),
         }
     }
@@ -215,27 +203,15 @@ impl Pressure {
 
     /// What the sink is waiting for, for people.
     pub(super) fn doing(&self) -> Option<String> {
-        let waiting = self.lock();
-        let stalled = waiting.longest().filter(|stalled| stalled.since.elapsed() >= WORTH_A_LINE);
-        match (stalled, waiting.doing.as_str()) {
-            (Some(stalled), _) => {
-                Some(format!("the service, for {} s: {}", stalled.since.elapsed().as_secs(), stalled.reason))
-            }
-            (None, "") => None,
-            (None, doing) => Some(doing.to_owned()),
+        if let Some(stall) = self.stalls.longest().filter(|stall| stall.since.elapsed() >= WORTH_A_LINE) {
+            return Some(format!("the service, for {} s: {}", stall.since.elapsed().as_secs(), stall.reason));
         }
+        Some(self.lock().doing.clone()).filter(|doing| !doing.is_empty())
     }
 
     /// A request of this kind failed in a way that may pass: one line, once it lasts.
     pub(super) fn stalled(&self, kind: &'static str, reason: &dyn std::fmt::Display) {
-        let mut waiting = self.lock();
-        let stalled = waiting.stalled.entry(kind).or_insert_with(|| Stalled {
-            since: Instant::now(),
-            told: false,
-            reason: reason.to_string(),
-        });
-        if !stalled.told && stalled.since.elapsed() >= WORTH_A_LINE {
-            stalled.told = true;
+        if self.stalls.lasts(kind, reason, WORTH_A_LINE) {
             tracing::warn!(
                 "the service does not answer as it should ({kind}); rows are kept in epoch files until it does: {reason}"
             );
@@ -244,9 +220,8 @@ impl Pressure {
 
     /// A request of this kind went through; it says nothing about others.
     pub(super) fn moving(&self, kind: &'static str) {
-        let stalled = self.lock().stalled.remove(kind);
-        if let Some(stalled) = stalled.filter(|stalled| stalled.told) {
-            let seconds = stalled.since.elapsed().as_secs();
+        if let Some(stall) = self.stalls.went_through(kind).filter(|stall| stall.told) {
+            let seconds = stall.since.elapsed().as_secs();
             tracing::info!("the service answers again ({kind}), after {seconds} s");
         }
     }
@@ -254,13 +229,13 @@ impl Pressure {
     /// A start or a commit took effect: whatever failed on the way there was settled, be it by a look. Staging goes on
     /// beside it.
     pub(super) fn settled(&self) {
-        let kinds: Vec<_> = self.lock().stalled.keys().copied().filter(|kind| *kind != STAGING).collect();
-        kinds.into_iter().for_each(|kind| self.moving(kind));
+        let kinds = self.stalls.operations().into_iter().filter(|kind| *kind != STAGING);
+        kinds.for_each(|kind| self.moving(kind));
     }
 
     /// Since when the service has not done what it was asked.
     pub(super) fn stalled_for(&self) -> Option<Duration> {
-        self.lock().longest().map(|stalled| stalled.since.elapsed())
+        self.stalls.longest().map(|stall| stall.since.elapsed())
     }
 }
 

@@ -117,7 +117,7 @@ where
     ) -> (Clocks<'scope, T>, WriteAheadHandle) {
         let epochs: Rc<dyn Fn(&T) -> u64> = Rc::new(epochs);
         let tail_is_last = columns_are_there(&sink.session, &OF_CHANGES);
-        let encoder = rows::ChangeRows::new(&sink.session, tail_is_last);
+        let encoder = rows::MarkedRows::new(&sink.session, tail_is_last);
         let changes = fold::net_changes(self.inner, &sink.session, Rc::clone(&epochs));
         sink_rows(changes, sink, positions, encoder, epochs)
     }
@@ -134,7 +134,7 @@ where
     {
         let epochs: Rc<dyn Fn(&T) -> u64> = Rc::new(epochs);
         let tail_is_last = columns_are_there(&sink.session, &OF_UPSERTS);
-        let encoder = rows::UpsertRows::new(&sink.session, tail_is_last);
+        let encoder = rows::MarkedRows::new(&sink.session, tail_is_last);
         let upserts = fold::last_values(self.inner, &sink.session, Rc::clone(&epochs), key);
         sink_rows(upserts, sink, positions, encoder, epochs)
     }

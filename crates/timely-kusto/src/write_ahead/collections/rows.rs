@@ -3,26 +3,26 @@
 use serde::Serialize;
 
 use super::super::sink::Session;
-use super::fold::{Last, Net};
+use super::fold::Net;
 use super::{DELETED, DIFF, TIME};
 use crate::encode::tail::{Extra, Tail};
 use crate::encode::{ColumnName, EncodeError, Encoder, LongValues, SerdeEncoder};
 
-/// Rows whose last fields are the sink's.
-struct Extended {
+/// Records with their epoch and a mark, [`Net`] or [`Last`](super::fold::Last): rows whose last fields are the sink's.
+pub(super) struct MarkedRows {
     rows: SerdeEncoder,
     /// Whether rows without names fit the target, whose last columns then are those of the sink.
     tail_is_last: bool,
     checked: bool,
 }
 
-impl Extended {
-    fn new(session: &Session, tail_is_last: bool) -> Self {
+impl MarkedRows {
+    pub(super) fn new(session: &Session, tail_is_last: bool) -> Self {
         let rows = session.serde_encoder();
-        Extended { rows, tail_is_last, checked: false }
+        MarkedRows { rows, tail_is_last, checked: false }
     }
 
-    fn encode<D: Serialize>(
+    fn encode_with<D: Serialize>(
         &mut self,
         record: &D,
         tail: Tail<'_>,
@@ -61,59 +61,48 @@ impl Extended {
     }
 }
 
-/// Net changes with their epoch and difference.
-pub(super) struct ChangeRows(Extended);
+/// What becomes the last field of a row.
+pub(super) trait Mark {
+    /// Its column.
+    const COLUMN: &'static str;
 
-impl ChangeRows {
-    pub(super) fn new(session: &Session, tail_is_last: bool) -> Self {
-        ChangeRows(Extended::new(session, tail_is_last))
+    fn extra(&self) -> Extra;
+}
+
+/// Of net changes.
+impl Mark for isize {
+    const COLUMN: &'static str = DIFF;
+
+    fn extra(&self) -> Extra {
+        Extra::Long(*self as i64)
     }
 }
 
-impl<D: Serialize> Encoder<Net<D>> for ChangeRows {
-    fn encode(&mut self, (record, epoch, net): &Net<D>, out: &mut Vec<u8>) -> Result<u64, EncodeError> {
-        let tail = [(TIME, Extra::epoch(*epoch)?), (DIFF, Extra::Long(*net as i64))];
-        self.0.encode(record, &tail, out)
+/// Of last records: whether the key is gone.
+impl Mark for bool {
+    const COLUMN: &'static str = DELETED;
+
+    fn extra(&self) -> Extra {
+        Extra::Bool(*self)
+    }
+}
+
+impl<D: Serialize, M: Mark> Encoder<(D, u64, M)> for MarkedRows {
+    fn encode(&mut self, (record, epoch, mark): &(D, u64, M), out: &mut Vec<u8>) -> Result<u64, EncodeError> {
+        let tail = [(TIME, Extra::epoch(*epoch)?), (M::COLUMN, mark.extra())];
+        self.encode_with(record, &tail, out)
     }
 
     fn in_epoch(&mut self, epoch: u64) -> Result<(), EncodeError> {
-        Encoder::<D>::in_epoch(&mut self.0.rows, epoch)
+        Encoder::<D>::in_epoch(&mut self.rows, epoch)
     }
 
     fn columns(&self) -> Option<&[ColumnName]> {
-        Encoder::<D>::columns(&self.0.rows)
+        Encoder::<D>::columns(&self.rows)
     }
 
     fn long_values(&self) -> LongValues {
-        Encoder::<D>::long_values(&self.0.rows)
-    }
-}
-
-/// Last records of keys, with their epoch and whether the key is gone.
-pub(super) struct UpsertRows(Extended);
-
-impl UpsertRows {
-    pub(super) fn new(session: &Session, tail_is_last: bool) -> Self {
-        UpsertRows(Extended::new(session, tail_is_last))
-    }
-}
-
-impl<D: Serialize> Encoder<Last<D>> for UpsertRows {
-    fn encode(&mut self, (record, epoch, gone): &Last<D>, out: &mut Vec<u8>) -> Result<u64, EncodeError> {
-        let tail = [(TIME, Extra::epoch(*epoch)?), (DELETED, Extra::Bool(*gone))];
-        self.0.encode(record, &tail, out)
-    }
-
-    fn in_epoch(&mut self, epoch: u64) -> Result<(), EncodeError> {
-        Encoder::<D>::in_epoch(&mut self.0.rows, epoch)
-    }
-
-    fn columns(&self) -> Option<&[ColumnName]> {
-        Encoder::<D>::columns(&self.0.rows)
-    }
-
-    fn long_values(&self) -> LongValues {
-        Encoder::<D>::long_values(&self.0.rows)
+        Encoder::<D>::long_values(&self.rows)
     }
 }
 

@@ -118,24 +118,42 @@ fn a_copy_that_comes_after_the_commit_stays_in_the_staging_table() {
     twice_after_the_commit(false).repeats(0..30);
 }
 
-/// Takes one row of commands through: what is about to be dropped by a sweep is verified and claimed meanwhile, and the
-/// drop takes effect before the move does.
-fn drop_before_the_move(play: &Play) {
-    let drops = play.place.handle().held().iter().any(|it| it.operation.starts_with(".drop extents"));
-    if drops {
-        play.release(".drop extents");
+fn command(fault: Fault, command: &str) -> FaultRule {
+    FaultRule::new(Endpoint::Management, fault).operation(command)
+}
+
+/// A sweep leaves the sink without an answer, and takes effect when it is released; a move waits before it looks.
+fn late_drop() -> FaultRule {
+    command(Fault::HoldUnanswered(HoldPoint::Commit), ".drop extents")
+}
+
+fn late_move() -> FaultRule {
+    command(Fault::Hold(HoldPoint::Resolved), ".move extents")
+}
+
+impl Play {
+    fn holds(&self, command: &str) -> bool {
+        self.place.handle().held().iter().any(|it| it.operation.starts_with(command))
     }
-    play.place.handle().clear_faults();
-    play.release(".move extents");
+
+    /// Takes one row of commands through: what is about to be dropped by a sweep was verified and claimed meanwhile, and the
+    /// drop takes effect before the move does. Then the run goes on to its end.
+    fn ends_with_the_drop_before_the_move(&self, run: JoinHandle<Vec<Outcome>>, rows: Range<u64>) -> Ending {
+        if self.holds(".drop extents") {
+            self.release(".drop extents");
+        }
+        self.place.handle().clear_faults();
+        self.release(".move extents");
+        self.ends(&[codes(&run.join().unwrap())], rows)
+    }
 }
 
 /// The sweep of a start that has just opened its run comes late, and finds what its own workers have staged since.
 fn late_sweep(rules: Rules) -> Ending {
     let play = Play::new(rules);
     play.fault(listing(Fault::Hold(HoldPoint::Resolved)).times(1));
-    let of = |fault, command: &str| FaultRule::new(Endpoint::Management, fault).operation(command);
-    play.fault(of(Fault::HoldUnanswered(HoldPoint::Commit), ".drop extents"));
-    play.fault(of(Fault::Hold(HoldPoint::Resolved), ".move extents"));
+    play.fault(late_drop());
+    play.fault(late_move());
     let ahead = play.on(play.place.state.path());
     let handle = play.place.handle();
     let run = thread::spawn(move || {
@@ -148,11 +166,8 @@ fn late_sweep(rules: Rules) -> Ending {
             run.finish(worker)
         })
     });
-    let moves = || play.place.handle().held().iter().any(|it| it.operation.starts_with(".move extents"));
-    until("the move is held", moves);
-    drop_before_the_move(&play);
-    let run = codes(&run.join().unwrap());
-    play.ends(&[run], 0..30)
+    until("the move is held", || play.holds(".move extents"));
+    play.ends_with_the_drop_before_the_move(run, 0..30)
 }
 
 #[test]
@@ -184,18 +199,14 @@ fn attempts(rules: Rules) -> Ending {
             handle.clear_faults();
             let last = run.epoch;
             run.step_until(worker, |run| !run.staged.less_than(&last));
-            let of = |fault, command: &str| FaultRule::new(Endpoint::Management, fault).operation(command);
-            handle.add_fault(of(Fault::HoldUnanswered(HoldPoint::Commit), ".drop extents"));
-            handle.add_fault(of(Fault::Hold(HoldPoint::Resolved), ".move extents").skip(1));
+            handle.add_fault(late_drop());
+            handle.add_fault(late_move().skip(1));
             handle.release_all();
             run.finish(worker)
         })
     });
-    let held = |command: &str| play.place.handle().held().iter().any(|it| it.operation.starts_with(command));
-    until("drop and second move are held", || held(".drop extents") && held(".move extents"));
-    drop_before_the_move(&play);
-    let run = codes(&run.join().unwrap());
-    play.ends(&[run], 0..60)
+    until("drop and second move are held", || play.holds(".drop extents") && play.holds(".move extents"));
+    play.ends_with_the_drop_before_the_move(run, 0..60)
 }
 
 #[test]

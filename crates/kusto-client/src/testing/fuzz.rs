@@ -18,6 +18,30 @@ use std::time::{Duration, Instant};
 /// The longest input, in bytes.
 const LONGEST: usize = 16 << 10;
 
+/// What means something to readers of JSON: words for their inputs.
+pub const JSON: &[&str] = &[
+    "\"",
+    "\\",
+    "\\u0000",
+    "\\ud800",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\0",
+    "\r\n",
+    "\u{feff}",
+    "İ",
+    "𝄞",
+    "null",
+    "true",
+    "-0",
+    "1e999",
+    "18446744073709551616",
+];
+
 /// Numbers from a seed: SplitMix64.
 #[derive(Clone, Debug)]
 pub struct Chance(pub u64);
@@ -94,7 +118,7 @@ fn damaged(examples: &[&[u8]], words: &[&str], chance: &mut Chance) -> Vec<u8> {
 fn accident(bytes: &mut Vec<u8>, examples: &[&[u8]], words: &[&str], chance: &mut Chance) {
     let at = chance.below(bytes.len() + 1);
     let end = (at + chance.below(32)).min(bytes.len());
-    match chance.below(9) {
+    match chance.below(10) {
         0 => drop(bytes.drain(at..end)),
         1 => bytes.truncate(at),
         2 => bytes.extend_from_within(at..end),
@@ -110,6 +134,7 @@ fn accident(bytes: &mut Vec<u8>, examples: &[&[u8]], words: &[&str], chance: &mu
             let word = chance.pick(words).repeat(1 + chance.below(2_000));
             bytes.splice(at..at, word.into_bytes());
         }
+        9 => _ = bytes.splice(at..at, [chance.below(256) as u8]),
         _ => {}
     }
 }
