@@ -13,6 +13,7 @@ mod faults;
 mod interleavings;
 mod limits;
 mod runs;
+mod service;
 mod sources;
 mod starts;
 mod support;
