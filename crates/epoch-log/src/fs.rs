@@ -105,10 +105,6 @@ pub trait File: fmt::Debug + Send + Sync {
     /// `StorageFull`, `QuotaExceeded`: nothing happened. Whatever else the system says.
     fn reserve(&self, offset: u64, length: u64) -> io::Result<()>;
 
-    /// Has the system begin to write these bytes to the disk, so that a later [`sync_data`](Self::sync_data) has less left to
-    /// do. Promises nothing, and never waits for the disk: what fails is told by that sync. Does nothing by default.
-    fn start_write_back(&self, _offset: u64, _length: u64) {}
-
     /// Makes bytes and length durable.
     ///
     /// # Errors

@@ -15,10 +15,6 @@ use crate::{Body, Chunk, Epoch, Error, Footer, Layout, MAX_FOOTER_BYTES, NewChun
 /// Chunks and layouts of one file may take this much of its footer; positions have the other half.
 const MAX_CHUNK_BYTES: u64 = MAX_FOOTER_BYTES as u64 / 2 - 4096;
 
-/// From here on a body is on its way to the disk before the seal syncs it: the sync of 80 MB that were appended within a second
-/// takes below 1 ms then instead of 40. A smaller one costs a sync as much as none.
-const WRITE_BACK_BYTES: usize = 1 << 20;
-
 /// `<to>.open`. After a failed write or sync it takes nothing more (invariant 17).
 #[derive(Debug)]
 pub(crate) struct OpenFile {
@@ -98,9 +94,6 @@ impl OpenFile {
             return Err(Error::Limit { path: self.path.to_path_buf(), what });
         }
         self.extend(body)?;
-        if body.len() >= WRITE_BACK_BYTES {
-            self.file.start_write_back(chunk.offset, chunk.length);
-        }
         self.footer_bytes = footer_bytes;
         if new_layout {
             self.layouts.push(Arc::clone(&new.layout));

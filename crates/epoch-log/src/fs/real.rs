@@ -114,14 +114,6 @@ impl File for RealFile {
         }
     }
 
-    /// Advice that the bytes are not needed makes Linux write those that are not on the disk yet, without waiting
-    /// (`torvalds/linux mm/fadvise.c`); they stay in the page cache until that is done. Elsewhere nothing happens.
-    #[cfg(target_os = "linux")]
-    fn start_write_back(&self, offset: u64, length: u64) {
-        let Some(length) = std::num::NonZeroU64::new(length) else { return };
-        let _ = rustix::fs::fadvise(&self.0, offset, Some(length), rustix::fs::Advice::DontNeed); // it is advice
-    }
-
     fn sync_data(&self) -> io::Result<()> {
         self.0.sync_data()
     }
