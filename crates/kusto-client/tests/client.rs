@@ -304,6 +304,18 @@ async fn resources_are_asked_for_once_and_again_when_their_signature_is_refused(
 }
 
 #[tokio::test]
+async fn what_is_lent_is_asked_for_beforehand_where_somebody_says_so() {
+    let (double, client) = start().await;
+    client.prepare().await.unwrap();
+    let mut asked = double.commands();
+    asked.sort();
+    assert_eq!(asked, [".get ingestion resources", ".get kusto identity token"]);
+    let stored = client.upload(blob("1,x\n")).await.unwrap();
+    client.queue(&ingestion(), &stored).await.unwrap();
+    assert_eq!(double.commands().len(), 2, "neither asks again");
+}
+
+#[tokio::test]
 async fn a_signature_that_expires_under_many_uploads_is_replaced_once_for_all_of_them() {
     let (double, client) = start().await;
     client.upload(blob("1,x\n")).await.unwrap();

@@ -89,6 +89,24 @@ const DIGEST: &str = "1d7ed41018071e4055d3b0a6d390c57b";
 const CHECK: &str = "022ac422bb8360bdec0a07980318a582";
 
 #[test]
+fn rows_that_say_something_of_sums_have_version_2_and_others_version_1() {
+    let mut summed = intent(2);
+    summed.chunks[1].sum = Some(RowSum { over: 7, sum: u64::MAX });
+    let over = Start { by: start(3), head: None, sums_over: Some("[\"id\"]".to_owned()) };
+    let written = |row: &Row| write_row(lineage(), row).remove(0).body;
+    let rows = [Row::Start(over), Row::Intent(summed.into())];
+    assert_eq!(written(&rows[0]), r#"{"v":2,"row":{"by":"3-0000000000c0ffee","head":null,"sums_over":"[\"id\"]"}}"#);
+    let of_intent = written(&rows[1]);
+    assert!(of_intent.starts_with(r#"{"v":2,"#), "{of_intent}");
+    assert!(of_intent.contains(r#","sum":{"over":7,"sum":18446744073709551615}}"#), "{of_intent}");
+    assert_eq!(of_intent.matches("\"over\"").count(), 1, "a chunk without a sum says nothing: {of_intent}");
+    for row in rows {
+        assert_eq!(read_rows(lineage(), &write_row(lineage(), &row)).unwrap(), [row]);
+    }
+    assert!(all_kinds().iter().all(|row| written(row).starts_with(r#"{"v":1,"#)));
+}
+
+#[test]
 fn a_long_row_is_cut_into_parts_that_come_in_any_order_and_more_than_once() {
     let row = Row::Intent(intent(9_000).into());
     let mut raw = write_row(lineage(), &row);
@@ -229,8 +247,8 @@ fn content_with_right_checksums_and_any_nonsense_in_it_never_panics_and_keeps_it
 #[test]
 fn a_newer_format_is_named_as_such() {
     let raw = write_row(lineage(), &all_kinds()[0]).remove(0);
-    let newer = forge(&raw, r#"{"v":2,"row":"something else"}"#);
-    assert!(matches!(read_rows(lineage(), &[newer]), Err(RowError::Newer { found: 2, .. })));
+    let newer = forge(&raw, r#"{"v":3,"row":"something else"}"#);
+    assert!(matches!(read_rows(lineage(), &[newer]), Err(RowError::Newer { found: 3, .. })));
 }
 
 /// The same columns with another body and checksums that fit, as only a defect could write it.

@@ -365,6 +365,10 @@ impl Orders {
 }
 
 impl<S: Service> Service for Faulty<S> {
+    fn prepare(&self) -> BoxFuture<'_, Result<()>> {
+        self.0.service.prepare()
+    }
+
     fn upload(&self, blob: Blob) -> BoxFuture<'_, Result<UploadedBlob>> {
         async move { self.call(Operation::Upload, || self.0.service.upload(blob.clone())).await }.boxed()
     }

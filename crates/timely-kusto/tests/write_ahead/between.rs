@@ -3,59 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use kusto_client::{Blob, Client, Ingestion, IngestionStatus, Result, Service, Table, Ticket, UploadedBlob};
+use kusto_client::{Client, Table};
 use kusto_emulator::{Endpoint, Fault, FaultRule};
 use timely_kusto::{Deadlines, Reader, WriteAhead, WriteAheadOptions};
 
+use crate::service::Between;
 use crate::support::*;
-
-/// Passes everything on, except what a test changes.
-struct Between {
-    client: Client,
-    before: fn(&str),
-    after: fn(&str, Table) -> Table,
-}
-
-impl std::fmt::Debug for Between {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.client.fmt(f)
-    }
-}
-
-impl Service for Between {
-    fn upload(&self, blob: Blob) -> BoxFuture<'_, Result<UploadedBlob>> {
-        (self.before)("upload");
-        self.client.upload(blob)
-    }
-
-    fn queue<'a>(
-        &'a self,
-        ingestion: &'a Ingestion,
-        blob: &'a UploadedBlob,
-    ) -> BoxFuture<'a, Result<Ticket>> {
-        self.client.queue(ingestion, blob)
-    }
-
-    fn status<'a>(&'a self, ticket: &'a Ticket) -> BoxFuture<'a, Result<IngestionStatus>> {
-        self.client.status(ticket)
-    }
-
-    fn command<'a>(&'a self, database: &'a str, command: &'a str) -> BoxFuture<'a, Result<Table>> {
-        (self.before)(command);
-        let answer = self.client.command(database, command);
-        answer.map(|answer| answer.map(|table| (self.after)(command, table))).boxed()
-    }
-
-    fn prepare(&self) -> BoxFuture<'_, Result<()>> {
-        self.client.prepare()
-    }
-
-    fn query<'a>(&'a self, database: &'a str, query: &'a str) -> BoxFuture<'a, Result<Vec<Table>>> {
-        self.client.query(database, query)
-    }
-}
 
 fn ahead(place: &Place, before: fn(&str), after: fn(&str, Table) -> Table) -> WriteAhead {
     ahead_of(place, before, after, WriteAheadOptions::new("numbers", place.state.path()))
@@ -68,7 +21,7 @@ fn ahead_of(
     options: WriteAheadOptions,
 ) -> WriteAhead {
     let client = Client::connect(place.connection()).unwrap();
-    let service = Arc::new(Between { client, before, after });
+    let service = Arc::new(Between { before, after, ..Between::new(client) });
     WriteAhead::with_service(service, write().build().unwrap(), options).unwrap()
 }
 

@@ -1,9 +1,12 @@
 //! Limits: what happens when the service is away, and what a damaged file leads to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use kusto_client::Client;
+use kusto_client::testing::{Faulty, Operation};
 use kusto_emulator::{Endpoint, Fault, FaultRule};
-use timely_kusto::Deadlines;
+use timely_kusto::{Deadlines, WriteAhead, WriteAheadOptions};
 
 use crate::support::*;
 
@@ -61,6 +64,50 @@ fn as_many_epochs_as_may_wait_for_their_commit_make_the_sink_full() {
     all_well(&outcomes);
     let found = place.ids();
     assert!(found.windows(2).all(|pair| pair[0] < pair[1]), "a row is there twice");
+}
+
+#[test]
+fn however_many_chunks_wait_few_of_their_messages_are_on_their_way_at_a_time() {
+    const EPOCHS: u64 = 100;
+    let place = Place::new();
+    let service = Faulty::new(Client::connect(place.connection()).unwrap());
+    service.hold(Operation::Queue);
+    let options = WriteAheadOptions::new("numbers", place.state.path());
+    let ahead =
+        WriteAhead::with_service(Arc::new(service.clone()), write().build().unwrap(), options).unwrap();
+    let outcomes = on_workers(1, move |worker| {
+        let mut run = Run::open(worker, &ahead)?;
+        for _ in 0..EPOCHS {
+            run.feed(u64::MAX, 1);
+            worker.step();
+        }
+        // All are uploaded, and each that may has come to its message.
+        run.step_until(worker, |run| {
+            run.handle.stats().blobs == EPOCHS && service.held(Operation::Queue) >= 32
+        });
+        assert_eq!(service.held(Operation::Queue), 32);
+        service.release_all();
+        run.finish(worker)
+    });
+    all_well(&outcomes);
+    place.holds(0..EPOCHS * PARTITIONS);
+}
+
+#[test]
+fn storage_is_lent_before_there_are_rows() {
+    let place = Place::new();
+    let (ahead, handle) = (place.ahead(), place.handle());
+    all_well(&on_workers(2, move |worker| {
+        let mut run = Run::open(worker, &ahead)?;
+        run.step_until(worker, |_| {
+            let asked: Vec<_> = handle.requests().into_iter().map(|request| request.operation).collect();
+            let lent = [".get ingestion resources", ".get kusto identity token"];
+            lent.iter().all(|command| asked.iter().any(|asked| asked == command))
+        });
+        run.feed(30, 30);
+        run.finish(worker)
+    }));
+    place.holds(0..30);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod hashes;
 mod interleavings;
 mod limits;
 mod runs;
+mod service;
 mod sources;
 mod starts;
 mod support;

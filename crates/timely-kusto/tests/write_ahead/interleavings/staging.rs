@@ -1,11 +1,12 @@
 //! What is in the staging table: copies, attempts, sweeps.
 
 use super::*;
+use std::borrow::Cow;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use kusto_client::{Blob, Client, Ingestion, IngestionStatus, Service, Table, Ticket, UploadedBlob};
+use kusto_client::Client;
+
+use crate::service::Between;
 
 fn statuses_unread() -> FaultRule {
     let away = Fault::Fail { status: 503, retry_after: None };
@@ -43,43 +44,11 @@ impl Play {
     }
 }
 
-/// A service that moves everything that is staged, instead of what a commit names.
-#[derive(Debug)]
-struct MovesAll(Client);
-
-impl Service for MovesAll {
-    fn upload(&self, blob: Blob) -> BoxFuture<'_, kusto_client::Result<UploadedBlob>> {
-        self.0.upload(blob)
-    }
-
-    fn queue<'a>(
-        &'a self,
-        ingestion: &'a Ingestion,
-        blob: &'a UploadedBlob,
-    ) -> BoxFuture<'a, kusto_client::Result<Ticket>> {
-        self.0.queue(ingestion, blob)
-    }
-
-    fn status<'a>(&'a self, ticket: &'a Ticket) -> BoxFuture<'a, kusto_client::Result<IngestionStatus>> {
-        self.0.status(ticket)
-    }
-
-    fn command<'a>(&'a self, database: &'a str, text: &'a str) -> BoxFuture<'a, kusto_client::Result<Table>> {
-        let Some(named) = text.strip_prefix(".move extents from") else {
-            return self.0.command(database, text);
-        };
-        let (all, _ids) = named.rsplit_once('(').unwrap();
-        let all = format!(".move extents all from{all}");
-        async move { self.0.command(database, &all).await }.boxed()
-    }
-
-    fn query<'a>(
-        &'a self,
-        database: &'a str,
-        query: &'a str,
-    ) -> BoxFuture<'a, kusto_client::Result<Vec<Table>>> {
-        self.0.query(database, query)
-    }
+/// Moves everything that is staged, instead of what a commit names.
+fn all_instead(command: &str) -> Cow<'_, str> {
+    let Some(named) = command.strip_prefix(".move extents from") else { return command.into() };
+    let (all, _ids) = named.rsplit_once('(').unwrap();
+    format!(".move extents all from{all}").into()
 }
 
 /// A copy of a message is ingested after what it brings was committed; then there is another commit, and another start.
@@ -94,7 +63,8 @@ fn twice_after_the_commit(by_name: bool) -> Ending {
         true => WriteAhead::connect(&play.place.connection(), &kept, options),
         false => {
             let client = Client::connect(play.place.connection()).unwrap();
-            WriteAhead::with_service(Arc::new(MovesAll(client)), kept, options)
+            let moves_all = Between { instead: all_instead, ..Between::new(client) };
+            WriteAhead::with_service(Arc::new(moves_all), kept, options)
         }
     };
     let (ahead, handle) = (ahead.unwrap(), play.place.handle());
