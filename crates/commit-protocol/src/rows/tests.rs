@@ -95,7 +95,10 @@ fn rows_that_say_something_of_sums_have_version_2_and_others_version_1() {
     let over = Start { by: start(3), head: None, sums_over: Some("[\"id\"]".to_owned()) };
     let written = |row: &Row| write_row(lineage(), row).remove(0).body;
     let rows = [Row::Start(over), Row::Intent(summed.into())];
-    assert_eq!(written(&rows[0]), r#"{"v":2,"row":{"by":"3-0000000000c0ffee","head":null,"sums_over":"[\"id\"]"}}"#);
+    assert_eq!(
+        written(&rows[0]),
+        r#"{"v":2,"row":{"by":"3-0000000000c0ffee","head":null,"sums_over":"[\"id\"]"}}"#
+    );
     let of_intent = written(&rows[1]);
     assert!(of_intent.starts_with(r#"{"v":2,"#), "{of_intent}");
     assert!(of_intent.contains(r#","sum":{"over":7,"sum":18446744073709551615}}"#), "{of_intent}");
