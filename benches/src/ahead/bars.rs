@@ -1,5 +1,7 @@
 //! What is aimed at, and whether it is reached.
 
+use timely_kusto::WriteAheadOptions;
+
 use super::report::AheadReport;
 use super::{Recovered, Written};
 use crate::bars::{Bar, MEMORY};
@@ -30,7 +32,11 @@ pub(super) fn bars(report: &AheadReport, memory: usize) -> Vec<Bar> {
     bars.push(slow_commands(report));
     bars.extend(report.recovery.iter().max_by_key(|start| start.log_bytes).map(recovery));
     bars.push(flat("rows", 1_000_000, report.by_rows.iter().map(|run| (run.sent.rows, run))));
-    bars.push(flat("epochs", 1_000, report.by_epochs.iter().map(|run| (run.epochs, &run.written))));
+    bars.push(flat(
+        "epochs",
+        2 * WriteAheadOptions::OPEN_EPOCHS,
+        report.by_epochs.iter().map(|run| (run.epochs, &run.written)),
+    ));
     bars.extend(peak(report));
     bars.push(disk(&report.small_log, memory));
     bars

@@ -5,7 +5,7 @@
 //!  commands:  epochs of 10^3 to 10^7 rows                       the cluster's own list of requests
 //!  visible:   a steady pace into a cluster that ingests         three clocks, each command's time
 //!  recovery:  killed with N rows sealed and none staged         until open
-//!  memory:    10^5 to 10^7 rows (10^8 on request), 10^2 to 10^4 epochs
+//!  memory:    10^5 to 10^7 rows (10^8 on request), 10^3 to 3 · 10^4 epochs
 //!  disk:      slow commands and a small limit
 //! ```
 //! Every run has a process, a cluster and a state directory of its own, and is an error unless the table holds each row
@@ -53,7 +53,8 @@ pub struct AheadOptions {
     pub rows_per_epoch: u64,
     /// Rows of an epoch, to count commands with. Default: 10^3 to 10^7.
     pub epoch_sizes: Vec<u64>,
-    /// Numbers of epochs (of 100 rows), to look at memory with; the last two are compared. Default: 10^2 to 10^4.
+    /// Numbers of epochs (of 100 rows), to look at memory with; the last two are compared. As many as may be open at once, 1,024 by default,
+    /// are only reached by longer runs than that. Default: 1,000, 10,000 and 30,000.
     pub epochs: Vec<u64>,
     /// What each command takes longer in the runs with slow commands. Default: 2 s.
     pub command_delay: Duration,
@@ -95,7 +96,7 @@ impl AheadOptions {
             rounds: 3,
             rows_per_epoch: 1_000_000.min(most),
             epoch_sizes: (3..=7).map(|power| 10_u64.pow(power)).filter(|size| *size <= most).collect(),
-            epochs: vec![100, 1_000, 10_000],
+            epochs: vec![1_000, 10_000, 30_000],
             command_delay: Duration::from_secs(2),
             small_log_bytes: 128 << 20,
             logs: vec![most / 10, most * 3 / 10, most],

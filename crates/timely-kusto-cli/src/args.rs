@@ -269,7 +269,7 @@ pub(crate) struct BenchArguments {
     #[arg(long, default_value = "2s", value_name = "DURATION", value_parser = duration)]
     pub(crate) command_delay: Duration,
     /// In the write-ahead mode: numbers of epochs of 100 rows to look at memory with; the last two are compared
-    #[arg(long, value_delimiter = ',', default_value = "100,1_000,10_000", value_name = "NUMBERS", value_parser = count)]
+    #[arg(long, value_delimiter = ',', default_value = "1_000,10_000,30_000", value_name = "NUMBERS", value_parser = count)]
     pub(crate) epochs: Vec<u64>,
     /// In the write-ahead mode: where directories for epoch files are made, on the disk to measure (made itself if need be);
     /// the system's directory for temporary files by default

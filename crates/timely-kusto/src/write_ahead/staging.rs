@@ -84,21 +84,23 @@ impl Process {
     }
 
     async fn attempt(self: &Arc<Self>, place: &Place, tag: Tag, into: StagingName) -> Result<(), SinkError> {
-        let body = place.file.body(place.index).map_err(WriteAheadError::from)?;
-        let staging = Staging {
-            table: into.to_string(),
-            tag: tag.to_string(),
-            format: body.layout().format.clone(),
-            mapping: mapping_of(body.layout(), &into.to_string())?,
-            direct: self.options.stages_directly(),
+        let staging = {
+            // Not kept open: a thousand chunks may wait for their turn or their status, and descriptors are few.
+            let body = place.file.body(place.index).map_err(WriteAheadError::from)?;
+            Staging {
+                table: into.to_string(),
+                tag: tag.to_string(),
+                format: body.layout().format.clone(),
+                mapping: mapping_of(body.layout(), &into.to_string())?,
+                direct: self.options.stages_directly(),
+            }
         };
-        let (rows, raw_bytes) = (body.chunk().rows, body.chunk().raw_bytes);
         let uploaded = match self.early.take(tag.chunk).await {
             Some(uploaded) => Ok(uploaded),
-            None => self.upload_sealed(body, rows, raw_bytes).await,
+            None => self.upload_sealed(place, &staging.format).await,
         };
         let staged = match uploaded {
-            Ok(uploaded) => self.courier.stage(uploaded, &staging, rows).await,
+            Ok(uploaded) => self.courier.stage(uploaded, &staging, place.rows).await,
             Err(error) => Err(error),
         };
         staged.inspect_err(|error| {
@@ -109,21 +111,17 @@ impl Process {
     }
 
     /// Reads a body and uploads it.
-    async fn upload_sealed(
-        &self,
-        body: epoch_log::Body,
-        rows: u64,
-        raw_bytes: u64,
-    ) -> Result<Uploaded, SinkError> {
-        let format = body.layout().format.clone();
-        // Held while the body is in memory, before anything of it is read.
+    async fn upload_sealed(&self, place: &Place, format: &str) -> Result<Uploaded, SinkError> {
+        // Held while the body is open or in memory.
         let _turn = self.uploads.acquire().await.map_err(|_| SinkError::Stopped)?;
+        let body = place.file.body(place.index).map_err(WriteAheadError::from)?;
         let _room = self.room_for_body(body.length()).await?;
+        let (rows, raw_bytes) = (body.chunk().rows, body.chunk().raw_bytes);
         let mut memory = self.budget.reserve();
         memory.resize(usize::try_from(body.length()).unwrap_or(usize::MAX));
         let read = tokio::task::spawn_blocking(move || read_body(&body)).await;
         let body = read.map_err(|broken| SinkError::Broken(format!("reading a chunk: {broken}")))??;
-        self.courier.upload_body(&format, Packed { body, rows, raw_bytes, memory }).await
+        self.courier.upload_body(format, Packed { body, rows, raw_bytes, memory }).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Limits: what happens when the service is away, and what a damaged file leads to.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,9 +73,10 @@ fn however_many_chunks_wait_few_of_their_messages_are_on_their_way_at_a_time() {
     let place = Place::new();
     let service = Faulty::new(Client::connect(place.connection()).unwrap());
     service.hold(Operation::Queue);
-    let options = WriteAheadOptions::new("numbers", place.state.path());
-    let ahead =
-        WriteAhead::with_service(Arc::new(service.clone()), write().build().unwrap(), options).unwrap();
+    let state = place.state.path().canonicalize().unwrap();
+    let options = WriteAheadOptions::new("numbers", &state);
+    let shared = Arc::new(service.clone());
+    let ahead = WriteAhead::with_service(shared, write().build().unwrap(), options).unwrap();
     let outcomes = on_workers(1, move |worker| {
         let mut run = Run::open(worker, &ahead)?;
         for _ in 0..EPOCHS {
@@ -86,11 +88,19 @@ fn however_many_chunks_wait_few_of_their_messages_are_on_their_way_at_a_time() {
             run.handle.stats().blobs == EPOCHS && service.held(Operation::Queue) >= 32
         });
         assert_eq!(service.held(Operation::Queue), 32);
+        assert_eq!(open_epoch_files(&state), 0, "what waits is not kept open");
         service.release_all();
         run.finish(worker)
     });
     all_well(&outcomes);
     place.holds(0..EPOCHS * PARTITIONS);
+}
+
+/// Sealed epoch files below `state` that this process has open, where that can be told.
+fn open_epoch_files(state: &Path) -> usize {
+    let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else { return 0 };
+    let files = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    files.filter(|file| file.starts_with(state) && file.extension().is_some_and(|it| it == "epochs")).count()
 }
 
 #[test]
