@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! timely-kusto-chaos-XXXXXX/round-1/cluster        what the local cluster keeps
-//!                                  /disks/0-2      the disk of process 2; a rival's begin with 1
+//!                                  /disks/2/0      on the disk of process 2 its state; a rival's is 2/1
 //!                                  /step-12-*      pipeline files, hosts, output
 //! ```
 
@@ -13,9 +13,11 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// Megabytes of the disks of a round, where they can be made full: many times what a pipeline needs whose rows are
+use super::walk::MOST_PROCESSES;
+
+/// Megabytes of each disk, where it can be made full: many times what a pipeline needs whose rows are
 /// committed ten times a second, and memory only as far as it is used.
-const DISK_MEGABYTES: usize = 64;
+const DISK_MEGABYTES: usize = 32;
 
 /// The directory of a walk.
 #[derive(Debug)]
@@ -27,7 +29,8 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Site {
     path: PathBuf,
-    mounted: bool,
+    /// One for each process, or none where this is not allowed.
+    mounted: Vec<PathBuf>,
 }
 
 impl Place {
@@ -39,9 +42,14 @@ impl Place {
     /// The directories of a round.
     pub(super) fn site(&self, round: u64) -> io::Result<Site> {
         let path = self.directory.path().join(format!("round-{round}"));
-        fs::create_dir_all(path.join("disks"))?;
-        let mounted = mount(&path.join("disks"));
-        Ok(Site { path, mounted })
+        let mut site = Site { path, mounted: Vec::new() };
+        let disks: Vec<_> = (0..MOST_PROCESSES).map(|process| site.whole_disk(process)).collect();
+        disks.iter().try_for_each(fs::create_dir_all)?;
+        site.mounted.extend(disks.iter().take_while(|disk| mount(disk)).cloned());
+        if site.mounted.len() < disks.len() {
+            site.unmount();
+        }
+        Ok(site)
     }
 
     /// Keeps everything; where it is.
@@ -53,19 +61,23 @@ impl Place {
 impl Site {
     /// Whether its disks can be made full.
     pub(super) fn can_be_full(&self) -> bool {
-        self.mounted
+        !self.mounted.is_empty()
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// The disk of a process.
-    pub(super) fn disk(&self, start: usize, process: usize) -> PathBuf {
-        self.path.join("disks").join(format!("{start}-{process}"))
+    fn whole_disk(&self, process: usize) -> PathBuf {
+        self.path.join("disks").join(process.to_string())
     }
 
-    /// A disk is lost; whether there was one.
+    /// What a process of a start has on its disk.
+    pub(super) fn disk(&self, start: usize, process: usize) -> PathBuf {
+        self.whole_disk(process).join(start.to_string())
+    }
+
+    /// What is on a disk is lost; whether there was something.
     pub(super) fn lose(&self, disk: &Path) -> io::Result<bool> {
         match fs::remove_dir_all(disk) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -73,9 +85,9 @@ impl Site {
         }
     }
 
-    /// Fills the disks to their last byte.
-    pub(super) fn fill(&self) -> io::Result<()> {
-        let mut filler = File::create(self.filler())?;
+    /// Fills the disk of a process to its last byte.
+    pub(super) fn fill(&self, process: usize) -> io::Result<()> {
+        let mut filler = File::create(filler(&self.whole_disk(process)))?;
         loop {
             match filler.write_all(&[0; 1 << 12]) {
                 Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(()),
@@ -84,12 +96,12 @@ impl Site {
         }
     }
 
-    /// Gives the room back.
+    /// Gives the room back, on all disks.
     pub(super) fn empty(&self) -> io::Result<()> {
-        match fs::remove_file(self.filler()) {
+        self.mounted.iter().try_for_each(|disk| match fs::remove_file(filler(disk)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed,
-        }
+        })
     }
 
     /// Removes what the processes of a step said and were told.
@@ -111,7 +123,7 @@ impl Site {
 
     /// Unmounts, with what is on the disks in plain directories.
     pub(super) fn keep(mut self) -> io::Result<()> {
-        if !self.mounted {
+        if self.mounted.is_empty() {
             return Ok(());
         }
         let (disks, kept) = (self.path.join("disks"), self.path.join("kept"));
@@ -119,22 +131,19 @@ impl Site {
         let copied = Command::new("cp").arg("-a").arg(&disks).arg(&kept).status()?;
         self.unmount();
         if copied.success() {
+            // Empty ones, unless one could not be unmounted.
+            (0..MOST_PROCESSES).try_for_each(|process| fs::remove_dir(self.whole_disk(process)))?;
             fs::remove_dir(&disks)?;
             fs::rename(kept, disks)?;
         }
         Ok(())
     }
 
-    fn filler(&self) -> PathBuf {
-        self.path.join("disks").join("filler")
-    }
-
     fn unmount(&mut self) {
-        if std::mem::take(&mut self.mounted) {
-            let disks = self.path.join("disks");
-            let unmounted = Command::new("umount").arg(&disks).status();
+        for disk in self.mounted.drain(..) {
+            let unmounted = Command::new("umount").arg(&disk).status();
             if !unmounted.is_ok_and(|status| status.success()) {
-                eprintln!("{} could not be unmounted: umount it, then remove it", disks.display());
+                eprintln!("{} could not be unmounted: umount it, then remove it", disk.display());
             }
         }
     }
@@ -144,6 +153,10 @@ impl Drop for Site {
     fn drop(&mut self) {
         self.unmount();
     }
+}
+
+fn filler(disk: &Path) -> PathBuf {
+    disk.join("filler")
 }
 
 /// Mounts a small disk of memory; whether that is allowed here.

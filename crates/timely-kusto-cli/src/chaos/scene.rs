@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use super::children::Children;
 use super::judge::{End, Suffered, judge};
 use super::round::{Manner, Round};
-use super::walk::{Ending, Moment, Shape, Step};
+use super::walk::{Ending, FullDisk, MOST_PROCESSES, Moment, Shape, Step};
 use super::weather::Weather;
 use super::{PATIENCE, TICK, Trouble};
 
@@ -44,9 +44,12 @@ enum Act {
     Turn(Weather),
     Pause(usize),
     Resume(usize),
-    Fill,
+    /// The disk of one process, or of each.
+    Fill(Option<usize>),
     Empty,
-    Release { die: bool },
+    Release {
+        die: bool,
+    },
     FailOver,
 }
 
@@ -131,8 +134,8 @@ fn acts(step: &Step, disk_can_be_full: bool) -> Vec<(u64, Act)> {
         acts.push((stall.at, Act::Pause(stall.process)));
         acts.push((stall.at + stall.length, Act::Resume(stall.process)));
     }
-    if let Some((at, length)) = step.full_disk.filter(|_| disk_can_be_full) {
-        acts.extend([(at, Act::Fill), (at + length, Act::Empty)]);
+    if let Some(FullDisk { process, at, length }) = step.full_disk.filter(|_| disk_can_be_full) {
+        acts.extend([(at, Act::Fill(process)), (at + length, Act::Empty)]);
     }
     acts.extend(step.release.map(|(at, die)| (at, Act::Release { die })));
     acts.extend(step.fail_over.map(|at| (at, Act::FailOver)));
@@ -234,7 +237,7 @@ impl Scene<'_, '_> {
                     self.round.tally.stalls += u64::from(cast.children.signal(process, Signal::STOP)?);
                 }
                 Act::Resume(process) => drop(cast.children.signal(process, Signal::CONT)?),
-                Act::Fill => {
+                Act::Fill(_) => {
                     cast.suffered.iter_mut().for_each(|it| it.troubled = true);
                     self.act_without(&act)?;
                 }
@@ -247,10 +250,13 @@ impl Scene<'_, '_> {
     fn act_without(&mut self, act: &Act) -> Result<(), Trouble> {
         match act {
             Act::Turn(weather) => self.round.turn(weather),
-            Act::Fill => {
-                self.round.tally.full_disks += 1;
+            Act::Fill(process) => {
                 self.full = true;
-                self.round.site.fill()?;
+                let which = process.map_or(0..MOST_PROCESSES, |process| process..process + 1);
+                for process in which {
+                    self.round.tally.full_disks += 1;
+                    self.round.site.fill(process)?;
+                }
             }
             Act::Empty => {
                 self.full = false;

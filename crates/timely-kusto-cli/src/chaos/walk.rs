@@ -11,6 +11,9 @@ use timely_kusto::failpoints::{COMMITTING, STARTING, STEPS};
 
 use super::weather::{Doubts, Weather};
 
+/// Processes of a start.
+pub(super) const MOST_PROCESSES: usize = 3;
+
 /// One start of the pipeline, and how it ends.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Step {
@@ -25,8 +28,7 @@ pub(super) struct Step {
     /// The service's moods: from which millisecond of the step on, in order.
     pub(super) weather: Vec<(u64, Weather)>,
     pub(super) stalls: Vec<Stall>,
-    /// When the disk is full, and for how long, in milliseconds.
-    pub(super) full_disk: Option<(u64, u64)>,
+    pub(super) full_disk: Option<FullDisk>,
     /// When requests that are held on their way go on, and whether they die instead.
     pub(super) release: Option<(u64, bool)>,
     /// When the service's node is replaced by another one.
@@ -53,6 +55,15 @@ pub(super) enum Pace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Stall {
     pub(super) process: usize,
+    /// In milliseconds of the step.
+    pub(super) at: u64,
+    pub(super) length: u64,
+}
+
+/// The disk of one process, or of each, is full for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct FullDisk {
+    pub(super) process: Option<usize>,
     /// In milliseconds of the step.
     pub(super) at: u64,
     pub(super) length: u64,
@@ -99,9 +110,11 @@ impl Step {
             lost_disks: every.clone().filter(|_| chance.random_bool(0.06)).collect(),
             weather: weather(&mut chance, doubts),
             stalls: stalls(&mut chance, shape),
-            full_disk: chance
-                .random_bool(0.06)
-                .then(|| (chance.random_range(0..600), chance.random_range(50..600))),
+            full_disk: chance.random_bool(0.08).then(|| FullDisk {
+                process: chance.random_bool(0.6).then(|| chance.random_range(0..shape.processes)),
+                at: chance.random_range(0..600),
+                length: chance.random_range(50..600),
+            }),
             release: chance
                 .random_bool(0.6)
                 .then(|| (chance.random_range(0..1_200), chance.random_bool(0.2))),

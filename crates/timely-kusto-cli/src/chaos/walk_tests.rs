@@ -28,12 +28,13 @@ fn a_seed_takes_the_same_decisions_again_and_another_seed_others() {
 fn every_decision_can_be_carried_out() {
     for step in steps(3) {
         let Shape { processes, workers } = step.shape;
-        assert!((1..=3).contains(&processes) && (1..=3).contains(&workers), "{step:?}");
+        assert!((1..=MOST_PROCESSES).contains(&processes) && (1..=3).contains(&workers), "{step:?}");
         let among = |process: &usize| *process < processes;
         assert!(
             step.lost_disks.iter().all(among) && step.stalls.iter().all(|it| among(&it.process)),
             "{step:?}"
         );
+        assert!(step.full_disk.and_then(|it| it.process).is_none_or(|process| among(&process)), "{step:?}");
         assert!(step.weather.is_sorted_by_key(|(at, _)| *at) && step.weather[0].0 == 0, "{step:?}");
         match &step.ending {
             Ending::Kill { processes: killed, .. } => {
@@ -74,6 +75,8 @@ fn nothing_is_left_out_of_a_long_walk() {
     }
     assert_eq!((places.len(), shapes.len()), (2 * (STARTING.len() + COMMITTING.len()) + STEPS.len(), 9));
     assert!(endings.iter().all(|count| *count > 20), "{endings:?}");
+    let full: BTreeSet<_> = steps(4).filter_map(|step| step.full_disk).map(|it| it.process).collect();
+    assert_eq!(full, BTreeSet::from([None, Some(0), Some(1), Some(2)]));
     assert!(spells.len() >= 14, "{spells:?}");
 }
 

@@ -54,12 +54,12 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// The size of the next chunk of an epoch that has so many of at most `most`. Beyond its share a chunk takes memory only
-    /// where there is `room`.
-    fn after(self, chunks: u64, most: u64, share: usize, room: bool) -> Self {
+    /// The size of the next chunk of an epoch that has so many of at most `most`. Chunks get no larger than `longest`, unless
+    /// they are so as usual.
+    fn after(self, chunks: u64, most: u64, longest: usize) -> Self {
         let sixteenths = chunks.saturating_mul(16) / most.max(1);
         let times = 1 << sixteenths.saturating_sub(7).min(8);
-        let longest = if room { MOST_BYTES } else { share };
+        let longest = longest.min(MOST_BYTES);
         Size {
             bytes: self.bytes.saturating_mul(times).min(longest.max(self.bytes)),
             rows: self.rows.map(|rows| rows.saturating_mul(times as u64)),
@@ -72,8 +72,9 @@ impl Process {
     pub(super) fn chunk_size(&self, epoch: u64, peers: usize) -> Size {
         let (options, workers) = (&self.courier.options, self.operators());
         let usual = Size { bytes: options.chunk_bytes(workers), rows: options.batch_rows() };
-        let room = self.budget.is_half_free();
-        usual.after(self.epoch_chunks.of(epoch), self.most_chunks(peers), options.chunk_share(workers), room)
+        // Beyond its share a chunk takes memory that nobody uses, and leaves the other workers theirs.
+        let sharers = if self.budget.is_half_free() { 1 } else { workers };
+        usual.after(self.epoch_chunks.of(epoch), self.most_chunks(peers), options.chunk_share(sharers))
     }
 
     /// Counts a chunk.
