@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use kusto_client::{Column, Table};
 use serde_json::{Value, json};
-use timely_kusto::{Audit, EpochAudit, EpochState};
+use timely_kusto::{Audit, EpochAudit, EpochState, SumAudit};
 
 use crate::ahead::Ahead;
 use crate::exit::{Exit, Stop};
@@ -151,7 +151,7 @@ fn object(audit: &Audit) -> Value {
             "found": it.found,
             "shared_by": it.shared_by,
             "by_column": it.by_column,
-            "sum": it.sum.map(|sum| json!({ "promised": sum.promised, "found": sum.found })),
+            "sum": it.sum.map(sums),
             "state": state,
         })
     };
@@ -173,6 +173,15 @@ fn object(audit: &Audit) -> Value {
         "column_rows": audit.column_rows,
         "unpromised_rows": audit.unpromised_rows,
         "epochs": audit.epochs.iter().map(epoch).collect::<Vec<_>>(),
+    })
+}
+
+/// As text: programs that read JSON may round numbers above 2^53.
+fn sums(sum: SumAudit) -> Value {
+    json!({
+        "promised": sum.promised.to_string(),
+        "found": sum.found.map(|found| found.to_string()),
+        "equal": sum.found.map(|found| found == sum.promised),
     })
 }
 

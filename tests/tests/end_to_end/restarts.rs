@@ -76,13 +76,17 @@ fn a_killed_cluster_that_comes_back_stops_no_pipeline_and_no_row_is_missing() {
     let place = Place::new();
     let mut cluster = Cluster::start(&place);
     let config = Config::new(cluster.url()).storms(ROWS).sink("retry_max_backoff = \"1s\"");
-    let mut process = place.start_run(&slowly(config), &["-w", "2"]);
+    // Slow enough that it has not ended when the cluster is killed for the second time, on a busy machine either.
+    let mut process = place.start_run(&config.source("rate = 700"), &["-w", "2"]);
     for _ in 0..2 {
         wait_for_the_middle(&mut process, &place, &cluster);
         let failures = |process: &Process| process.stderr().matches("will be tried again").count();
         let before = failures(&process);
         cluster = cluster.kill_and_restart(&place, || {
-            until("a request that fails", || (failures(&process) > before).then_some(()));
+            until("a request that fails", || {
+                assert!(process.runs(), "it ended too early: {}", process.stderr());
+                (failures(&process) > before).then_some(())
+            });
         });
     }
     let outcome = process.wait().expect(0);

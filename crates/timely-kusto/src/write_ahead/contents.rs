@@ -5,15 +5,17 @@
 //!                               └─ rows agree by column      columns, text forms        in pages
 //! ```
 //! Only epochs whose rows agree by `_kt_epoch` are looked at: of the others it is known that they differ. What cannot be
-//! compared is said, and is no difference.
+//! compared, since a column is gone, the cluster writes values otherwise, or a query fails, is said, and is no difference.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use commit_protocol::{Epoch, Intent, Ledger, Row, RowSum};
+use kusto_client::ErrorKind;
 
 use super::WriteAheadError;
 use super::audit::{EpochAudit, EpochState, SumAudit};
 use super::process::Process;
+use super::service::{Asked, Summed};
 use super::survey::asked;
 use crate::row_hash::{Deviation, Kind, RowHash};
 
@@ -39,38 +41,45 @@ impl PromisedSums {
     }
 }
 
-/// Compares, and writes what it finds into `epochs`; returns what could not be compared, and why.
+/// Compares, and writes what it finds into `epochs`, which are in order; returns what could not be compared, and why.
 pub(super) async fn compare(
     process: &Process,
     ledger: &Ledger,
     promised: &PromisedSums,
     epochs: &mut [EpochAudit],
 ) -> Result<Vec<String>, WriteAheadError> {
-    let mut by_hash = BTreeMap::<u64, Vec<&mut EpochAudit>>::new();
-    for epoch in
-        epochs.iter_mut().filter(|it| it.state == EpochState::Agrees && it.by_column.unwrap_or(0) > 0)
-    {
-        if let Some(sum) = promised.of(epoch.epoch) {
-            epoch.sum = Some(SumAudit { promised: sum.sum, found: None });
-            by_hash.entry(sum.over).or_default().push(epoch);
+    let (mut by_hash, mut remarks, mut unnumbered) = (BTreeMap::<u64, Vec<usize>>::new(), Vec::new(), 0);
+    for (at, epoch) in epochs.iter_mut().enumerate() {
+        if !matches!(epoch.state, EpochState::Agrees | EpochState::NoTags) {
+            continue;
+        }
+        let Some(sum) = promised.of(epoch.epoch) else { continue };
+        epoch.sum = Some(SumAudit { promised: sum.sum, found: None });
+        match epoch.by_column.unwrap_or(0) {
+            0 => unnumbered += 1,
+            _ => by_hash.entry(sum.over).or_default().push(at),
         }
     }
-    let mut remarks = Vec::new();
+    if unnumbered > 0 {
+        remarks.push(not_compared(unnumbered, "no row carries their number in _kt_epoch (any more)"));
+    }
     if by_hash.is_empty() {
         return Ok(remarks);
     }
     let known = hashes(ledger);
     let columns = asked(process.desk.target_columns().await)?;
     let columns = columns.into_iter().map(|column| (column.name, Kind::from_name(&column.kind))).collect();
-    for (over, mut epochs) in by_hash {
+    for (over, places) in by_hash {
         match comparable(process, known.get(&over), &columns).await? {
-            Ok(hash) => compare_epochs(process, hash, &mut epochs).await?,
-            Err(why) => {
-                remarks.push(format!("the contents of {} epochs are not compared: {why}", epochs.len()))
-            }
+            Ok(hash) => remarks.extend(compare_epochs(process, hash, epochs, &places).await?),
+            Err(why) => remarks.push(not_compared(places.len(), &why)),
         }
     }
     Ok(remarks)
+}
+
+fn not_compared(epochs: usize, why: &str) -> String {
+    format!("the contents of {epochs} epochs are not compared: {why}")
 }
 
 /// What sums are over, by their names.
@@ -97,39 +106,136 @@ async fn comparable<'a>(
     let gone = |(name, kind): &&(String, Kind)| columns.get(name) != Some(&Some(*kind));
     if let Some((name, kind)) = hash.columns().iter().find(gone) {
         let kind = kind.name();
-        return Ok(Err(format!(
-            "they were hashed with a column {name}: {kind}, which the table has no more"
-        )));
+        let why = format!("they were hashed with a column {name}: {kind}, which the table has no more");
+        return Ok(Err(why));
     }
-    let deviations = asked(process.desk.deviations(hash).await)?;
-    Ok(deviations.first().map_or(Ok(hash), |Deviation { kind, value }| {
-        Err(format!(
-            "this cluster does not compute a {kind} as this version does, for instance of {value:?}; where that is a type, \
-             leave its columns out of hash_columns"
-        ))
-    }))
+    let deviation = readable(process.desk.deviations(hash).await)?.map(|all| all.into_iter().next());
+    Ok(deviation.and_then(|first| first.map_or(Ok(hash), |deviation| Err(of_deviation(&deviation)))))
 }
 
+fn of_deviation(Deviation { kind, value }: &Deviation) -> String {
+    format!(
+        "this cluster does not compute a {kind} as this version does, for instance of {value:?}; where that is a type, leave \
+         its columns out of hash_columns"
+    )
+}
+
+/// An answer, or in words why there is none. Who cannot sign in is to hear that, and not of hashes.
+fn readable<T>(answer: Asked<T>) -> Result<Result<T, String>, WriteAheadError> {
+    match answer {
+        Err(error) if error.kind() == ErrorKind::SignIn => asked(Err(error)),
+        answer => {
+            Ok(answer.map_err(|error| format!("the service does not answer a query about them: {error}")))
+        }
+    }
+}
+
+/// Compares the epochs at these places; returns what could not be asked.
 async fn compare_epochs(
     process: &Process,
     hash: &RowHash,
-    epochs: &mut [&mut EpochAudit],
-) -> Result<(), WriteAheadError> {
-    let expected: Vec<(u64, u64)> = epochs.iter().map(|epoch| (epoch.epoch, epoch.promised)).collect();
-    let found = asked(process.desk.sums_by_epoch(hash, &expected).await)?;
-    for epoch in epochs {
-        let Some(sum) = &mut epoch.sum else { continue };
-        sum.found = found.get(&epoch.epoch).copied();
-        if sum.found != Some(sum.promised) {
-            epoch.state = EpochState::Altered;
+    epochs: &mut [EpochAudit],
+    places: &[usize],
+) -> Result<Option<String>, WriteAheadError> {
+    let (mut failed, mut last) = (0, None);
+    for page in pages(places, hash.columns().len(), |at| epochs[at].promised) {
+        let (Some(first), Some(end)) = (page.first(), page.last()) else { continue };
+        let answer = process.desk.sums_by_epoch(hash, epochs[*first].epoch, epochs[*end].epoch).await;
+        match readable(answer)? {
+            Ok(found) => page.iter().for_each(|at| judge(&mut epochs[*at], &found)),
+            Err(why) => (failed, last) = (failed + page.len(), Some(why)),
         }
     }
-    Ok(())
+    Ok(last.map(|why| not_compared(failed, &why)))
+}
+
+/// Compares an epoch. Its rows were counted a while ago: if they are others now, that is what is wrong with it.
+fn judge(epoch: &mut EpochAudit, found: &BTreeMap<u64, Summed>) {
+    let Some(sum) = &mut epoch.sum else { return };
+    match found.get(&epoch.epoch) {
+        Some(now) if now.rows == epoch.promised => {
+            sum.found = Some(now.sum);
+            if now.sum != sum.promised {
+                epoch.state = EpochState::Altered;
+            }
+        }
+        now => {
+            epoch.by_column = Some(now.map_or(0, |now| now.rows));
+            epoch.state = EpochState::Differs;
+        }
+    }
+}
+
+/// Epochs that are asked about at a time; an answer has a row for each.
+const EPOCHS_PER_PAGE: usize = 10_000;
+
+/// Values that are hashed at a time, unless one epoch has more: a query may take four minutes by default
+/// (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/set-timeout-limits.md`), and this takes seconds.
+const VALUES_PER_PAGE: u64 = 100_000_000;
+
+/// Divides places in the list of all epochs so that no part has too many of them, or of values, and none of another kind lies
+/// between two of one part: a query goes by the first and the last.
+fn pages(places: &[usize], columns: usize, rows: impl Fn(usize) -> u64) -> Vec<&[usize]> {
+    let mut pages = Vec::new();
+    for mut rest in places.chunk_by(|one, next| one + 1 == *next) {
+        while !rest.is_empty() {
+            let mut values = 0u64;
+            let fits = rest.iter().take(EPOCHS_PER_PAGE).take_while(|at| {
+                values = values.saturating_add(rows(**at).saturating_mul(columns as u64));
+                values <= VALUES_PER_PAGE
+            });
+            let (page, others) = rest.split_at(fits.count().max(1));
+            pages.push(page);
+            rest = others;
+        }
+    }
+    pages
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_have_few_epochs_and_few_values_and_none_of_another_kind_between() {
+        let of = |places: &[usize], rows: &[u64], columns| {
+            let pages = pages(places, columns, |at| rows[at]);
+            assert_eq!(pages.concat(), places);
+            pages.into_iter().map(<[_]>::len).collect::<Vec<_>>()
+        };
+        let all: Vec<usize> = (0..25_000).collect();
+        assert_eq!(of(&[], &[], 1), [0; 0]);
+        assert_eq!(of(&all[..6], &[4_000_000, 6_000_000, 1, u64::MAX, 5, 5], 10), [2, 1, 1, 2]);
+        assert_eq!(of(&all, &[1; 25_000], 1), [10_000, 10_000, 5_000]);
+        assert_eq!(of(&[0, 1, 3, 4, 9], &[1; 10], 1), [2, 2, 1]);
+    }
+
+    #[test]
+    fn an_epoch_whose_rows_are_fewer_by_the_time_of_the_second_query_differs_and_is_not_altered() {
+        let epoch = |epoch| EpochAudit {
+            epoch,
+            promised: 5,
+            found: None,
+            shared_by: 1,
+            by_column: Some(5),
+            sum: Some(SumAudit { promised: 77, found: None }),
+            state: EpochState::Agrees,
+        };
+        let found = BTreeMap::from([
+            (1, Summed { rows: 5, sum: 77 }),
+            (2, Summed { rows: 5, sum: 78 }),
+            (3, Summed { rows: 4, sum: 70 }),
+        ]);
+        let judged = |at| {
+            let mut epoch = epoch(at);
+            judge(&mut epoch, &found);
+            (epoch.state, epoch.by_column, epoch.sum.and_then(|sum| sum.found))
+        };
+        assert_eq!(judged(1), (EpochState::Agrees, Some(5), Some(77)));
+        assert_eq!(judged(2), (EpochState::Altered, Some(5), Some(78)));
+        assert_eq!(judged(3), (EpochState::Differs, Some(4), None));
+        assert_eq!(judged(4), (EpochState::Differs, Some(0), None));
+    }
 
     #[test]
     fn an_epoch_has_a_sum_if_all_its_chunks_have_one_over_the_same() {

@@ -227,7 +227,10 @@ impl WriteAheadOptions {
         if self.hash_columns.is_empty() {
             return Ok(None);
         }
-        // What names the rows that are compared says nothing about them.
+        if self.hash_columns.iter().any(|name| name == EPOCH) {
+            let why = format!("hash_columns names {EPOCH}, by which rows are compared: leave it out");
+            return Err(WriteAheadError::Refused { why });
+        }
         let columns: Vec<_> = columns.iter().filter(|(name, _)| name != EPOCH).cloned().collect();
         let chosen = RowHash::over(&self.hash_columns, &columns);
         let refused =

@@ -57,7 +57,9 @@ impl Pause {
             Pause::Log => "commits: the epoch files are at their limit",
             Pause::OpenEpochs => "commits: as many epochs as may are waiting for theirs",
             Pause::Chunks => "commits: as many chunks as may are waiting for theirs",
-            Pause::Memory => "the sink: its memory limit is reached",
+            Pause::Memory => {
+                "the sink: its memory limit is reached (changes of a collection leave it when their epoch ends)"
+            }
         }
     }
 }

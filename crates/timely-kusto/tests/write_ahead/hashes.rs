@@ -137,6 +137,26 @@ fn columns_that_the_table_gets_later_change_nothing_and_one_that_is_gone_is_said
 }
 
 #[test]
+fn what_cannot_be_asked_is_said_and_everything_else_is_compared_as_ever() {
+    let place = place();
+    all_well(&send(&hashing(&place, &["*"]), 1, 60, 10));
+    for query in ["let kt_", "set notruncation; let kt_"] {
+        let refused = Fault::Fail { status: 400, retry_after: None };
+        place.handle().add_fault(FaultRule::new(Endpoint::Query, refused).operation(query));
+        let counted = audit(&place);
+        assert!(counted.agrees() && equal(&counted).is_empty(), "{counted:?}");
+        let [said] = &counted.not_compared[..] else { panic!("{counted:?}") };
+        assert!(said.contains("of 2 epochs") && said.contains("does not answer"), "{said}");
+        place.handle().clear_faults();
+    }
+    assert_eq!(equal(&audit(&place)), [0, 1]);
+    place.command(&format!(".alter table {TABLE} (text:string, id:long)"));
+    let unnumbered = audit(&place);
+    assert!(unnumbered.agrees(), "tags tell: {unnumbered:?}");
+    assert!(unnumbered.not_compared[0].contains("no row carries their number"), "{unnumbered:?}");
+}
+
+#[test]
 fn programs_that_know_no_hashes_read_what_a_start_without_hashes_writes() {
     let formats = |place: &Place| {
         let query =
@@ -155,9 +175,12 @@ fn programs_that_know_no_hashes_read_what_a_start_without_hashes_writes() {
 
 #[test]
 fn what_cannot_be_hashed_is_refused_before_a_row_is_read() {
-    for (columns, told) in
-        [(&["id", "nothing"][..], "nothing"), (&["id", "data"], "dynamic"), (&["id", "id"], "id")]
-    {
+    for (columns, told) in [
+        (&["id", "nothing"][..], "nothing"),
+        (&["id", "data"], "dynamic"),
+        (&["id", "id"], "id"),
+        (&["_kt_epoch"], "leave it out"),
+    ] {
         let place = place();
         place.command(&format!(".alter-merge table {TABLE} (data:dynamic)"));
         let refused = send(&hashing(&place, columns), 1, 30, 10).remove(0).unwrap_err();

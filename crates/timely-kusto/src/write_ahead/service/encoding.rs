@@ -74,8 +74,14 @@ impl Desk {
             return not_copied();
         }
         tracing::info!(column, "the staging table gets the encoding policy of the target's column");
-        match readable(column, self.encoding(&of_staging).await)? {
-            Some(shown) if shown == *wanted => Ok(None),
+        let Some(shown) = readable(column, self.encoding(&of_staging).await)? else { return not_copied() };
+        if shown == *wanted {
+            return Ok(None);
+        }
+        // What all columns show may look otherwise than what one shows.
+        let of_target = format!("{}.{}", quote_name(&self.table), quote_name(column));
+        match readable(column, self.encoding(&of_target).await)? {
+            Some(alone) if alone == shown => Ok(None),
             _ => not_copied(),
         }
     }

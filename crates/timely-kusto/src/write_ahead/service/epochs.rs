@@ -12,10 +12,6 @@ use crate::row_hash::{Deviation, RowHash};
 /// Epochs that are asked about at a time; an answer has a row for each.
 const EPOCHS_PER_PAGE: usize = 10_000;
 
-/// Rows whose hashes are asked for at a time, unless one epoch has more: a query may take four minutes by default
-/// (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/set-timeout-limits.md`), and these take seconds.
-const ROWS_PER_PAGE: u64 = 10_000_000;
-
 /// What the column with epochs shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct ByColumn {
@@ -38,10 +34,19 @@ struct Probed {
     number: Option<i64>,
 }
 
+/// Rows of an epoch as the table has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Summed {
+    pub(in super::super) rows: u64,
+    /// Of their hashes.
+    pub(in super::super) sum: u64,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Summed {
+struct SumRow {
     epoch: i64,
+    rows: u64,
     sum: i64,
 }
 
@@ -77,58 +82,21 @@ impl Desk {
         Ok(probe.deviations(&answers))
     }
 
-    /// The sum of the hashes of the target's rows, by epoch. `epochs` are those that are wanted, in order, with the rows that
-    /// they are expected to have.
+    /// The rows of the target from one epoch to another, counted, and the sums of their hashes.
     pub(in super::super) async fn sums_by_epoch(
         &self,
         hash: &RowHash,
-        epochs: &[(u64, u64)],
-    ) -> Asked<BTreeMap<u64, u64>> {
-        let (table, mut sums) = (quote_name(&self.table), BTreeMap::new());
-        let (functions, hashed) = (hash.functions(), hash.expression());
-        for page in pages(epochs) {
-            let (Some((first, _)), Some((last, _))) = (page.first(), page.last()) else { continue };
-            let query = format!(
-                "set notruncation; {functions}{table} | where {EPOCH} >= {first} and {EPOCH} <= {last} \
-                 | summarize Sum = sum({hashed}) by Epoch = {EPOCH}"
-            );
-            let summed: Vec<Summed> = self.query(&query).await?.rows_as()?;
-            sums.extend(summed.into_iter().map(|it| (it.epoch as u64, it.sum as u64)));
-        }
-        Ok(sums)
-    }
-}
-
-/// Divides epochs so that no part has too many of them, or of rows.
-fn pages(epochs: &[(u64, u64)]) -> Vec<&[(u64, u64)]> {
-    let (mut pages, mut rest) = (Vec::new(), epochs);
-    while !rest.is_empty() {
-        let mut rows = 0u64;
-        let fits = rest.iter().take(EPOCHS_PER_PAGE).take_while(|(_, more)| {
-            rows = rows.saturating_add(*more);
-            rows <= ROWS_PER_PAGE
-        });
-        let (page, others) = rest.split_at(fits.count().max(1));
-        pages.push(page);
-        rest = others;
-    }
-    pages
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_have_few_epochs_and_few_rows_and_every_epoch_once() {
-        let of = |rows: &[u64]| {
-            let epochs: Vec<_> = rows.iter().enumerate().map(|(at, rows)| (at as u64, *rows)).collect();
-            let lengths: Vec<usize> = pages(&epochs).into_iter().map(<[_]>::len).collect();
-            assert_eq!(pages(&epochs).concat(), epochs);
-            lengths
-        };
-        assert_eq!(of(&[]), [0; 0]);
-        assert_eq!(of(&[4_000_000, 6_000_000, 1, u64::MAX, 5, 5]), [2, 1, 1, 2]);
-        assert_eq!(of(&[1; 25_000]), [10_000, 10_000, 5_000]);
+        first: u64,
+        last: u64,
+    ) -> Asked<BTreeMap<u64, Summed>> {
+        let (table, functions, number) = (quote_name(&self.table), hash.functions(), hash.expression());
+        // 32 bits for each row: 2^31 rows of an epoch fit a long.
+        let query = format!(
+            "set notruncation; {functions}{table} | where {EPOCH} >= {first} and {EPOCH} <= {last} \
+             | summarize Rows = count(), Sum = sum({number}) by Epoch = {EPOCH}"
+        );
+        let sums: Vec<SumRow> = self.query(&query).await?.rows_as()?;
+        let sums = sums.into_iter().map(|it| (it.epoch as u64, Summed { rows: it.rows, sum: it.sum as u64 }));
+        Ok(sums.collect())
     }
 }

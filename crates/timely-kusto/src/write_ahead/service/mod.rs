@@ -26,7 +26,7 @@ use futures::future::BoxFuture;
 use kusto_client::{Effect, Error, ErrorKind, Service, Table};
 
 use super::WriteAheadError;
-pub(super) use epochs::ByColumn;
+pub(super) use epochs::{ByColumn, Summed};
 pub(super) use extents::Tagged;
 pub(super) use tables::EPOCHS;
 
