@@ -12,7 +12,7 @@ use crate::row_hash::{Deviation, Trial};
 /// How many values are named.
 const NAMED: usize = 8;
 
-/// Rows with values at the edges of each type are ingested, and hashed by a query.
+/// Rows of CSV with values at the edges of each type are ingested, and hashed by a query.
 pub(super) async fn texts(desk: &Desk<'_>) -> Result<Finding> {
     let table = desk.name("texts");
     let Trial { columns, rows, count, probe } = Trial::new(&table);

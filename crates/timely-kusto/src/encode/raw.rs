@@ -64,11 +64,10 @@ impl Encoder<EncodedRows> for RawEncoder {
 
 /// Copies a row, which ends with `\n`, with one more field.
 fn extend(row: &[u8], format: Format, field: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let row = row.trim_ascii_end();
     match format {
-        Format::Csv => out.extend_from_slice(row),
+        Format::Csv => out.extend_from_slice(without_row_end(row)),
         Format::Json => {
-            let fields = row.strip_suffix(b"}").ok_or_else(no_object)?;
+            let fields = row.trim_ascii_end().strip_suffix(b"}").ok_or_else(no_object)?;
             out.extend_from_slice(fields);
             if fields.trim_ascii_end() != b"{" {
                 out.push(b',');
@@ -77,6 +76,12 @@ fn extend(row: &[u8], format: Format, field: &[u8], out: &mut Vec<u8>) -> Result
     }
     out.extend_from_slice(field);
     Ok(())
+}
+
+/// A row of CSV without its `\n` or `\r\n`: any other blank at its end is its last field's.
+fn without_row_end(row: &[u8]) -> &[u8] {
+    let row = row.strip_suffix(b"\n").unwrap_or(row);
+    row.strip_suffix(b"\r").unwrap_or(row)
 }
 
 #[cold]

@@ -11,11 +11,7 @@ const MAX_DIGITS: usize = 34;
 /// When it is none, or reaches beyond 34 digits on one side of the point.
 pub(super) fn write(text: &str, out: &mut Vec<u8>) -> Result<(), Why> {
     is_decimal(text)?;
-    let (negative, unsigned) = match text.as_bytes()[0] {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
-    };
+    let (negative, unsigned) = text.strip_prefix('-').map_or((false, text), |unsigned| (true, unsigned));
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let exponent: i32 = exponent.parse().map_err(|_| "its exponent is too large")?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

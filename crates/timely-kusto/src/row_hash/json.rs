@@ -25,8 +25,11 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    pub(super) fn new(columns: &[&str]) -> Objects {
-        let places = columns.iter().enumerate().map(|(at, name)| (Box::from(*name), at)).collect();
+    /// Without `fields`, all columns are read by their names; otherwise those among them.
+    pub(super) fn new(columns: &[&str], fields: &[String]) -> Objects {
+        let is_read = |name: &str| fields.is_empty() || fields.iter().any(|field| field == name);
+        let places = columns.iter().enumerate().filter(|(_, name)| is_read(name));
+        let places = places.map(|(at, name)| (Box::from(*name), at)).collect();
         let count = columns.len();
         Objects { places, found: vec![None; count], unescaped: Vec::new(), parts: vec![0..0; count] }
     }

@@ -13,7 +13,7 @@ pub(super) fn read(text: &str) -> Result<f64, Why> {
     }
     const NO_REAL: Why = "it must be a number, NaN, Infinity or -Infinity";
     let bytes = text.as_bytes();
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
     let lopsided = bytes
         .iter()
         .enumerate()

@@ -29,14 +29,15 @@ pub(super) struct Hasher {
 }
 
 impl RowHash {
-    /// Sums rows in `format`. In CSV, `fields` are the columns of the fields, in order; JSON goes by name, and does not need
-    /// them. A column of the hash that a row does not have is null, as it will be in the table.
+    /// Sums rows in `format`. In CSV, `fields` are the columns of the fields, in order. JSON goes by name; where `fields` are
+    /// named, as they are to the service in the mapping, others are not read, since they do not come into the table. A column
+    /// of the hash that a row does not have is null, as it will be in the table.
     pub(crate) fn summer(&self, format: Format, fields: &[String]) -> Summer {
         let columns = self.columns().to_vec();
         let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
         let reader = match format {
             Format::Csv => Reader::Csv(Records::new(&names, fields)),
-            Format::Json => Reader::Json(Objects::new(&names)),
+            Format::Json => Reader::Json(Objects::new(&names, fields)),
         };
         Summer { reader, hasher: Hasher { columns, text: Vec::new() } }
     }

@@ -70,6 +70,7 @@ fn of_json(kind: Kind, text: &[u8]) -> Result<&str, Why> {
     let text = ascii(text)?;
     let number = !matches!(text, "true" | "false");
     match kind {
+        Kind::Bool if number => Err("how numbers become a bool is not documented: write true or false"),
         Kind::Bool => Ok(text),
         Kind::Int | Kind::Long | Kind::Real if number => Ok(text),
         Kind::Decimal if text.parse::<i64>().is_ok() => Ok(text),
@@ -81,6 +82,9 @@ fn of_json(kind: Kind, text: &[u8]) -> Result<&str, Why> {
 }
 
 fn scalar(kind: Kind, text: &str, out: &mut Vec<u8>) -> Result<(), Why> {
+    if text.starts_with('+') {
+        return Err("how a + at the beginning is read is not documented: leave it out");
+    }
     match kind {
         Kind::Bool => out.push(truth(text)?),
         Kind::Int => whole(text, text.parse::<i32>().map(i64::from).ok(), out)?,
@@ -107,7 +111,7 @@ fn truth(text: &str) -> Result<u8, Why> {
 
 fn whole(text: &str, value: Option<i64>, out: &mut Vec<u8>) -> Result<(), Why> {
     let Some(value) = value else {
-        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let unsigned = text.strip_prefix('-').unwrap_or(text);
         let digits = !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit());
         return Err(if digits { "it is too large" } else { "it must be a whole number" });
     };
@@ -115,14 +119,26 @@ fn whole(text: &str, value: Option<i64>, out: &mut Vec<u8>) -> Result<(), Why> {
     Ok(())
 }
 
+const NO_DATETIME: Why = "it must be UTC, written as 2014-05-25T08:20:03.1234567Z: convert times that have an offset (of chrono \
+                          or jiff, for instance), or use timely_kusto::types::DateTime";
+
+/// Whether what was read as a time has all parts, as the service writes them itself.
+fn is_canonical(text: &[u8]) -> bool {
+    const SEPARATORS: [(usize, u8); 6] =
+        [(4, b'-'), (7, b'-'), (13, b':'), (16, b':'), (19, b'.'), (27, b'Z')];
+    text.len() == DateTime::TEXT && SEPARATORS.iter().all(|(at, separator)| text[*at] == *separator)
+}
+
 /// `yyyy-MM-dd HH:mm:ss.fffffff`
 fn datetime(text: &str, out: &mut Vec<u8>) -> Result<(), Why> {
-    let value: DateTime =
-        text.parse().map_err(|_| "it must be UTC, written as 2014-05-25T08:20:03.1234567Z")?;
+    let value: DateTime = text.parse().map_err(|_| NO_DATETIME)?;
+    if text.as_bytes().get(16) == Some(&b'.') {
+        return Err("it has a fraction, and no seconds");
+    }
     // What most encoders write has a blank for the `T`, and no `Z`.
     let written;
     let digits = match text.as_bytes() {
-        canonical @ [.., b'Z'] if canonical.len() == DateTime::TEXT => canonical,
+        canonical if is_canonical(canonical) => canonical,
         _ => {
             fine(text)?;
             written = value.text();
@@ -157,7 +173,10 @@ fn timespan(text: &str, out: &mut Vec<u8>) -> Result<(), Why> {
 fn fine(text: &str) -> Result<(), Why> {
     let fraction = text.rfind([':', '.']).map_or("", |at| &text[at + 1..]).trim_end_matches('Z');
     match fraction.len() > 7 && fraction[7..].bytes().any(|digit| digit != b'0') {
-        true => Err("it is finer than 100 ns, which is as fine as the type is: round it"),
+        true => Err(
+            "it is finer than 100 ns, which is as fine as the type is: round it (times of chrono, jiff or SystemTime have \
+             nanoseconds), or use timely_kusto::types::DateTime or Timespan",
+        ),
         false => Ok(()),
     }
 }

@@ -26,7 +26,7 @@ pub struct Decimal(Box<str>);
 const MAX_DIGITS: usize = 34;
 
 impl Decimal {
-    /// The text, as it was given.
+    /// The text, as it was given; a `+` at its beginning is left out, since it is not documented that the service reads one.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -59,7 +59,7 @@ impl FromStr for Decimal {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         match fault(text) {
-            None => Ok(Decimal(text.into())),
+            None => Ok(Decimal(text.strip_prefix('+').unwrap_or(text).into())),
             Some(reason) => Err(ValueError::new("decimal", format!("{text:?}"), reason)),
         }
     }

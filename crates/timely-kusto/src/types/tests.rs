@@ -164,12 +164,13 @@ fn decimals_are_checked() {
         "0",
         "-0.0",
         "1e5",
-        "+12.50E-3",
+        "-12.50E-3",
         "9999999999999999999999999999999999",
         "0.00000000000000000000000000000000000001",
     ] {
         assert_eq!(text.parse::<Decimal>().unwrap().as_str(), text);
     }
+    assert_eq!("+12.50E+3".parse::<Decimal>().unwrap().as_str(), "12.50E+3");
     let wrong = [
         "",
         "-",

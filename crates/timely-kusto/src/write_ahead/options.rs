@@ -201,7 +201,9 @@ impl WriteAheadOptions {
     /// Columns over which rows are hashed, `*` alone for all that have a text form. Default none. Rows then carry their epoch as
     /// with [`epoch_column`](Self::epoch_column), and an [`audit`](super::WriteAhead::audit) compares at any later time also what
     /// the rows of each epoch contain: the sum of their hashes, made when they were logged, with the same sum in the table.
-    /// `docs/row-hash.md` has the text forms. A value that the service would not read as its column's type is an error then.
+    /// `docs/row-hash.md` has the text forms. A value that the service would not read as its column's type is an error then;
+    /// so are times with nanoseconds or with an offset other than `Z`, as crates like `chrono` and `jiff` write them: round them to
+    /// 100 ns in UTC, or use [`types::DateTime`](crate::types::DateTime).
     /// Costs an MD5 per row, beside its compression, and some 60 bytes per chunk of an intent.
     pub fn hash_columns(self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         WriteAheadOptions { hash_columns: columns.into_iter().map(Into::into).collect(), ..self }

@@ -154,6 +154,22 @@ fn a_row_that_the_service_would_refuse_is_refused_here() {
 }
 
 #[test]
+fn an_epoch_behind_an_encoded_row_takes_no_blank_from_its_last_field() {
+    let with_epoch = |format, row: &[u8]| {
+        let (mut rows, mut out) = (EncodedRows::default(), Vec::new());
+        rows.push_row(row);
+        let mut encoder = RawEncoder::new().with_epoch(format);
+        encoder.in_epoch(7).unwrap();
+        encoder.encode(&rows, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(with_epoch(Format::Csv, b"1,a \t\x0c\r\n"), "1,a \t\x0c,7\n");
+    assert_eq!(with_epoch(Format::Csv, b"1, "), "1, ,7\n");
+    assert_eq!(with_epoch(Format::Csv, b"1,\"a\r\n\"\n"), "1,\"a\r\n\",7\n");
+    assert_eq!(with_epoch(Format::Json, b"{\"a\":1} \r\n"), "{\"a\":1,\"_kt_epoch\":7}\n");
+}
+
+#[test]
 fn encoded_rows_are_taken_as_they_are() {
     let mut rows = EncodedRows::default();
     rows.push_row(b"1,2");

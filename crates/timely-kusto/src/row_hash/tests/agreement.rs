@@ -141,6 +141,16 @@ fn columns_that_rows_do_not_have_are_null() {
 }
 
 #[test]
+fn fields_of_json_that_do_not_come_into_the_table_are_null() {
+    let cluster = Cluster::new(&table());
+    let hash = over_all();
+    cluster.hold(Format::Json, b"{\"n\":1}\n");
+    let row = b"{\"n\":1,\"word\":\"x\",\"real\":\"no real\"}\n";
+    assert_eq!(hash.summer(Format::Json, &texts(&["n", "_kt_epoch"])).sum(row).unwrap(), cluster.sum(&hash));
+    hash.summer(Format::Json, &[]).sum(row).unwrap_err();
+}
+
+#[test]
 fn escapes_of_json_are_read_as_the_cluster_reads_them() {
     let cluster = Cluster::new(&table());
     let hash = over_all();

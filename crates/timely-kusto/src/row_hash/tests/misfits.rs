@@ -19,11 +19,33 @@ fn json(column: &str, value: &str) -> Result<u64, Misfit> {
 fn texts_that_are_no_value_of_their_type_are_named() {
     let wrong: [(&str, &[&str]); 8] = [
         ("flag", &["yes", "2", "t", " true"]),
-        ("int", &["2147483648", "1.0", "1e3", "x", "-", "0x10", "1 "]),
-        ("long", &["9223372036854775808", "5.", "--1", "1_000", "٣"]),
-        ("real", &["nan", "inf", "1e999", ".5", "1.", "0x1p3", "1,5x", "+", "1.e5"]),
-        ("price", &["NaN", "1.5.5", ".5", "1e99999", "12345678901234567890123456789012345", "1e40", "1e-40"]),
-        ("at", &["2024-02-30", "yesterday", "2024-01-01T00:00:00+01:00", "2024-01-01T00:00:00.12345678Z"]),
+        ("int", &["2147483648", "1.0", "1e3", "x", "-", "0x10", "1 ", "+1", "+"]),
+        ("long", &["9223372036854775808", "5.", "--1", "1_000", "٣", "+1"]),
+        ("real", &["nan", "inf", "1e999", ".5", "1.", "0x1p3", "1,5x", "+", "1.e5", "+1.5", "-+1"]),
+        (
+            "price",
+            &[
+                "NaN",
+                "1.5.5",
+                ".5",
+                "1e99999",
+                "12345678901234567890123456789012345",
+                "1e40",
+                "1e-40",
+                "+1.5",
+            ],
+        ),
+        (
+            "at",
+            &[
+                "2024-02-30",
+                "yesterday",
+                "2024-01-01T00:00:00+01:00",
+                "2024-01-01T00:00:00.12345678Z",
+                "2014-05-25T08:20.1234567890Z",
+                "2014-05-25T08:20.5",
+            ],
+        ),
         ("span", &["1", "25:00:00", "1h", "00:00:00.00000001", "10675200.00:00:00"]),
         (
             "id",
@@ -44,7 +66,7 @@ fn texts_that_are_no_value_of_their_type_are_named() {
 #[test]
 fn tokens_of_json_that_a_type_does_not_have_are_named() {
     let wrong: [(&str, &[&str]); 9] = [
-        ("flag", &["2", "\"yes\"", "[]"]),
+        ("flag", &["2", "1", "0", "\"yes\"", "[]"]),
         ("int", &["1.0", "true", "1e2", "{}", "2147483648"]),
         ("long", &["9223372036854775808", "false"]),
         ("real", &["true", "\"one\"", "1e999"]),
@@ -66,7 +88,7 @@ fn tokens_of_json_that_a_type_does_not_have_are_named() {
 fn tokens_of_json_that_are_sure_are_taken() {
     for (column, one, other) in [
         ("flag", "true", "\"1\""),
-        ("flag", "0", "false"),
+        ("flag", "\"0\"", "false"),
         ("long", "5", "\"5\""),
         ("real", "1.5", "\"1.5\""),
         ("real", "2", "2.0"),
@@ -76,6 +98,14 @@ fn tokens_of_json_that_are_sure_are_taken() {
         ("at", "null", "\"\""),
     ] {
         assert_eq!(json(column, one).unwrap(), json(column, other).unwrap(), "{column}: {one}, {other}");
+    }
+}
+
+#[test]
+fn a_time_that_is_too_fine_or_has_an_offset_is_told_with_a_type_that_has_neither() {
+    for value in ["2024-01-01T00:00:00.123456789Z", "2024-01-01T00:00:00.1234567+01:00"] {
+        let misfit = csv("at", value).unwrap_err().to_string();
+        assert!(misfit.contains("chrono") && misfit.contains("types::DateTime"), "{misfit}");
     }
 }
 
