@@ -121,11 +121,11 @@ fn a_file_of_a_newer_format_is_refused_sealed_or_open() {
     for name in ["1.epochs", "3.open"] {
         let (disk, log) = scene();
         let mut newer = disk.contents(&file_path("1.epochs")).unwrap();
-        newer[8] = 2;
+        newer[8] = 3;
         let checksum = crc32fast::hash(&newer[..12]);
         newer[12..16].copy_from_slice(&checksum.to_le_bytes());
         disk.put(&file_path(name), &newer);
-        let says = ["format version 2", "reads up to 1", "start the version that wrote it"];
+        let says = ["format version 3", "reads up to 2", "start the version that wrote it"];
         assert_refused(&disk, &log, &file_path(name), &says);
     }
 }

@@ -158,6 +158,24 @@ fn version_1_is_what_the_documentation_says_byte_by_byte() {
     assert_eq!(at, V1.len());
 }
 
+#[test]
+fn every_changed_byte_of_a_file_with_sums_is_found() {
+    let disk = SimulatedDisk::new(0);
+    let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
+    let log = Log::new(STATE, Lineage::new("0123456789abcdef").unwrap()).on(Arc::clone(&fs));
+    let start = Start::new(Generation(3), Nonce::new("k3v9").unwrap());
+    drop(log.create(&start, Worker::new(1, 2).unwrap(), WriterOptions::from(Epoch(4))).unwrap());
+    let path = log.path_of(&DirectoryId { start, worker: 1 }).join("6.epochs");
+    for at in 0..V2.len() {
+        let mut damaged = V2.to_vec();
+        damaged[at] ^= 1;
+        disk.put(&path, &damaged);
+        assert!(inspect::verify(&fs, &path).is_err(), "byte {at}");
+    }
+    disk.put(&path, V2);
+    assert_eq!(inspect::verify(&fs, &path).unwrap(), v2_footer());
+}
+
 /// The file that a writer makes of the fixture's content.
 fn written(sums: Option<[RowSum; 2]>) -> Vec<u8> {
     let disk = SimulatedDisk::new(0);
