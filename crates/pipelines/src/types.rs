@@ -21,6 +21,8 @@
 
 use std::fmt;
 
+use timely_kusto::types::without_synonym;
+
 mod datetime;
 mod number;
 
@@ -83,17 +85,10 @@ impl ColumnType {
         }
     }
 
-    /// The type of this name, synonyms included (`data-explorer/kusto/query/scalar-data-types/index.md`).
+    /// The type of this name, synonyms included.
     pub fn from_name(name: &str) -> Option<ColumnType> {
-        let synonym = match name {
-            "boolean" => "bool",
-            "double" => "real",
-            "date" => "datetime",
-            "time" => "timespan",
-            "uuid" | "uniqueid" => "guid",
-            other => other,
-        };
-        Self::ALL.into_iter().find(|known| known.name() == synonym)
+        let proper = without_synonym(name);
+        Self::ALL.into_iter().find(|known| known.name() == proper)
     }
 }
 

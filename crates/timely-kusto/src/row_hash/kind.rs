@@ -2,6 +2,8 @@
 //!
 //! Sources are paths in `MicrosoftDocs/dataexplorer-docs`, below `data-explorer/kusto/query/`.
 
+use crate::types::without_synonym;
+
 /// A type whose values have a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
@@ -59,17 +61,10 @@ impl Kind {
         }
     }
 
-    /// The type of this name, synonyms included (`scalar-data-types/index.md`); none for `dynamic` and what is unknown.
+    /// The type of this name, synonyms included; none for `dynamic` and what is unknown.
     pub(crate) fn from_name(name: &str) -> Option<Kind> {
-        let synonym = match name {
-            "boolean" => "bool",
-            "double" => "real",
-            "date" => "datetime",
-            "time" => "timespan",
-            "uuid" | "uniqueid" => "guid",
-            other => other,
-        };
-        Kind::ALL.into_iter().find(|kind| kind.name() == synonym)
+        let proper = without_synonym(name);
+        Kind::ALL.into_iter().find(|kind| kind.name() == proper)
     }
 
     pub(super) fn form(self) -> &'static Form {

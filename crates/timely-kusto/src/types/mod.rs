@@ -36,6 +36,19 @@ impl ValueError {
     }
 }
 
+/// The proper name of a column's type for a synonym of it, and any other name as it is
+/// (`MicrosoftDocs/dataexplorer-docs data-explorer/kusto/query/scalar-data-types/index.md`).
+pub fn without_synonym(name: &str) -> &str {
+    match name {
+        "boolean" => "bool",
+        "double" => "real",
+        "date" => "datetime",
+        "time" => "timespan",
+        "uuid" | "uniqueid" => "guid",
+        other => other,
+    }
+}
+
 /// How many ticks of 100 ns a second has.
 const TICKS_PER_SECOND: i64 = 10_000_000;
 

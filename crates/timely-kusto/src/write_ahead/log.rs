@@ -294,10 +294,13 @@ where
         let fields =
             |layout: &Layout| layout.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
         let format = self.process().courier.options.format();
-        let hash = self.hash.as_ref().map(|hash| (hash.id(), hash.summer(format, &fields(layout))));
-        let (first_row, table) = (self.rows_taken - rows, self.process().courier.table());
+        let hash = self
+            .hash
+            .as_ref()
+            .map(|hash| (hash.id(), hash.summer(format, &fields(layout)), self.process().courier.table()));
+        let first_row = self.rows_taken - rows;
         move |raw| {
-            let Some((over, mut summer)) = hash else { return Ok(None) };
+            let Some((over, mut summer, table)) = hash else { return Ok(None) };
             let misfit = |it: Misfit| SinkError::Encode { row: first_row + it.row, table, source: it.into() };
             Ok(Some(RowSum { over, sum: summer.sum(raw).map_err(misfit)? }))
         }
